@@ -1,0 +1,1 @@
+"""Programs that turn videos into TFRecord shards."""

@@ -1,0 +1,1 @@
+"""The client: captures, distils with LiteRT, encodes and sends. Imports neither TensorFlow nor Keras."""

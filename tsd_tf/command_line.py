@@ -1,0 +1,35 @@
+"""How every program starts and ends."""
+
+import sys
+
+from absl import app, flags
+
+from tsd_tf.errors import UserError
+
+
+def run(main):
+    """Parses the flags, calls `main(argv)` and exits; a user's mistake is one line on stderr and exit code 1.
+
+    Args:
+        main: takes the list of positional arguments, the program's name first; returns None or an exit code.
+    """
+
+    def guarded(argv):
+        try:
+            return main(argv)
+        except UserError as error:
+            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return 130
+
+    app.run(guarded, flags_parser=_parse_flags)
+
+
+def _parse_flags(argv):
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        print(f"error: {' '.join(str(error).split())} (--help lists the flags)", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,167 @@
+"""The configuration of a run: frozen, validated, and what `config.json` in a work directory holds."""
+
+import dataclasses
+import json
+
+METHODS = ("i3d", "i3d_e", "tsd")
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One stretch of training with one schedule.
+
+    Attributes:
+        name: names the stage in logs and checkpoints.
+        trains: what moves: "network" (everything), "client" (main network frozen, its batch norm in inference mode),
+            or "coarse_extractor" (the client's MobileNet alone, as a classifier of single frames).
+        num_steps: optimiser steps.
+        learning_rate: rate of the first step.
+        decay_factor, boundaries: the rate is multiplied by `decay_factor` at each step in `boundaries`.
+        split: the shards it trains on.
+        num_frames: frames of a training clip, for stages that train the main network on consecutive frames; None for T.
+        batch_size: clips a replica and step.
+    """
+
+    name: str
+    trains: str
+    num_steps: int
+    learning_rate: float
+    decay_factor: float = 0.1
+    boundaries: tuple = ()
+    split: str = "train"
+    num_frames: int | None = None
+    batch_size: int = 6
+
+    def __post_init__(self):
+        object.__setattr__(self, "boundaries", tuple(self.boundaries))
+        if self.trains not in ("network", "client", "coarse_extractor"):
+            raise ValueError(
+                f"A stage trains 'network', 'client' or 'coarse_extractor'. Received: trains={self.trains!r}"
+            )
+        for name in ("num_steps", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` of stage {self.name} must be at least 1. Received: {getattr(self, name)}")
+        if self.learning_rate <= 0:
+            raise ValueError(f"`learning_rate` of stage {self.name} must be positive. Received: {self.learning_rate}")
+        if any(low >= high for low, high in zip(self.boundaries, self.boundaries[1:], strict=False)):
+            raise ValueError(f"`boundaries` of stage {self.name} must ascend. Received: {self.boundaries}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Everything that a run depends on; the defaults are the paper's on Kinetics-400.
+
+    Attributes:
+        dataset: names the run's directory.
+        data_dir: folder of the shards.
+        num_classes: classes of the data set.
+        method: one of METHODS.
+        num_frames, num_distilled_frames: T and T_s.
+        short_side, crop_size: pixels of the stored frames' short side and of the square crop.
+        random_flip: left-right flips in training.
+        main_network_width, main_network_batch_norm_momentum, dropout_rate: see InceptionI3D.
+        coarse_size .. logit_scale: see tsd_tf.selectors.TSD.
+        mobilenet_weights: "imagenet" (Keras downloads them), "frames" (trained here as a classifier of single
+            frames, by `coarse_stages`), "none", or a .weights.h5 file.
+        momentum, weight_decay: of SGD; the decay is an L2 penalty on kernels.
+        client_gradient_clip_norm: bound on the client's gradient norm, or None.
+        last_layer_rate_factor: factor on the rate of the main network's last layer (10 for fine-tuning, Section 4.2).
+        i3d_stages, coarse_stages, tsd_stages, sampling_stages: the schedules: of the main network on consecutive
+            frames, of the coarse extractor, of I3D+TSD, and of the sampling methods (`i3d_e`).
+        seed: of initialisation, clip sampling and shuffling.
+    """
+
+    dataset: str = "kinetics400"
+    data_dir: str = "data/kinetics400"
+    num_classes: int = 400
+    method: str = "tsd"
+    num_frames: int = 40
+    num_distilled_frames: int = 10
+    short_side: int = 256
+    crop_size: int = 224
+    random_flip: bool = True
+    main_network_width: float = 1.0
+    main_network_batch_norm_momentum: float = 0.999
+    dropout_rate: float = 0.5
+    coarse_size: int = 112
+    coarse_width: float = 1.0
+    coarse_features_layer: str | None = None
+    coarse_batch_norm_momentum: float = 0.99
+    embedding_channels: int = 512
+    output_kernel: int = 3
+    initializer_stddev: float = 0.01
+    logit_scale: float = 1.0
+    mobilenet_weights: str = "imagenet"
+    momentum: float = 0.9
+    weight_decay: float = 1e-7
+    client_gradient_clip_norm: float | None = None
+    last_layer_rate_factor: float = 1.0
+    i3d_stages: tuple = (Stage("i3d", "network", 115_000, 0.1, 0.1, (97_000, 108_000), num_frames=64),)
+    coarse_stages: tuple = ()
+    tsd_stages: tuple = (
+        Stage("tsd_stage1", "client", 50_000, 0.1, 0.1, (10_000, 20_000, 30_000, 40_000)),
+        Stage("tsd_stage2", "network", 90_000, 0.01, 0.3, (30_000, 60_000)),
+    )
+    sampling_stages: tuple = (Stage("sampling", "network", 90_000, 0.01, 0.3, (30_000, 60_000)),)
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("i3d_stages", "coarse_stages", "tsd_stages", "sampling_stages"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.num_frames < 1:
+            raise ValueError(f"--T must be at least 1. Received: --T={self.num_frames}")
+        if self.num_distilled_frames < 1:
+            raise ValueError(f"--Ts must be at least 1. Received: --Ts={self.num_distilled_frames}")
+        if self.num_distilled_frames > self.num_frames:
+            raise ValueError(
+                "--Ts must be at most --T: a clip is distilled into fewer frames. "
+                f"Received: --Ts={self.num_distilled_frames}, --T={self.num_frames}"
+            )
+        if self.method not in METHODS:
+            raise ValueError(f"--method must be one of {', '.join(METHODS)}. Received: --method={self.method}")
+        if self.num_classes < 1:
+            raise ValueError(f"`num_classes` must be at least 1. Received: num_classes={self.num_classes}")
+        if not 1 <= self.crop_size <= self.short_side:
+            raise ValueError(
+                "`crop_size` must be between 1 and `short_side`. "
+                f"Received: crop_size={self.crop_size}, short_side={self.short_side}"
+            )
+
+    @property
+    def run_name(self):
+        """Names the default work directory under `runs/<dataset>/`, e.g. "tsd_T40_Ts10"."""
+        return f"{self.method}_T{self.num_frames}_Ts{self.num_distilled_frames}"
+
+    def to_json(self):
+        """The configuration as a JSON object, readable by `from_json`."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text):
+        """Reads what `to_json` wrote; raises ValueError on anything else."""
+        try:
+            values = json.loads(text)
+            for name in ("i3d_stages", "coarse_stages", "tsd_stages", "sampling_stages"):
+                values[name] = tuple(Stage(**stage) for stage in values[name])
+            return cls(**values)
+        except (TypeError, KeyError, AttributeError, json.JSONDecodeError) as error:
+            raise ValueError(f"not a configuration of this version of tsd_tf: {error}") from error
+
+
+def kinetics400():
+    """The paper's setting on Kinetics-400."""
+    return Config()
+
+
+def ucf101():
+    """The paper's setting on UCF101: a network from Kinetics, its last layer new and at ten times the rate."""
+    fine_tuning = (Stage("finetune", "network", 5_000, 0.01),)
+    return Config(
+        dataset="ucf101",
+        data_dir="data/ucf101/split1",
+        num_classes=101,
+        last_layer_rate_factor=10.0,
+        i3d_stages=fine_tuning,
+        tsd_stages=fine_tuning,
+        sampling_stages=fine_tuning,
+    )

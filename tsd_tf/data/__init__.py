@@ -1,0 +1,1 @@
+"""From video files and TFRecord shards to clips."""

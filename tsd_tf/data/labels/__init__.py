@@ -1,0 +1,1 @@
+"""Class lists, one name a line, the line number less one being the label."""

@@ -1,0 +1,1 @@
+"""The two halves of a trained network, written apart: SavedModels and TFLite."""

@@ -1,0 +1,71 @@
+"""The Inception-v1 block, inflated to 3D: four branches, concatenated."""
+
+import keras
+from keras import ops
+
+from tsd_tf.layers.unit_3d import Unit3D
+
+
+@keras.saving.register_keras_serializable("tsd_tf")
+class InceptionBlock(keras.layers.Layer):
+    """`Mixed_*` of Inception-v1 I3D: 1x1x1 | 1x1x1 - 3x3x3 | 1x1x1 - 3x3x3 | max pool 3x3x3 - 1x1x1.
+
+    Args:
+        filters: six ints in DeepMind's order: branch 0; branch 1 reduced and out; branch 2 reduced and out; branch 3.
+        batch_norm_momentum: see Unit3D.
+
+    Input shape: (batch, num_frames, height, width, channels).
+    Output shape: (batch, num_frames, height, width, filters[0] + filters[2] + filters[4] + filters[5]).
+    """
+
+    def __init__(self, filters, batch_norm_momentum=0.999, **kwargs):
+        super().__init__(**kwargs)
+        if len(filters) != 6:
+            raise ValueError(f"`filters` must hold 6 ints (see InceptionBlock). Received: filters={filters}")
+        self.filters = tuple(filters)
+        self.batch_norm_momentum = batch_norm_momentum
+
+        def unit(filters, kernel_size, name):
+            return Unit3D(
+                filters, kernel_size, batch_norm_momentum=batch_norm_momentum, dtype=self.dtype_policy, name=name
+            )
+
+        self.branch_0 = [unit(filters[0], 1, "branch_0_1x1")]
+        self.branch_1 = [unit(filters[1], 1, "branch_1_1x1"), unit(filters[2], 3, "branch_1_3x3")]
+        self.branch_2 = [unit(filters[3], 1, "branch_2_1x1"), unit(filters[4], 3, "branch_2_3x3")]
+        self.branch_3 = [
+            keras.layers.MaxPooling3D(3, strides=1, padding="same", dtype=self.dtype_policy, name="branch_3_max_pool"),
+            unit(filters[5], 1, "branch_3_1x1"),
+        ]
+
+    @property
+    def branches(self):
+        """The four branches, each a list of layers in order."""
+        return self.branch_0, self.branch_1, self.branch_2, self.branch_3
+
+    def build(self, input_shape):
+        for branch in self.branches:
+            shape = input_shape
+            for layer in branch:
+                if not layer.built:
+                    layer.build(shape)
+                shape = layer.compute_output_shape(shape)
+
+    def call(self, inputs, training=None):
+        outputs = []
+        for branch in self.branches:
+            x = inputs
+            for layer in branch:
+                x = layer(x, training=training) if isinstance(layer, Unit3D) else layer(x)
+            outputs.append(x)
+        return ops.concatenate(outputs, axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.filters[0] + self.filters[2] + self.filters[4] + self.filters[5])
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "batch_norm_momentum": self.batch_norm_momentum,
+        }

@@ -1,0 +1,112 @@
+"""The temporal sequence distillation block (Section 3.2.1, Figure 4)."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("tsd_tf")
+class TSDBlock(keras.layers.Layer):
+    """Predicts the transformation matrix P from the coarse features f of a clip (Equations 2 to 4).
+
+        O = Trans(f * w_alpha) * w_beta      temporal embedding, (H, W, C', T_s)         Equation 2
+        G = f * w_gamma                      feature embedding,  (T, H, W, C')           Equation 3
+        P = softmax over T of G'O'           G' is (T, HWC'), O' is (HWC', T_s)          Equation 4
+
+    The paper prints O'G', whose shapes do not fit; G'O' is the product that gives a T x T_s matrix. w_alpha and
+    w_gamma are 1x1x1 convolutions, kept as dense layers over the channels: the same mathematics, and what TFLite
+    can quantise. w_beta convolves the (H, W, C') volume, T channels in and T_s out. The defaults are the paper's.
+
+    Args:
+        num_distilled_frames: T_s.
+        embedding_channels: C'; 512 reproduces the paper's client parameters and FLOPs.
+        output_kernel: edge of w_beta's cubic kernel.
+        initializer_stddev: standard deviation of the Gaussian that the three kernels start from (Section 4.2).
+        logit_scale: factor on G'O' before the softmax; 1 / sqrt(H W C') keeps P from saturating at small widths.
+
+    Input shape: (batch, T, H, W, C).
+    Output shape: (batch, T, T_s), float32; every column sums to 1.
+    """
+
+    def __init__(
+        self,
+        num_distilled_frames,
+        embedding_channels=512,
+        output_kernel=3,
+        initializer_stddev=0.01,
+        logit_scale=1.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        for name, value in (
+            ("num_distilled_frames", num_distilled_frames),
+            ("embedding_channels", embedding_channels),
+            ("output_kernel", output_kernel),
+        ):
+            if value < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}")
+        self.num_distilled_frames = num_distilled_frames
+        self.embedding_channels = embedding_channels
+        self.output_kernel = output_kernel
+        self.initializer_stddev = initializer_stddev
+        self.logit_scale = logit_scale
+
+        def gaussian():
+            return keras.initializers.RandomNormal(stddev=initializer_stddev)
+
+        self.w_alpha = keras.layers.Dense(
+            embedding_channels, use_bias=False, kernel_initializer=gaussian(), dtype=self.dtype_policy, name="w_alpha"
+        )
+        self.w_beta = keras.layers.Conv3D(
+            num_distilled_frames,
+            output_kernel,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=gaussian(),
+            dtype=self.dtype_policy,
+            name="w_beta",
+        )
+        self.w_gamma = keras.layers.Dense(
+            embedding_channels, use_bias=False, kernel_initializer=gaussian(), dtype=self.dtype_policy, name="w_gamma"
+        )
+
+    def build(self, input_shape):
+        if len(input_shape) != 5 or None in input_shape[1:]:
+            raise ValueError(
+                "TSDBlock expects features of a known shape (batch, num_frames, height, width, channels). "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
+        batch, num_frames, height, width, _ = input_shape
+        if num_frames < self.num_distilled_frames:
+            raise ValueError(
+                "TSDBlock distils a clip into at most as many frames as it has. Received: "
+                f"num_frames={num_frames}, num_distilled_frames={self.num_distilled_frames}"
+            )
+        self.w_alpha.build(input_shape)
+        self.w_beta.build((batch, height, width, self.embedding_channels, num_frames))
+        self.w_gamma.build(input_shape)
+
+    def call(self, features):
+        num_frames = features.shape[1]
+        temporal = self.w_beta(ops.transpose(self.w_alpha(features), (0, 2, 3, 4, 1)))
+        temporal = ops.reshape(
+            temporal, (-1, temporal.shape[1] * temporal.shape[2] * temporal.shape[3], temporal.shape[4])
+        )
+        feature = ops.reshape(self.w_gamma(features), (-1, num_frames, temporal.shape[1]))
+        logits = ops.cast(ops.matmul(feature, temporal), "float32") * self.logit_scale
+        return ops.softmax(logits, axis=1)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], input_shape[1], self.num_distilled_frames)
+
+    def compute_output_spec(self, features):
+        return keras.KerasTensor(self.compute_output_shape(features.shape), dtype="float32")
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_distilled_frames": self.num_distilled_frames,
+            "embedding_channels": self.embedding_channels,
+            "output_kernel": self.output_kernel,
+            "initializer_stddev": self.initializer_stddev,
+            "logit_scale": self.logit_scale,
+        }

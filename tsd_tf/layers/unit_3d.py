@@ -1,0 +1,94 @@
+"""The basic unit of Inception-v1 I3D: 3D convolution, batch normalisation, ReLU."""
+
+import keras
+from keras import ops
+
+
+def same_padding(size, kernel_size, stride):
+    """Zeros before and after an axis of `size` elements that make a VALID window equal a SAME one.
+
+    TensorFlow's rule: ceil(size / stride) outputs, the odd zero at the end.
+
+    Returns:
+        (before, after), two ints.
+    """
+    total = max((-(-size // stride) - 1) * stride + kernel_size - size, 0)
+    return total // 2, total - total // 2
+
+
+@keras.saving.register_keras_serializable("tsd_tf")
+class Unit3D(keras.layers.Layer):
+    """3D convolution (SAME, no bias) - batch normalisation (no gamma) - ReLU.
+
+    The building block `Unit3D` of DeepMind's i3d.py (Carreira and Zisserman, 2017). A strided convolution pads
+    with explicit zeros and then convolves VALID: the mathematics of SAME, but TensorFlow's CPU weight gradient
+    of a strided SAME convolution crashes at a temporal length of 5, which is a row of every table of the paper.
+
+    Args:
+        filters: number of output channels.
+        kernel_size: int or (time, height, width).
+        strides: int or (time, height, width).
+        batch_norm_momentum: share of the old moving average that is kept at each training step.
+        epsilon: added to the variance; 1e-3 in the released checkpoints.
+
+    Input shape: (batch, num_frames, height, width, channels).
+    Output shape: (batch, ceil(num_frames / stride), ceil(height / stride), ceil(width / stride), filters).
+    """
+
+    def __init__(self, filters, kernel_size=1, strides=1, batch_norm_momentum=0.999, epsilon=1e-3, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = (kernel_size,) * 3 if isinstance(kernel_size, int) else tuple(kernel_size)
+        self.strides = (strides,) * 3 if isinstance(strides, int) else tuple(strides)
+        self.batch_norm_momentum = batch_norm_momentum
+        self.epsilon = epsilon
+        self.strided = any(stride > 1 for stride in self.strides)
+        self.conv_3d = keras.layers.Conv3D(
+            filters,
+            self.kernel_size,
+            strides=self.strides,
+            padding="valid" if self.strided else "same",
+            use_bias=False,
+            kernel_initializer="he_normal",
+            dtype=self.dtype_policy,
+            name="conv_3d",
+        )
+        self.batch_norm = keras.layers.BatchNormalization(
+            scale=False, momentum=batch_norm_momentum, epsilon=epsilon, dtype=self.dtype_policy, name="batch_norm"
+        )
+
+    def _padded_shape(self, input_shape):
+        if not self.strided:
+            return tuple(input_shape)
+        sizes = (
+            size + sum(same_padding(size, kernel, stride))
+            for size, kernel, stride in zip(input_shape[1:4], self.kernel_size, self.strides, strict=True)
+        )
+        return (input_shape[0], *sizes, input_shape[4])
+
+    def build(self, input_shape):
+        padded_shape = self._padded_shape(input_shape)
+        self.conv_3d.build(padded_shape)
+        self.batch_norm.build(self.conv_3d.compute_output_shape(padded_shape))
+
+    def call(self, inputs, training=None):
+        if self.strided:
+            paddings = [
+                same_padding(size, kernel, stride)
+                for size, kernel, stride in zip(inputs.shape[1:4], self.kernel_size, self.strides, strict=True)
+            ]
+            inputs = ops.pad(inputs, [(0, 0), *paddings, (0, 0)])
+        return ops.relu(self.batch_norm(self.conv_3d(inputs), training=training))
+
+    def compute_output_shape(self, input_shape):
+        return self.conv_3d.compute_output_shape(self._padded_shape(input_shape))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "batch_norm_momentum": self.batch_norm_momentum,
+            "epsilon": self.epsilon,
+        }

@@ -1,0 +1,1 @@
+"""Stages, schedules and the training loop."""

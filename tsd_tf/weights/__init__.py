@@ -1,0 +1,1 @@
+"""Pretrained weights, loaded by name."""

@@ -1,0 +1,98 @@
+"""The work directory of a run: its configuration, class names and checkpoints, readable without training code."""
+
+import pathlib
+import re
+
+from tsd_tf.config import Config
+from tsd_tf.errors import UserError
+from tsd_tf.network_builder import build_network
+
+_CHECKPOINT = re.compile(r"step_(\d{8})")
+
+
+class WorkDirectory:
+    """A folder with `config.json`, `labels.txt` and `checkpoints/step_00000123/network.weights.h5`.
+
+    Args:
+        path: the folder; need not exist yet.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+
+    @property
+    def config_path(self):
+        return self.path / "config.json"
+
+    @property
+    def labels_path(self):
+        return self.path / "labels.txt"
+
+    @property
+    def checkpoints_path(self):
+        return self.path / "checkpoints"
+
+    def config(self):
+        """The run's Config; UserError where there is none, or one of another version."""
+        try:
+            return Config.from_json(self.config_path.read_text())
+        except OSError as error:
+            raise UserError(
+                f"{self.path} is not a work directory: looked for {self.config_path}; "
+                "train_kinetics.py makes one, --workdir names another"
+            ) from error
+        except ValueError as error:
+            raise UserError(f"{self.config_path}: {error}") from error
+
+    def labels(self):
+        """The class names, by label index."""
+        try:
+            return self.labels_path.read_text().splitlines()
+        except OSError as error:
+            raise UserError(f"{self.path} has no class names: looked for {self.labels_path}") from error
+
+    def checkpoints(self):
+        """The finished checkpoints, oldest first, as {step: folder}."""
+        if not self.checkpoints_path.is_dir():
+            return {}
+        found = {
+            int(match[1]): path
+            for path in self.checkpoints_path.iterdir()
+            if (match := _CHECKPOINT.fullmatch(path.name))
+        }
+        return dict(sorted(found.items()))
+
+    def load_network(self):
+        """The run's FewFrameNetwork with the weights of its newest checkpoint."""
+        checkpoints = self.checkpoints()
+        if not checkpoints:
+            raise UserError(f"{self.path} has no checkpoint yet: looked in {self.checkpoints_path}; train first")
+        network = build_network(self.config())
+        load_weights(network, list(checkpoints.values())[-1] / "network.weights.h5")
+        return network
+
+
+def load_weights(model, path):
+    """Loads Keras weights into a built model; UserError where file and model do not fit."""
+    try:
+        model.load_weights(path)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"{path} does not fit the {type(model).__name__} of this configuration (T, T_s, classes, widths): {reason}"
+        ) from error
+
+
+def latest(runs_dir, dataset="*"):
+    """The WorkDirectory under `runs_dir/<dataset>/` whose newest checkpoint is the newest of all."""
+    found = [
+        (max(path.stat().st_mtime for path in run.checkpoints().values()), run)
+        for run in map(WorkDirectory, sorted(pathlib.Path(runs_dir).glob(f"{dataset}/*")))
+        if run.checkpoints()
+    ]
+    if not found:
+        raise UserError(
+            f"no trained run found: looked for {pathlib.Path(runs_dir) / dataset}/*/checkpoints/step_*; "
+            "train_kinetics.py makes one, --workdir names one elsewhere"
+        )
+    return max(found, key=lambda item: item[0])[1]
