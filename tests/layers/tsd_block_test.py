@@ -1,0 +1,120 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from tsd_tf.layers import TSDBlock
+
+KERNELS = ("w_alpha", "w_beta", "w_gamma")
+
+
+def convolve_same(volume, kernel):
+    """SAME 3D convolution by its definition: (D, H, W, in) * (k, k, k, in, out) -> (D, H, W, out)."""
+    depth, height, width, _ = volume.shape
+    size = kernel.shape[0]
+    padded = np.pad(volume, [((size - 1) // 2, size // 2)] * 3 + [(0, 0)])
+    output = np.zeros((depth, height, width, kernel.shape[-1]))
+    for d in range(depth):
+        for h in range(height):
+            for w in range(width):
+                window = padded[d : d + size, h : h + size, w : w + size]
+                output[d, h, w] = np.einsum("abci,abcio->o", window, kernel)
+    return output
+
+
+def oracle(features, w_alpha, w_beta, w_gamma, logit_scale):
+    """Equations 2 to 4 on one clip (T, H, W, C), in float64; P as (T, T_s)."""
+    alpha = np.einsum("thwc,ce->thwe", features, w_alpha)
+    o = convolve_same(np.transpose(alpha, (1, 2, 3, 0)), w_beta)  # (H, W, C', T) -> (H, W, C', T_s)
+    g = np.einsum("thwc,ce->thwe", features, w_gamma)  # (T, H, W, C')
+    num_frames, num_distilled = g.shape[0], o.shape[-1]
+    logits = np.zeros((num_frames, num_distilled))
+    for i in range(num_frames):
+        for j in range(num_distilled):
+            logits[i, j] = logit_scale * np.sum(g[i] * o[..., j])
+    exponentials = np.exp(logits - logits.max(axis=0))
+    return exponentials / exponentials.sum(axis=0)
+
+
+def features(seed, *shape):
+    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
+
+
+@pytest.mark.parametrize(
+    ("num_distilled_frames", "output_kernel", "logit_scale"), [(3, 3, 1.0), (6, 1, 0.25), (2, 2, 1.0)]
+)
+def test_equals_equations_2_to_4(num_distilled_frames, output_kernel, logit_scale):
+    block = TSDBlock(
+        num_distilled_frames,
+        embedding_channels=5,
+        output_kernel=output_kernel,
+        initializer_stddev=0.3,
+        logit_scale=logit_scale,
+    )
+    clips = features(0, 2, 6, 3, 4, 7)
+    matrix = ops.convert_to_numpy(block(clips))
+    w_alpha, w_beta, w_gamma = (ops.convert_to_numpy(getattr(block, name).kernel).astype("float64") for name in KERNELS)
+    for clip, answer in zip(clips, matrix, strict=True):
+        expected = oracle(clip.astype("float64"), w_alpha, w_beta, w_gamma, logit_scale)
+        assert np.ptp(expected) > 0.05  # A uniform P would hide mistakes.
+        np.testing.assert_allclose(answer, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_columns_sum_to_one_in_float32(dtype):
+    block = TSDBlock(4, embedding_channels=8, initializer_stddev=0.5, dtype=dtype)
+    matrix = block(features(1, 3, 9, 2, 2, 6))
+    assert keras.backend.standardize_dtype(matrix.dtype) == "float32"
+    matrix = ops.convert_to_numpy(matrix)
+    assert matrix.shape == (3, 9, 4)
+    assert matrix.min() >= 0
+    np.testing.assert_allclose(matrix.sum(axis=1), 1.0, atol=1e-6)
+
+
+def test_gradients_reach_all_three_kernels(gradients):
+    block = TSDBlock(2, embedding_channels=4)
+    clips = features(2, 2, 5, 3, 3, 6)
+    target = features(3, 2, 5, 2)
+    block(clips)
+    found = gradients(block, lambda matrix: ops.sum(matrix * target), clips)
+    assert sorted(path.split("/")[-2] for path in found) == sorted(KERNELS)
+    for path, gradient in found.items():
+        assert np.abs(gradient).max() > 0, path
+
+
+def test_starts_as_the_gaussian_of_section_4_2():
+    block = TSDBlock(10, embedding_channels=128)
+    block.build((None, 20, 3, 3, 512))
+    for name in KERNELS:
+        kernel = ops.convert_to_numpy(getattr(block, name).kernel)
+        assert kernel.std() == pytest.approx(0.01, rel=0.05)
+        assert abs(kernel.mean()) < 0.001
+
+
+@pytest.mark.parametrize(("num_frames", "num_distilled_frames"), [(20, 5), (40, 10), (80, 20), (80, 40), (10, 5)])
+def test_parameter_count(num_frames, num_distilled_frames):
+    block = TSDBlock(num_distilled_frames)
+    block.build((None, num_frames, 3, 3, 1024))
+    assert block.count_params() == 2 * 1024 * 512 + 27 * num_frames * num_distilled_frames
+    assert len(block.trainable_variables) == len(block.variables) == 3
+
+
+def test_configuration_round_trip():
+    block = TSDBlock(3, embedding_channels=4, output_kernel=1, initializer_stddev=0.2, logit_scale=0.5, name="block")
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(block))
+    assert again.get_config() == block.get_config()
+    assert again.get_config()["logit_scale"] == 0.5
+
+
+@pytest.mark.parametrize("name", ["num_distilled_frames", "embedding_channels", "output_kernel"])
+def test_sizes_must_be_positive(name):
+    arguments = {"num_distilled_frames": 2, name: 0}
+    with pytest.raises(ValueError, match=rf"`{name}` must be at least 1. Received: {name}=0"):
+        TSDBlock(**arguments)
+
+
+def test_features_it_cannot_take():
+    with pytest.raises(ValueError, match=r"num_frames=4, num_distilled_frames=5"):
+        TSDBlock(5).build((None, 4, 3, 3, 8))
+    with pytest.raises(ValueError, match=r"known shape .* Received: input_shape=\(None, None, 3, 3, 8\)"):
+        TSDBlock(5).build((None, None, 3, 3, 8))
