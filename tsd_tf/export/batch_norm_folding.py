@@ -1,0 +1,58 @@
+"""Batch normalisation folded into the convolutions before it, for inference."""
+
+import keras
+import tensorflow as tf
+
+from tsd_tf.layers import Unit3D
+
+
+class _Bias:
+    """Stands where a folded batch normalisation stood: adds what is left of it.
+
+    Args:
+        bias: float array (channels,).
+    """
+
+    def __init__(self, bias):
+        self.variable = tf.Variable(bias, trainable=False, name="folded_bias")
+
+    def __call__(self, inputs, training=None):
+        if training:
+            raise ValueError("A folded batch normalisation cannot be trained")
+        return tf.nn.bias_add(inputs, self.variable)
+
+
+def folded_copy(model, input_shape):
+    """A copy of `model` for inference in which no Unit3D normalises any more.
+
+    With s = gamma / sqrt(variance + epsilon), batch norm of a convolution is a convolution with the kernel times s,
+    plus beta - mean * s. Only what a Unit3D holds is folded; the rest is copied as it is.
+
+    Args:
+        model: a main network, built.
+        input_shape: what it was built with.
+
+    Returns:
+        (copy, variables): the Keras model and the tf.Variables that calling it reads.
+    """
+    copy = type(model).from_config(model.get_config())
+    copy.build(input_shape)
+    copy.set_weights(model.get_weights())
+    folded = set()
+    biases = []
+    for unit in copy._flatten_layers():
+        if not isinstance(unit, Unit3D):
+            continue
+        norm = unit.batch_norm
+        scale = 1.0 / keras.ops.sqrt(norm.moving_variance + norm.epsilon)
+        bias = -norm.moving_mean * scale
+        if norm.scale:
+            scale, bias = scale * norm.gamma, bias * norm.gamma
+        if norm.center:
+            bias = bias + norm.beta
+        unit.conv_3d.kernel.assign(unit.conv_3d.kernel * scale)
+        folded |= {id(variable) for variable in norm.variables}
+        unit.batch_norm = _Bias(bias)
+        biases.append(unit.batch_norm.variable)
+    kept = [variable.value for variable in copy.variables if id(variable) not in folded]
+    return copy, kept + biases

@@ -1,0 +1,123 @@
+"""The cloud half as TensorFlow functions: what TensorFlow Serving calls."""
+
+import tensorflow as tf
+
+from tsd_tf.data.preprocessing import to_network_input
+from tsd_tf.export import signatures
+from tsd_tf.export.batch_norm_folding import folded_copy
+
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def picture_size(contents):
+    """Height and width that the header of a JPEG or PNG picture gives, without decoding it.
+
+    Args:
+        contents: scalar string tensor.
+
+    Returns:
+        int32 tensor (2,).
+    """
+
+    def png():
+        # IHDR comes first: width and height are big-endian at bytes 16 to 23.
+        header = tf.io.decode_raw(tf.strings.substr(contents, 16, 8), tf.uint8, fixed_length=8)
+        parts = tf.reshape(tf.cast(header, tf.int32), (2, 4))
+        width, height = tf.unstack(tf.linalg.matvec(parts, tf.constant([1 << 24, 1 << 16, 1 << 8, 1])))
+        return tf.stack([height, width])
+
+    is_png = tf.equal(tf.strings.substr(contents, 0, len(_PNG_SIGNATURE)), _PNG_SIGNATURE)
+    return tf.cond(is_png, png, lambda: tf.image.extract_jpeg_shape(contents)[:2])
+
+
+class CloudHalf:
+    """Distilled frames -> logits, probabilities and the likeliest classes by name.
+
+    Args:
+        network: a FewFrameNetwork, built.
+        labels: the class names, by label.
+        frame_size: edge of its frames, pixels.
+
+    Attributes:
+        weights: the tf.Variables that the signatures read.
+    """
+
+    def __init__(self, network, labels, frame_size):
+        num_distilled_frames = network.selector.num_distilled_frames
+        if len(labels) != network.main_network.num_classes:
+            raise ValueError(
+                f"`labels` must name each of the {network.main_network.num_classes} classes. Received: {len(labels)}"
+            )
+        self.frame_size = frame_size
+        self.num_distilled_frames = num_distilled_frames
+        self._main_network, self.weights = folded_copy(
+            network.main_network, (None, num_distilled_frames, frame_size, frame_size, 3)
+        )
+        self._labels = list(labels)
+
+    def _answer(self, logits, probabilities):
+        scores, indices = tf.math.top_k(probabilities, k=min(signatures.TOP_K, len(self._labels)))
+        return {
+            signatures.LOGITS: logits,
+            signatures.PROBABILITIES: probabilities,
+            signatures.CLASSES: tf.gather(tf.constant(self._labels), indices),
+            signatures.SCORES: scores,
+        }
+
+    def _logits(self, frames):
+        return self._main_network(to_network_input(frames), training=False)
+
+    def classify(self, frames):
+        """Clips, uint8 (batch, T_s, H, W, 3), to the answer of each."""
+        logits = self._logits(frames)
+        return self._answer(logits, tf.nn.softmax(logits))
+
+    def classify_pictures(self, frames_bytes):
+        """Clips of encoded pictures, string (batch, T_s), to the answer of each.
+
+        A picture's size is read from its header first: one of another size is refused before memory is spent on it.
+        """
+        size = (self.frame_size, self.frame_size)
+
+        def decode(contents):
+            refuse = tf.debugging.assert_equal(
+                picture_size(contents), size, f"frames_bytes must hold pictures of {size[0]} x {size[1]} pixels"
+            )
+            with tf.control_dependencies([refuse]):
+                picture = tf.io.decode_image(contents, channels=3, expand_animations=False)
+            return tf.ensure_shape(picture, (*size, 3))
+
+        pictures = tf.map_fn(
+            decode, tf.reshape(frames_bytes, (-1,)), fn_output_signature=tf.TensorSpec((*size, 3), tf.uint8)
+        )
+        return self.classify(tf.reshape(pictures, (-1, self.num_distilled_frames, *size, 3)))
+
+    def classify_videos(self, frames):
+        """The Q clips of each video, uint8 (batch, Q, T_s, H, W, 3), to one answer a video: probabilities averaged."""
+        batch, num_clips = tf.unstack(tf.shape(frames)[:2])
+        clip_shape = (self.num_distilled_frames, self.frame_size, self.frame_size, 3)
+        logits = self._logits(tf.reshape(frames, (-1, *clip_shape)))
+        logits = tf.reshape(logits, (batch, num_clips, len(self._labels)))
+        return self._answer(tf.reduce_mean(logits, axis=1), tf.reduce_mean(tf.nn.softmax(logits), axis=1))
+
+    def signatures(self):
+        """The signatures as concrete functions, by name; see tsd_tf.export.signatures."""
+        clip = (self.num_distilled_frames, self.frame_size, self.frame_size, 3)
+        arguments = {
+            signatures.SERVING_DEFAULT: (
+                self.classify,
+                tf.TensorSpec((None, *clip), tf.uint8, signatures.FRAMES),
+            ),
+            signatures.JPEG: (
+                self.classify_pictures,
+                tf.TensorSpec((None, self.num_distilled_frames), tf.string, signatures.FRAMES_BYTES),
+            ),
+            signatures.VIDEO: (
+                self.classify_videos,
+                tf.TensorSpec((None, None, *clip), tf.uint8, signatures.FRAMES),
+            ),
+        }
+        return {
+            name: tf.function(method, autograph=False).get_concrete_function(spec)
+            for name, (method, spec) in arguments.items()
+        }

@@ -1,0 +1,153 @@
+"""Writes, checks and puts in place everything that is deployed of a trained run."""
+
+import hashlib
+import pathlib
+import shutil
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from tsd_tf.errors import UserError
+from tsd_tf.export import signatures, tflite, verification
+from tsd_tf.export.saved_model import save_client, save_cloud
+
+VARIANTS = ("float32", "float16")
+
+
+def next_version(output_dir):
+    """One more than the highest version number that lies in the output folder, 1 in an empty one."""
+    found = [
+        int(path.name)
+        for half in (signatures.CLOUD_DIR, signatures.CLIENT_DIR)
+        for path in (pathlib.Path(output_dir) / half).glob("*")
+        if path.name.isdecimal()
+    ]
+    return max(found, default=0) + 1
+
+
+def clips_to_check(config, data_dir, count, seed=0):
+    """Clips to compare on: of the test or validation shards, or seeded noise where there are none.
+
+    Returns:
+        (uint8 (count, T, crop, crop, 3), where they come from).
+    """
+    from tsd_tf.data import pipeline
+
+    for split in ("test", "validate"):
+        try:
+            shards = pipeline.find_shards(data_dir, split)
+        except UserError:
+            continue
+        clips = pipeline.evaluation_clips(
+            shards,
+            num_frames=config.num_frames,
+            num_clips=1,
+            crop_size=config.crop_size,
+            num_classes=config.num_classes,
+            batch_size=1,
+            seed=seed,
+        )
+        return np.concatenate([batch["frames"].numpy()[:, 0] for batch in clips.take(count)]), f"{data_dir} ({split})"
+    size = config.crop_size
+    noise = np.random.default_rng(seed).integers(0, 256, (count, config.num_frames, size, size, 3), "uint8")
+    return noise, f"seeded noise (no shards in {data_dir})"
+
+
+def export(network, config, labels, output_dir, clips, variants=VARIANTS):
+    """Writes both halves as the next version of `output_dir`, after checking them against `network`.
+
+    Everything is written aside and renamed when complete, the cloud half last: a server that watches the folder sees
+    a new version when the client's files are there.
+
+    Args:
+        network: the trained FewFrameNetwork.
+        config: its Config.
+        labels: the class names, by label.
+        output_dir: folder; made where missing.
+        clips: uint8 (n, T, crop, crop, 3) to check on.
+        variants: the TFLite files to write, of VARIANTS.
+
+    Returns:
+        (ClientModel, report): the sidecar, and {"cloud": ..., "client": ...} with the differences of the SavedModels.
+    """
+    if len(labels) != config.num_classes:
+        raise UserError(f"the run has {config.num_classes} classes, its labels.txt names {len(labels)}")
+    output_dir = pathlib.Path(output_dir)
+    output_dir.mkdir(parents=True, exist_ok=True)
+    version = next_version(output_dir)
+    aside = pathlib.Path(tempfile.mkdtemp(prefix=".incoming-", dir=output_dir))
+    try:
+        with tqdm(total=4 + len(variants), unit="part", desc="export") as progress:
+            reference = verification.Reference.of(network, clips)
+            progress.update()
+            save_cloud(network, labels, config.crop_size, aside / signatures.CLOUD_DIR)
+            client_half = save_client(network, config.crop_size, aside / signatures.CLIENT_DIR)
+            progress.update()
+            cloud = tf.saved_model.load(str(aside / signatures.CLOUD_DIR))
+            classify = cloud.signatures[signatures.SERVING_DEFAULT]
+            client = tf.saved_model.load(str(aside / signatures.CLIENT_DIR))
+            report = {
+                "cloud": verification.check_cloud(reference, classify),
+                "client": verification.check_client(
+                    "saved_model", reference, client.signatures[signatures.DISTILL], classify
+                ),
+            }
+            progress.update()
+            keys = sorted(client.signatures)
+            written = []
+            for variant in variants:
+                contents = tflite.convert(aside / signatures.CLIENT_DIR, keys, variant)
+                differences = verification.check_client(
+                    variant, reference, verification.tflite_distill(contents), classify
+                )
+                written.append(_write_variant(aside, variant, contents, differences))
+                progress.update()
+            sidecar = signatures.ClientModel(
+                version=version,
+                method=config.method,
+                num_frames=config.num_frames,
+                num_distilled_frames=config.num_distilled_frames,
+                frame_size=config.crop_size,
+                short_side=config.short_side,
+                frames_per_second=signatures.FRAMES_PER_SECOND,
+                num_classes=config.num_classes,
+                feature_shape=client_half.feature_shape,
+                signatures=keys,
+                variants=written,
+            )
+            (aside / signatures.LABELS_FILE).write_text("".join(f"{label}\n" for label in labels))
+            (aside / signatures.SIDECAR_FILE).write_text(sidecar.to_json())
+            _put_in_place(aside, output_dir, version)
+            progress.update()
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return sidecar, report
+
+
+def _write_variant(folder, name, contents, differences):
+    path = folder / signatures.tflite_file(name)
+    path.write_bytes(contents)
+    return signatures.Variant(
+        name=name,
+        file=path.name,
+        num_bytes=len(contents),
+        sha256=hashlib.sha256(contents).hexdigest(),
+        transformation_matrix_difference=differences.transformation_matrix,
+        distilled_frames_difference=differences.distilled_frames,
+        distilled_frames_mean_difference=differences.distilled_frames_mean,
+        probabilities_difference=differences.probabilities,
+        top1_agreement=differences.top1_agreement,
+    )
+
+
+def _put_in_place(aside, output_dir, version):
+    halves = (signatures.CLIENT_DIR, signatures.CLOUD_DIR)
+    files = sorted(path for path in aside.iterdir() if path.name not in halves)
+    for path in files:
+        path.replace(output_dir / path.name)
+    for half in halves:
+        (output_dir / half).mkdir(exist_ok=True)
+        # mkdtemp's folders are private; a server may run as another user.
+        (aside / half).rename(output_dir / half / str(version))

@@ -1,0 +1,118 @@
+"""The contract between export, server and client: names of signatures and tensors, and the client's sidecar.
+
+Imports nothing of ours and no TensorFlow, so that the client can read it.
+"""
+
+import dataclasses
+import json
+
+# Signatures of the cloud half. All answer with LOGITS, PROBABILITIES, CLASSES and SCORES.
+SERVING_DEFAULT = "serving_default"  # FRAMES: uint8 (batch, T_s, H, W, 3)
+JPEG = "jpeg"  # FRAMES_BYTES: string (batch, T_s), each an encoded JPEG or PNG picture of H x W
+VIDEO = "video"  # FRAMES: uint8 (batch, Q, T_s, H, W, 3); probabilities averaged over the Q clips of each video
+
+# Signatures of the client half, batch size 1.
+DISTILL = "distill"  # FRAMES: uint8 (1, T, H, W, 3)
+ENCODE_FRAME = "encode_frame"  # FRAME: uint8 (1, H, W, 3) -> FEATURES: float32 (1, h, w, c)
+DISTILL_FEATURES = "distill_features"  # FRAMES: uint8 (1, T, H, W, 3), FEATURES: float32 (1, T, h, w, c)
+
+FRAME = "frame"
+FRAMES = "frames"
+FRAMES_BYTES = "frames_bytes"
+FEATURES = "features"
+DISTILLED_FRAMES = "distilled_frames"  # uint8 (1, T_s, H, W, 3)
+TRANSFORMATION_MATRIX = "transformation_matrix"  # float32 (1, T, T_s)
+LOGITS = "logits"  # float32 (batch, num_classes); of VIDEO the mean over clips
+PROBABILITIES = "probabilities"  # float32 (batch, num_classes)
+CLASSES = "classes"  # string (batch, k): the names of the k = min(5, num_classes) likeliest classes, likeliest first
+SCORES = "scores"  # float32 (batch, k): their probabilities
+TOP_K = 5
+
+MODEL_NAME = "tsd"
+FRAMES_PER_SECOND = 25.0
+
+CLOUD_DIR = "cloud"
+CLIENT_DIR = "client"
+LABELS_FILE = "labels.txt"
+SIDECAR_FILE = "client.json"
+
+
+def tflite_file(variant):
+    """The file name of a TFLite variant: client.tflite for float32, else client_<variant>.tflite."""
+    return "client.tflite" if variant == "float32" else f"client_{variant}.tflite"
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """One file of the client half and how far it is from the Keras network, measured on the clips of the export.
+
+    Attributes:
+        name: "float32", "float16" or "int8".
+        file: file name beside the sidecar.
+        num_bytes, sha256: of the file.
+        transformation_matrix_difference: largest absolute difference of P.
+        distilled_frames_difference: largest absolute difference of Y, in levels of 255.
+        distilled_frames_mean_difference: mean absolute difference of Y, in levels of 255.
+        probabilities_difference: largest absolute difference of the class probabilities after the cloud half.
+        top1_agreement: share of the clips whose likeliest class is the network's.
+    """
+
+    name: str
+    file: str
+    num_bytes: int
+    sha256: str
+    transformation_matrix_difference: float
+    distilled_frames_difference: float
+    distilled_frames_mean_difference: float
+    probabilities_difference: float
+    top1_agreement: float
+
+
+@dataclasses.dataclass(frozen=True)
+class ClientModel:
+    """What `client.json` says of the client half beside it.
+
+    Attributes:
+        version: number of the export; the cloud half of the same number is its partner.
+        method: "tsd", "i3d_e" or "i3d".
+        num_frames, num_distilled_frames: T and T_s.
+        frame_size: edge of the square RGB frames that go in and come out, pixels; values 0 to 255.
+        short_side: pixels that a video's short side is resized to before the centre crop.
+        frames_per_second: rate of the frames of a clip.
+        num_classes: classes of the cloud half.
+        feature_shape: (h, w, c) of the coarse features of one frame, or None where the method has none.
+        signatures: names of the signatures in the TFLite files.
+        variants: one Variant a TFLite file.
+    """
+
+    version: int
+    method: str
+    num_frames: int
+    num_distilled_frames: int
+    frame_size: int
+    short_side: int
+    frames_per_second: float
+    num_classes: int
+    feature_shape: tuple | None
+    signatures: tuple
+    variants: tuple
+
+    def __post_init__(self):
+        object.__setattr__(self, "signatures", tuple(self.signatures))
+        object.__setattr__(self, "variants", tuple(self.variants))
+        if self.feature_shape is not None:
+            object.__setattr__(self, "feature_shape", tuple(self.feature_shape))
+
+    def to_json(self):
+        """The sidecar's text, readable by `from_json`."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text):
+        """Reads what `to_json` wrote; raises ValueError on anything else."""
+        try:
+            values = json.loads(text)
+            values["variants"] = tuple(Variant(**variant) for variant in values["variants"])
+            return cls(**values)
+        except (TypeError, KeyError, json.JSONDecodeError) as error:
+            raise ValueError(f"not the sidecar of a client half of this version of tsd_tf: {error}") from error
