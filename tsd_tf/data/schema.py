@@ -1,0 +1,30 @@
+"""The keys of a record: a tf.train.SequenceExample with MediaSequence's names, one clip a record.
+
+Source: https://github.com/google-ai-edge/mediapipe/tree/master/mediapipe/util/sequence (media_sequence.py). DMVR and
+TF Model Garden read the same names. Times are microseconds from the start of the source video.
+"""
+
+# Context features, one value each.
+DATA_PATH = "clip/data_path"  # bytes: the video file, relative to the folder that the builder was given
+MEDIA_ID = "clip/media_id"  # bytes: names the clip in manifests, errors and predictions
+START_TIMESTAMP = "clip/start/timestamp"  # int64, microseconds
+END_TIMESTAMP = "clip/end/timestamp"  # int64, microseconds
+LABEL_INDEX = "clip/label/index"  # int64, from 0: the line in labels.txt; absent in an unlabelled clip
+LABEL_STRING = "clip/label/string"  # bytes: the class name, for MediaSequence and TF Model Garden
+LABEL_TEXT = "clip/label/text"  # bytes: the same, for DMVR
+IMAGE_FORMAT = "image/format"  # bytes: "JPEG"
+IMAGE_COLORSPACE = "image/colorspace"  # bytes: "RGB"
+IMAGE_CHANNELS = "image/channels"  # int64: 3
+IMAGE_HEIGHT = "image/height"  # int64, pixels
+IMAGE_WIDTH = "image/width"  # int64, pixels
+IMAGE_FRAME_RATE = "image/frame_rate"  # float, frames a second
+
+# Feature lists, one step a frame.
+IMAGE_ENCODED = "image/encoded"  # bytes: one JPEG
+IMAGE_TIMESTAMP = "image/timestamp"  # int64, microseconds
+
+# Files of a data folder.
+LABELS_FILE = "labels.txt"  # one class name a line; the line number is the label, from 0
+SHARD_NAME = "{split}-{index:05d}-of-{count:05d}"
+MANIFEST_CSV = "manifest-{split}.csv"  # one line an annotation row: what became of it
+MANIFEST_JSON = "manifest-{split}.json"  # the build's settings, the counts, and records and bytes of every shard
