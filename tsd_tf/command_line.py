@@ -33,3 +33,9 @@ def _parse_flags(argv):
     except flags.Error as error:
         print(f"error: {' '.join(str(error).split())} (--help lists the flags)", file=sys.stderr)
         sys.exit(2)
+
+
+def no_arguments(argv):
+    """UserError if anything but flags was given: absl would ignore it."""
+    if len(argv) > 1:
+        raise UserError(f"expected flags only, received {' '.join(argv[1:])} (--help lists the flags)")

@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 METHODS = ("i3d", "i3d_e", "tsd")
+SCHEDULES = ("i3d_stages", "coarse_stages", "tsd_stages", "sampling_stages")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Config:
     Attributes:
         dataset: names the run's directory.
         data_dir: folder of the shards.
+        evaluation_split: the shards that evaluate.py reads.
         num_classes: classes of the data set.
         method: one of METHODS.
         num_frames, num_distilled_frames: T and T_s.
@@ -73,6 +75,7 @@ class Config:
 
     dataset: str = "kinetics400"
     data_dir: str = "data/kinetics400"
+    evaluation_split: str = "validate"
     num_classes: int = 400
     method: str = "tsd"
     num_frames: int = 40
@@ -106,7 +109,7 @@ class Config:
     seed: int = 0
 
     def __post_init__(self):
-        for name in ("i3d_stages", "coarse_stages", "tsd_stages", "sampling_stages"):
+        for name in SCHEDULES:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.num_frames < 1:
             raise ValueError(f"--T must be at least 1. Received: --T={self.num_frames}")
@@ -129,7 +132,9 @@ class Config:
 
     @property
     def run_name(self):
-        """Names the default work directory under `runs/<dataset>/`, e.g. "tsd_T40_Ts10"."""
+        """Names the default work directory under `runs/<dataset>/`: "i3d", or e.g. "tsd_T40_Ts10"."""
+        if self.method == "i3d":
+            return "i3d"
         return f"{self.method}_T{self.num_frames}_Ts{self.num_distilled_frames}"
 
     def to_json(self):
@@ -141,7 +146,7 @@ class Config:
         """Reads what `to_json` wrote; raises ValueError on anything else."""
         try:
             values = json.loads(text)
-            for name in ("i3d_stages", "coarse_stages", "tsd_stages", "sampling_stages"):
+            for name in SCHEDULES:
                 values[name] = tuple(Stage(**stage) for stage in values[name])
             return cls(**values)
         except (TypeError, KeyError, AttributeError, json.JSONDecodeError) as error:
@@ -159,9 +164,10 @@ def ucf101():
     return Config(
         dataset="ucf101",
         data_dir="data/ucf101/split1",
+        evaluation_split="test",
         num_classes=101,
         last_layer_rate_factor=10.0,
-        i3d_stages=fine_tuning,
+        i3d_stages=(Stage("finetune", "network", 5_000, 0.01, num_frames=64),),
         tsd_stages=fine_tuning,
         sampling_stages=fine_tuning,
     )

@@ -13,6 +13,8 @@ _CHECKPOINT = re.compile(r"step_(\d{8})")
 class WorkDirectory:
     """A folder with `config.json`, `labels.txt` and `checkpoints/step_00000123/network.weights.h5`.
 
+    A file `finished` appears when all stages are trained.
+
     Args:
         path: the folder; need not exist yet.
     """
@@ -62,12 +64,20 @@ class WorkDirectory:
         }
         return dict(sorted(found.items()))
 
-    def load_network(self):
-        """The run's FewFrameNetwork with the weights of its newest checkpoint."""
+    def finished(self):
+        """Whether the run has trained all of its stages."""
+        return (self.path / "finished").exists()
+
+    def load_network(self, config=None):
+        """The run's FewFrameNetwork with the weights of its newest checkpoint.
+
+        Args:
+            config: what to build, where it is not the run's own Config; its variables must be the same.
+        """
         checkpoints = self.checkpoints()
         if not checkpoints:
             raise UserError(f"{self.path} has no checkpoint yet: looked in {self.checkpoints_path}; train first")
-        network = build_network(self.config())
+        network = build_network(config or self.config())
         load_weights(network, list(checkpoints.values())[-1] / "network.weights.h5")
         return network
 

@@ -1,0 +1,33 @@
+"""Accuracies, in NumPy."""
+
+import numpy as np
+
+
+def top_k_correct(probabilities, labels, k):
+    """Whether the label is among the k highest scores; ties count against it.
+
+    Args:
+        probabilities: (num_videos, num_classes).
+        labels: (num_videos,) ints.
+        k: at least 1.
+
+    Returns:
+        (num_videos,) bool.
+    """
+    own = np.take_along_axis(probabilities, np.asarray(labels)[:, None], axis=1)
+    better_or_equal = np.sum(probabilities >= own, axis=1) - 1
+    return better_or_equal < k
+
+
+def mean_and_standard_error(correct):
+    """Mean of a (num_videos,) bool array, and its standard error sqrt(p (1 - p) / n)."""
+    mean = float(np.mean(correct))
+    return mean, float(np.sqrt(mean * (1.0 - mean) / len(correct)))
+
+
+def per_class_accuracy(probabilities, labels, num_classes):
+    """Top-1 accuracy of each class, NaN for a class without a video: (num_classes,) float64."""
+    correct = top_k_correct(probabilities, labels, 1)
+    counts = np.bincount(labels, minlength=num_classes)
+    hits = np.bincount(labels, weights=correct, minlength=num_classes)
+    return np.divide(hits, counts, out=np.full(num_classes, np.nan), where=counts > 0)

@@ -1,0 +1,53 @@
+"""Fine-tunes a network from Kinetics on one split of UCF101 (Section 4.2, Training TSD on UCF101).
+
+    python train_ucf101.py --T=40 --Ts=10 --split=1
+
+reads data/ucf101/split1/train-*, starts from runs/kinetics400/tsd_T40_Ts10 (all but the last layer, whose rate is ten
+times that of the others), and leaves its checkpoints in runs/ucf101/split1_tsd_T40_Ts10.
+python -m tfrecords.build_ucf101 makes the shards; evaluate.py tests the result.
+"""
+
+import dataclasses
+import pathlib
+
+from absl import flags
+
+from tsd_tf import command_line
+from tsd_tf.config import kinetics400
+from tsd_tf.programs import run_flags
+
+FLAGS = flags.FLAGS
+
+run_flags.define(["ucf101"])
+flags.DEFINE_integer("split", 1, "which of UCF101's three train/test splits", lower_bound=1, upper_bound=3)
+flags.DEFINE_string(
+    "kinetics_workdir", None, "the run to start from (default: the one of the same method, T and T_s on Kinetics-400)"
+)
+
+
+def main(argv):
+    """Trains what the flags say."""
+    command_line.no_arguments(argv)
+    config = run_flags.config_from_flags()
+    if FLAGS.data_dir is None:
+        config = dataclasses.replace(config, data_dir=f"data/ucf101/split{FLAGS.split}")
+    workdir = (
+        pathlib.Path(FLAGS.workdir)
+        if FLAGS.workdir
+        else pathlib.Path(FLAGS.runs_dir, config.dataset, f"split{FLAGS.split}_{config.run_name}")
+    )
+    source = FLAGS.kinetics_workdir or pathlib.Path(FLAGS.runs_dir, kinetics400().dataset, config.run_name)
+
+    from tsd_tf.training import recipe
+
+    recipe.fine_tune(config, workdir, source, checkpoint_steps=FLAGS.checkpoint_steps)
+    print(f"Trained {config.run_name}: {workdir}")
+
+
+def start():
+    """Runs the program."""
+    command_line.run(main)
+
+
+if __name__ == "__main__":
+    start()
