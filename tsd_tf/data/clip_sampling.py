@@ -1,0 +1,69 @@
+"""Which frames, which crop, which flip: pure functions of a seed.
+
+A seed is an int32 tensor of shape (2,). The same seed gives the same answer on every machine and in every order of
+execution, so that a resumed run draws what an uninterrupted one would have drawn.
+"""
+
+import tensorflow as tf
+
+# What a record's seed is used for, folded into it so that the draws are independent of each other.
+_START, _CROP_Y, _CROP_X, _FLIP = range(4)
+
+
+def seed_of(*path):
+    """The seed of a node in a tree of integers: seed_of(seed, epoch, shard, record, ...).
+
+    Args:
+        *path: at least one integer, Python's or a tensor's; negative ones are allowed.
+
+    Returns:
+        int32 (2,).
+    """
+    seed = tf.stack([tf.bitcast(tf.cast(path[0], tf.int64), tf.int32)[0], 0])
+    seed = tf.random.experimental.stateless_fold_in(seed, tf.bitcast(tf.cast(path[0], tf.int64), tf.int32)[1])
+    for number in path[1:]:
+        seed = tf.random.experimental.stateless_fold_in(seed, tf.cast(number, tf.int32))
+    return seed
+
+
+def random_frames(video_length, num_frames, seed):
+    """Indices of consecutive frames from a uniformly random start; a video shorter than the clip is looped.
+
+    Args:
+        video_length: int scalar, frames of the video, at least 1.
+        num_frames: frames of the clip.
+        seed: int32 (2,).
+
+    Returns:
+        int32 (num_frames,), each in [0, video_length).
+    """
+    video_length = tf.cast(video_length, tf.int32)
+    starts = tf.maximum(video_length - num_frames, 0) + 1
+    start = tf.random.stateless_uniform((), _purpose(seed, _START), 0, starts, tf.int32)
+    return (start + tf.range(num_frames)) % video_length
+
+
+def random_clips(video_length, num_frames, num_clips, seed):
+    """`num_clips` independent draws of `random_frames`: int32 (num_clips, num_frames)."""
+    return tf.stack([random_frames(video_length, num_frames, _purpose(seed, q)) for q in range(num_clips)])
+
+
+def random_crop(height, width, crop_size, seed):
+    """A uniformly random square window inside a frame: int32 (4,) of y, x, height, width, in pixels."""
+    y = tf.random.stateless_uniform((), _purpose(seed, _CROP_Y), 0, height - crop_size + 1, tf.int32)
+    x = tf.random.stateless_uniform((), _purpose(seed, _CROP_X), 0, width - crop_size + 1, tf.int32)
+    return tf.stack([y, x, crop_size, crop_size])
+
+
+def centre_crop(height, width, crop_size):
+    """The square window in the middle of a frame: int32 (4,) of y, x, height, width, in pixels."""
+    return tf.stack([(height - crop_size) // 2, (width - crop_size) // 2, crop_size, crop_size])
+
+
+def random_flip(seed):
+    """True for a clip that is mirrored, with probability 1/2: bool scalar."""
+    return tf.random.stateless_uniform((), _purpose(seed, _FLIP)) < 0.5
+
+
+def _purpose(seed, number):
+    return tf.random.experimental.stateless_fold_in(seed, number)
