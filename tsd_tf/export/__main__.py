@@ -3,8 +3,8 @@
     python -m tsd_tf.export --workdir=runs/kinetics400/tsd_T40_Ts10 --output_dir=export
 
 writes export/cloud/<version>/ and export/client/<version>/ (SavedModels), export/client.tflite with its variants,
-export/labels.txt and export/client.json, and fails where one of them differs from the Keras network. About half a minute
-at small size, some minutes at T = 40, 224 x 224.
+export/labels.txt and export/client.json, and fails where one of them differs from the Keras network. About a quarter of
+a minute at small size, half a minute at T = 40, 224 x 224 on two cores.
 """
 
 import os
@@ -35,22 +35,21 @@ def main(argv):
             f"--variants must be float32 and any of {', '.join(exporter.VARIANTS[1:])}. "
             f"Received: --variants={','.join(FLAGS.variants)}"
         )
-    if FLAGS.workdir:
-        run = work_directory.WorkDirectory(FLAGS.workdir)
-    else:
-        run = work_directory.latest("runs")
+    run = work_directory.WorkDirectory(FLAGS.workdir) if FLAGS.workdir else work_directory.latest("runs")
     config, labels, network = run.config(), run.labels(), run.load_network()
     clips, source = exporter.clips_to_check(config, FLAGS.data_dir or config.data_dir, FLAGS.check_clips)
     sidecar, report = exporter.export(network, config, labels, FLAGS.output_dir, clips, FLAGS.variants)
     print(
-        f"exported {run.path} as version {sidecar.version} of {FLAGS.output_dir}, checked on {len(clips)} clips: {source}"
+        f"exported {run.path} as version {sidecar.version} of {FLAGS.output_dir}, "
+        f"checked on {len(clips)} clips: {source}"
     )
     print(f"cloud: probabilities differ by at most {report['cloud']:.1e}")
     for variant in sidecar.variants:
         print(
             f"{variant.file}: {variant.num_bytes / 1e6:.2f} MB, "
             f"P differs by at most {variant.transformation_matrix_difference:.1e}, "
-            f"Y by {variant.distilled_frames_difference:.0f} of 255 (mean {variant.distilled_frames_mean_difference:.1e}), "
+            f"Y by {variant.distilled_frames_difference:.0f} of 255 "
+            f"(mean {variant.distilled_frames_mean_difference:.1e}), "
             f"probabilities by {variant.probabilities_difference:.1e}; top-1 agrees on {variant.top1_agreement:.0%}"
         )
 

@@ -1,0 +1,66 @@
+"""TensorFlow Serving's gRPC services, PredictionService and ModelService, over a Predictor."""
+
+import time
+
+import grpc
+from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+
+from tsd_tf.serving import metrics as names
+from tsd_tf.serving.serving_error import ServingError
+
+
+def add_services(server, predictor, metrics):
+    """Registers both services on a grpc.aio server."""
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_PredictionService(predictor, metrics), server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(_ModelService(predictor, metrics), server)
+
+
+async def _answer(work, request, context, metrics, api):
+    start = time.monotonic()
+    name = request.model_spec.name
+    try:
+        response = work(request)
+        if not hasattr(response, "DESCRIPTOR"):
+            response = await response
+    except ServingError as error:
+        metrics.count(names.REQUEST_COUNT, model_name=name, status=error.code.name)
+        await context.abort(error.code, error.message)
+    metrics.count(names.REQUEST_COUNT, model_name=name, status="OK")
+    metrics.observe(
+        names.REQUEST_LATENCY, (time.monotonic() - start) * 1e6, model_name=name, API=api, entrypoint="GRPC"
+    )
+    return response
+
+
+class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
+    def __init__(self, predictor, metrics):
+        self._predictor, self._metrics = predictor, metrics
+
+    async def Predict(self, request, context):  # noqa: N802
+        return await _answer(self._predictor.predict, request, context, self._metrics, "Predict")
+
+    async def GetModelMetadata(self, request, context):  # noqa: N802
+        return await _answer(self._predictor.metadata, request, context, self._metrics, "GetModelMetadata")
+
+    async def Classify(self, request, context):  # noqa: N802
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, _ONLY_PREDICT.format("Classify"))
+
+    async def Regress(self, request, context):  # noqa: N802
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, _ONLY_PREDICT.format("Regress"))
+
+    async def MultiInference(self, request, context):  # noqa: N802
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, _ONLY_PREDICT.format("MultiInference"))
+
+
+class _ModelService(model_service_pb2_grpc.ModelServiceServicer):
+    def __init__(self, predictor, metrics):
+        self._predictor, self._metrics = predictor, metrics
+
+    async def GetModelStatus(self, request, context):  # noqa: N802
+        return await _answer(self._predictor.status, request, context, self._metrics, "GetModelStatus")
+
+    async def HandleReloadConfigRequest(self, request, context):  # noqa: N802
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "This server's models are named at its start.")
+
+
+_ONLY_PREDICT = "{} needs tf.train.Examples; this server's signatures take tensors: call Predict."

@@ -1,0 +1,234 @@
+"""TensorFlow Serving's JSON mapping of tensors (its api_rest.md and util/json_tensor.cc)."""
+
+import base64
+import binascii
+import json
+
+import numpy as np
+import tensorflow as tf
+
+from tsd_tf.serving.serving_error import invalid_argument
+from tsd_tf.serving.tensors import check_shape
+
+_LONGEST_VALUE = 256
+_JSON_TYPES = {type(None): "Null", dict: "Object", list: "Array", str: "String", int: "Number", float: "Number"}
+
+
+def parse(body):
+    """The JSON object of a request body.
+
+    Args:
+        body: bytes.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT where it is not JSON, or not an object.
+    """
+    if not body:
+        raise invalid_argument("JSON Parse error: The document is empty")
+    try:
+        document = json.loads(body)
+    except json.JSONDecodeError as error:
+        raise invalid_argument(f"JSON Parse error: {error.msg} at offset: {error.pos}") from error
+    except (UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise invalid_argument(f"JSON Parse error: {error}") from error
+    if not isinstance(document, dict):
+        raise invalid_argument(f"JSON Value: {_shown(document)} Is not object")
+    return document
+
+
+def signature_name(document):
+    """The signature that a request names; "" for the default."""
+    name = document.get("signature_name", "")
+    if not isinstance(name, str):
+        raise invalid_argument(
+            f"JSON Value: {_shown(document)} not formatted correctly. 'signature_name' key must be a string value."
+        )
+    return name
+
+
+def inputs_from_json(document, signature):
+    """The inputs of a predict request, in row ("instances") or columnar ("inputs") format.
+
+    Args:
+        document: what `parse` returned.
+        signature: SignatureDef.
+
+    Returns:
+        ({alias: array}, whether the request is in row format).
+
+    Raises:
+        ServingError: INVALID_ARGUMENT.
+    """
+    row = "instances" in document
+    if row and "inputs" in document:
+        raise invalid_argument(
+            f"JSON Value: {_shown(document)} Not formatted correctly expecting only one of 'inputs' or 'instances' "
+            "keys to exist "
+        )
+    if not row and "inputs" not in document:
+        raise invalid_argument("Missing 'inputs' or 'instances' key")
+    values = _columns(document["instances"], document, signature) if row else _named(document["inputs"], signature)
+    arrays = {}
+    for alias, value in values.items():
+        if alias not in signature.inputs:
+            raise invalid_argument(f"JSON object: does not have named input: {alias}")
+        arrays[alias] = _array(alias, value, signature)
+    return arrays, row
+
+
+def _named(value, signature):
+    if isinstance(value, dict) and not _is_base64(value):
+        for alias in signature.inputs:
+            if alias not in value:
+                raise invalid_argument(f"Missing named input: {alias} in 'inputs' object.")
+        return {alias: value[alias] for alias in signature.inputs}
+    if len(signature.inputs) > 1:
+        raise invalid_argument(
+            "inputs is a plain value/list, but expecting an object as multiple input tensors required as per "
+            "tensorinfo_map"
+        )
+    return {next(iter(signature.inputs)): value}
+
+
+def _columns(instances, document, signature):
+    if not isinstance(instances, list):
+        raise invalid_argument(f"JSON Value: {_shown(document)} Expecting 'instances' to be an list/array")
+    if not instances:
+        raise invalid_argument(f"JSON Value: {_shown(document)} No values in 'instances' array")
+    objects = isinstance(instances[0], dict) and not _is_base64(instances[0])
+    if not objects and len(signature.inputs) > 1:
+        raise invalid_argument(
+            "instances is a plain list, but expecting list of objects as multiple input tensors required as per "
+            "tensorinfo_map"
+        )
+    for index, instance in enumerate(instances):
+        is_object = isinstance(instance, dict) and not _is_base64(instance)
+        if objects and not is_object:
+            raise invalid_argument(f"Expecting object but got list at item {index} of input list")
+        if is_object and not objects:
+            raise invalid_argument(f"Expecting value/list but got object at item {index} of input list")
+        if objects and set(instance) != set(signature.inputs):
+            raise invalid_argument(
+                f"Failed to process element: {index} of 'instances' list. JSON object: {_shown(instance)} keys must be "
+                f"equal to: {','.join(sorted(signature.inputs))}"
+            )
+    if objects:
+        return {alias: [instance[alias] for instance in instances] for alias in signature.inputs}
+    return {next(iter(signature.inputs)): instances}
+
+
+def _array(alias, value, signature):
+    dtype = tf.dtypes.as_dtype(signature.inputs[alias].dtype)
+    shape = []
+    level = value
+    while isinstance(level, list):
+        shape.append(len(level))
+        level = level[0] if level else None
+    check_shape(alias, shape, signature)
+    leaves = []
+    _flatten(value, shape, 0, leaves)
+    if dtype == tf.string:
+        return np.array([_bytes(leaf) for leaf in leaves], object).reshape(shape)
+    integer = dtype.is_integer
+    for leaf in leaves:
+        # bool is a kind of int in Python, but not in JSON.
+        if type(leaf) is not int and (integer or type(leaf) is not float):
+            raise _type_error(leaf, dtype)
+    if integer and not (dtype.min <= min(leaves) and max(leaves) <= dtype.max):
+        raise invalid_argument(f"input {alias} must hold values of {dtype.min} to {dtype.max} ({dtype.name})")
+    return np.array(leaves, dtype.as_numpy_dtype).reshape(shape)
+
+
+def _flatten(value, shape, level, leaves):
+    if not isinstance(value, list):
+        if level != len(shape):
+            raise invalid_argument(
+                f"JSON Value: {_shown(value)} found at incorrect level: {level + 1} in the JSON DOM. "
+                f"Expected at level: {len(shape)}"
+            )
+        leaves.append(value)
+        return
+    if level >= len(shape):
+        raise invalid_argument(f"Encountered list at unexpected level: {level} expected < {len(shape)}")
+    if len(value) != shape[level]:
+        raise invalid_argument(
+            f"Encountered list at unexpected size: {len(value)} at level: {level} expected size: {shape[level]}"
+        )
+    if level == len(shape) - 1 and not any(isinstance(element, list) for element in value):
+        leaves.extend(value)
+        return
+    for element in value:
+        _flatten(element, shape, level + 1, leaves)
+
+
+def _bytes(leaf):
+    if isinstance(leaf, str):
+        return leaf.encode()
+    if isinstance(leaf, dict):
+        if not _is_base64(leaf):
+            raise invalid_argument(f"JSON Value: {_shown(leaf)} not formatted correctly for base64 data")
+        try:
+            return base64.b64decode(leaf["b64"], validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise invalid_argument("Unable to base64 decode") from error
+    raise _type_error(leaf, tf.string)
+
+
+def _type_error(leaf, dtype):
+    kind = str(leaf) if isinstance(leaf, bool) else _JSON_TYPES[type(leaf)]
+    return invalid_argument(f"JSON Value: {_shown(leaf)} Type: {kind} is not of expected type: {dtype.name}")
+
+
+def _is_base64(value):
+    return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
+
+
+def _shown(value):
+    # A large document is not written out to show its beginning.
+    if isinstance(value, dict):
+        text = "{" + ", ".join(f"{json.dumps(key)}: ..." for key in list(value)[:8]) + "}"
+    elif isinstance(value, list):
+        text = f"[... {len(value)} values]"
+    else:
+        text = json.dumps(value[:_LONGEST_VALUE] if isinstance(value, str) else value)
+    return text[:_LONGEST_VALUE]
+
+
+def outputs_to_json(outputs, row):
+    """The response body of a predict request.
+
+    Args:
+        outputs: {alias: array}.
+        row: whether the request was in row format.
+
+    Returns:
+        str.
+    """
+    values = {alias: _values(alias, outputs[alias]) for alias in sorted(outputs)}
+    if not row:
+        body = {"outputs": values if len(values) > 1 else next(iter(values.values()))}
+    elif len(values) > 1:
+        columns = list(values.values())
+        body = {"predictions": [dict(zip(values, row, strict=True)) for row in zip(*columns, strict=True)]}
+    else:
+        body = {"predictions": next(iter(values.values()))}
+    return json.dumps(body, indent=1)
+
+
+def _values(alias, array):
+    if array.dtype == object:
+        if alias.endswith("_bytes"):
+            leaves = [{"b64": base64.b64encode(value).decode()} for value in array.ravel()]
+        else:
+            leaves = [value.decode("utf-8", "replace") for value in array.ravel()]
+        return _nested(leaves, array.shape)
+    if array.dtype == np.float32:
+        # The shortest decimal that reads back as the same float32, not as the same double.
+        return _nested([float(str(value)) for value in array.ravel()], array.shape)
+    return array.tolist()
+
+
+def _nested(leaves, shape):
+    for size in reversed(shape[1:]):
+        leaves = [leaves[start : start + size] for start in range(0, len(leaves), size)]
+    return leaves

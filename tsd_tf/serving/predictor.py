@@ -1,0 +1,119 @@
+"""What both protocols do with a request: find the model, check the inputs, batch, answer."""
+
+import time
+
+import grpc
+from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
+
+from tsd_tf.serving import metrics as names
+from tsd_tf.serving.servable import num_clips
+from tsd_tf.serving.serving_error import ServingError, invalid_argument
+from tsd_tf.serving.tensors import tensor_from_proto, tensor_to_proto
+
+_SIGNATURE_DEF = "signature_def"
+
+
+class Predictor:
+    """Answers requests from a ModelStore through a Batcher.
+
+    Args:
+        store: ModelStore.
+        batcher: Batcher.
+        metrics: Metrics.
+    """
+
+    def __init__(self, store, batcher, metrics):
+        self.store = store
+        self._batcher = batcher
+        self._metrics = metrics
+
+    async def predict(self, request):
+        """PredictResponse for a PredictRequest; ServingError with TensorFlow Serving's codes and texts."""
+        if not request.HasField("model_spec"):
+            raise invalid_argument("Missing ModelSpec")
+        servable = self.store.find(request.model_spec)
+        try:
+            name, signature = servable.signature(request.model_spec.signature_name)
+        except KeyError as error:
+            raise ServingError(
+                grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{error.args[0]}" not found.'
+            ) from error
+        _check_names(request, signature)
+        inputs = {alias: tensor_from_proto(alias, proto, signature) for alias, proto in request.inputs.items()}
+        outputs = await self.run(servable, name, inputs)
+        response = predict_pb2.PredictResponse()
+        response.model_spec.name = request.model_spec.name
+        response.model_spec.version.value = servable.version
+        response.model_spec.signature_name = name
+        for alias in request.output_filter or outputs:
+            response.outputs[alias].CopyFrom(tensor_to_proto(outputs[alias]))
+        return response
+
+    async def run(self, servable, name, inputs):
+        """Runs a signature on checked arrays, batched with whoever waits too.
+
+        Args:
+            servable: Servable.
+            name: of its signature.
+            inputs: {alias: array}.
+
+        Returns:
+            {alias: array}.
+        """
+        size = num_clips(inputs, servable.signature_defs[name])
+        start = time.monotonic()
+        outputs = await self._batcher.run(servable.function(name), inputs, size)
+        self._metrics.observe(
+            names.RUNTIME_LATENCY,
+            (time.monotonic() - start) * 1e6,
+            model_name=self.store.name,
+            API="Predict",
+            runtime="TF2",
+        )
+        return outputs
+
+    def metadata(self, request):
+        """GetModelMetadataResponse for a GetModelMetadataRequest."""
+        if not request.HasField("model_spec"):
+            raise invalid_argument("Missing ModelSpec")
+        if not request.metadata_field:
+            raise invalid_argument("GetModelMetadataRequest must specify at least one metadata_field")
+        for field in request.metadata_field:
+            if field != _SIGNATURE_DEF:
+                raise invalid_argument(f"Metadata field {field} is not supported")
+        servable = self.store.find(request.model_spec)
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        for name, signature in servable.signature_defs.items():
+            signatures.signature_def[name].CopyFrom(signature)
+        response = get_model_metadata_pb2.GetModelMetadataResponse()
+        response.model_spec.name = self.store.name
+        response.model_spec.version.value = servable.version
+        response.metadata[_SIGNATURE_DEF].Pack(signatures)
+        return response
+
+    def status(self, request):
+        """GetModelStatusResponse for a GetModelStatusRequest."""
+        if not request.HasField("model_spec"):
+            raise invalid_argument("Missing ModelSpec")
+        return self.store.status(request.model_spec)
+
+
+def _check_names(request, signature):
+    sent, expected = set(request.inputs), set(signature.inputs)
+    if sent != expected:
+        raise invalid_argument(
+            f"input size does not match signature: {len(sent)}!={len(expected)} "
+            f"len({{{','.join(sorted(sent))}}}) != len({{{','.join(sorted(expected))}}}). "
+            f"Sent extra: {{{','.join(sorted(sent - expected))}}}. "
+            f"Missing but required: {{{','.join(sorted(expected - sent))}}}."
+        )
+    seen = set()
+    for alias in request.output_filter:
+        if alias not in signature.outputs:
+            raise invalid_argument(
+                f"output tensor alias not found in signature: {alias} Outputs expected to be in the set "
+                f"{{{','.join(sorted(signature.outputs))}}}."
+            )
+        if alias in seen:
+            raise invalid_argument(f"duplicate output tensor alias: {alias}")
+        seen.add(alias)

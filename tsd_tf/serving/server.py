@@ -1,0 +1,156 @@
+"""The embedded server: gRPC and REST on one event loop."""
+
+import asyncio
+import threading
+
+import grpc
+from aiohttp import web
+
+from tsd_tf.errors import UserError
+from tsd_tf.serving.batcher import Batcher
+from tsd_tf.serving.grpc_services import add_services
+from tsd_tf.serving.limits import Limits
+from tsd_tf.serving.metrics import Metrics
+from tsd_tf.serving.model_store import ModelStore
+from tsd_tf.serving.predictor import Predictor
+from tsd_tf.serving.rest import application
+
+
+class Server:
+    """Serves one model folder until it is stopped.
+
+    Args:
+        model_dir: folder with one SavedModel a version.
+        model_name: its name in requests.
+        host: address to listen on.
+        port, rest_port: of gRPC and REST; 0 for a free one. None leaves REST out.
+        labels: {label: version}, versions that are served beside the newest.
+        limits: Limits.
+        poll_seconds: how often the folder is looked at for a new version; None for never.
+
+    Attributes:
+        port, rest_port: the ports that were bound, once started.
+    """
+
+    def __init__(
+        self,
+        model_dir,
+        model_name="tsd",
+        *,
+        host="127.0.0.1",
+        port=8500,
+        rest_port=8501,
+        labels=None,
+        limits=None,
+        poll_seconds=None,
+    ):
+        self.host, self.port, self.rest_port = host, port, rest_port
+        self._limits = limits or Limits()
+        self._store = ModelStore(model_name, model_dir, labels)
+        self._poll_seconds = poll_seconds
+
+    async def serve(self, started, stop):
+        """Loads the model, serves, and returns when all requests are answered after `stop` was set.
+
+        Args:
+            started: called without arguments when both ports take requests.
+            stop: asyncio.Event.
+
+        Raises:
+            UserError: there is no model, or a port cannot be bound.
+        """
+        self._store.load()
+        metrics = Metrics()
+        batcher = Batcher(self._limits, metrics)
+        predictor = Predictor(self._store, batcher, metrics)
+        size = self._limits.max_message_bytes
+        server = grpc.aio.server(
+            options=[
+                ("grpc.max_receive_message_length", size),
+                ("grpc.max_send_message_length", size),
+                ("grpc.so_reuseport", 0),
+            ],
+            maximum_concurrent_rpcs=self._limits.max_concurrent_requests,
+        )
+        add_services(server, predictor, metrics)
+        runner = web.AppRunner(
+            application(predictor, metrics, self._limits),
+            handler_cancellation=True,
+            shutdown_timeout=self._limits.shutdown_grace,
+            access_log=None,
+        )
+        poll = None
+        try:
+            try:
+                self.port = server.add_insecure_port(f"{self.host}:{self.port}")
+            except RuntimeError as error:
+                raise UserError(f"cannot listen on {self.host}:{self.port} (gRPC): {error}") from error
+            if self.rest_port is not None:
+                await runner.setup()
+                await self._listen(runner)
+            await server.start()
+            if self._poll_seconds:
+                poll = asyncio.create_task(self._poll())
+            started()
+            await stop.wait()
+        finally:
+            if poll:
+                poll.cancel()
+            await asyncio.gather(server.stop(self._limits.shutdown_grace), runner.cleanup())
+            batcher.close()
+
+    async def _listen(self, runner):
+        site = web.TCPSite(runner, self.host, self.rest_port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise UserError(f"cannot listen on {self.host}:{self.rest_port} (REST): {error.strerror}") from error
+        self.rest_port = runner.addresses[0][1]
+
+    async def _poll(self):
+        while True:
+            await asyncio.sleep(self._poll_seconds)
+            await asyncio.to_thread(self._store.load)
+
+
+class BackgroundServer:
+    """A Server in a thread of this process, for tests and benchmarks: `with BackgroundServer(...) as server:`.
+
+    Args:
+        *args, **kwargs: of Server; the ports are free ones unless given.
+
+    Attributes:
+        address: "host:port" of gRPC.
+        url: "http://host:port" of REST.
+    """
+
+    def __init__(self, *args, **kwargs):
+        self._server = Server(*args, **{"port": 0, "rest_port": 0, **kwargs})
+        self._ready = threading.Event()
+        self._error = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self):
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._ready.set()
+
+    async def _serve(self):
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        await self._server.serve(self._ready.set, self._stop)
+
+    def __enter__(self):
+        self._thread.start()
+        self._ready.wait()
+        if self._error:
+            raise self._error
+        self.address = f"{self._server.host}:{self._server.port}"
+        self.url = f"http://{self._server.host}:{self._server.rest_port}"
+        return self
+
+    def __exit__(self, *exception):
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()

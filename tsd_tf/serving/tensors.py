@@ -1,0 +1,84 @@
+"""Tensors between protocol messages and NumPy, checked against the signature before any memory is spent on them."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2
+
+from tsd_tf.serving.serving_error import invalid_argument
+
+
+def check_shape(alias, shape, signature):
+    """Raises ServingError unless `shape` fits the input `alias` of the signature."""
+    expected = [dimension.size for dimension in signature.inputs[alias].tensor_shape.dim]
+    fits = len(shape) == len(expected) and all(
+        size == wanted or (wanted < 0 and size >= 1) for size, wanted in zip(shape, expected, strict=True)
+    )
+    if not fits:
+        wanted = ",".join("?" if size < 0 else str(size) for size in expected)
+        got = ",".join(map(str, shape))
+        raise invalid_argument(f"input {alias} must have shape [{wanted}], every ? at least 1. Received: [{got}]")
+
+
+def tensor_from_proto(alias, proto, signature):
+    """The NumPy array of an input.
+
+    Args:
+        alias: name of the input.
+        proto: TensorProto.
+        signature: SignatureDef with an input of that name.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT where type, shape or contents do not fit the signature.
+    """
+    expected = signature.inputs[alias].dtype
+    if proto.dtype != expected:
+        raise invalid_argument(f"Expected input {alias} to be {type_name(expected)} but get {type_name(proto.dtype)}.")
+    shape = [dimension.size for dimension in proto.tensor_shape.dim]
+    check_shape(alias, shape, signature)
+    # A short value list stands for a tensor filled with its last value; here that is a mistake, and a way to ask for
+    # much memory with few bytes.
+    dtype = tf.dtypes.as_dtype(proto.dtype)
+    if dtype == tf.string:
+        count = len(proto.string_val)
+    elif proto.tensor_content:
+        count = len(proto.tensor_content) / dtype.size
+    else:
+        count = sum(len(values) for field, values in proto.ListFields() if field.name.endswith("_val"))
+    if count != math.prod(shape):
+        raise invalid_argument(f"tensor parsing error: {alias}: {count:g} values for shape {shape}")
+    if dtype == tf.string:
+        return np.array(list(proto.string_val), object).reshape(shape)
+    try:
+        return tf.make_ndarray(proto)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise invalid_argument(f"tensor parsing error: {alias}: {error}") from error
+
+
+def tensor_to_proto(array):
+    """The TensorProto of an output, its values in the type's own field as TensorFlow Serving answers.
+
+    Args:
+        array: NumPy array; bytes objects for strings.
+    """
+    proto = tensor_pb2.TensorProto()
+    for size in array.shape:
+        proto.tensor_shape.dim.add(size=size)
+    if array.dtype == object:
+        proto.dtype = tf.string.as_datatype_enum
+        proto.string_val.extend(array.ravel().tolist())
+    elif array.dtype == np.float32:
+        proto.dtype = tf.float32.as_datatype_enum
+        proto.float_val.extend(array.ravel().tolist())
+    else:
+        proto.CopyFrom(tf.make_tensor_proto(array))
+    return proto
+
+
+def type_name(datatype):
+    """TensorFlow's name of a DataType number: "uint8"; the number where it has none."""
+    try:
+        return tf.dtypes.as_dtype(datatype).name
+    except TypeError:
+        return str(datatype)
