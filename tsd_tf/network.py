@@ -16,7 +16,10 @@ class FewFrameNetwork(keras.Model):
         selector: a tsd_tf.selectors.Selector.
         main_network: a tsd_tf.main_networks network.
 
-    Input shape: frames (batch, T, height, width, 3), RGB in [-1, 1].
+    Call arguments:
+        frames: (batch, T, height, width, 3), RGB in [-1, 1].
+        seeds: (batch, 2) ints, one seed a clip, or None: see tsd_tf.selectors.Selector.
+
     Output shape: logits (batch, num_classes), float32.
     """
 
@@ -27,26 +30,28 @@ class FewFrameNetwork(keras.Model):
         self.frame_distillation = FrameDistillation(dtype=self.dtype_policy, name="frame_distillation")
 
     def build(self, input_shape):
-        self.selector.build(input_shape)
+        self.selector.check_frames(input_shape)
+        if not self.selector.built:
+            self.selector.build(input_shape)
         matrix_shape = self.selector.compute_output_shape(input_shape)
         distilled_shape = self.frame_distillation.compute_output_shape(input_shape, matrix_shape)
         if not self.main_network.built:
             self.main_network.build(distilled_shape)
 
-    def transformation_matrix(self, frames, training=None):
+    def transformation_matrix(self, frames, seeds=None, training=None):
         """P, (batch, T, T_s): what the selector answers for these frames."""
-        return self.selector(frames, training=training)
+        return self.selector(frames, seeds=seeds, training=training)
 
-    def client(self, frames, training=None):
+    def client(self, frames, seeds=None, training=None):
         """Distilled frames Y, (batch, T_s, height, width, 3) in [-1, 1]: what travels."""
-        return self.frame_distillation(frames, self.transformation_matrix(frames, training=training))
+        return self.frame_distillation(frames, self.transformation_matrix(frames, seeds=seeds, training=training))
 
     def cloud(self, distilled_frames, training=None):
         """Logits (batch, num_classes) of distilled frames."""
         return self.main_network(distilled_frames, training=training)
 
-    def call(self, frames, training=None):
-        return self.cloud(self.client(frames, training=training), training=training)
+    def call(self, frames, seeds=None, training=None):
+        return self.cloud(self.client(frames, seeds=seeds, training=training), training=training)
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.main_network.num_classes)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from tsd_tf.errors import UserError
-from tsd_tf.selectors.tsd import mobilenet
+from tsd_tf.selectors.coarse import mobilenet
 from tsd_tf.weights import mobilenet as mobilenet_weights
 
 CUT = "conv_pw_2_relu"

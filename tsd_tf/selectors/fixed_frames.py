@@ -27,7 +27,7 @@ class FixedFrames(Selector):
     def build(self, input_shape):
         self.check_frames(input_shape)
 
-    def call(self, frames, training=None):
+    def call(self, frames, seeds=None, training=None):
         matrix = ops.convert_to_tensor(one_hot_matrix(self.indices(), self.num_frames))
         batch = ops.shape(frames)[0]
         return ops.broadcast_to(matrix[None], (batch, self.num_frames, self.num_distilled_frames))

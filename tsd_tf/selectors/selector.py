@@ -12,7 +12,10 @@ class Selector(keras.layers.Layer):
         num_frames: T, the frames of a clip.
         num_distilled_frames: T_s, the frames that are left; 1 <= T_s <= T.
 
-    Input shape: frames (batch, T, height, width, 3), RGB in [-1, 1].
+    Call arguments:
+        frames: (batch, T, height, width, 3), RGB in [-1, 1].
+        seeds: (batch, 2) ints, one seed a clip, or None; the selectors that draw at random depend on nothing else.
+
     Output shape: (batch, T, T_s), float32; every column sums to 1.
     """
 

@@ -7,7 +7,7 @@ import h5py
 import keras
 
 from tsd_tf.errors import UserError
-from tsd_tf.selectors.tsd import mobilenet
+from tsd_tf.selectors.coarse import mobilenet
 
 IMAGENET_WIDTHS = (0.25, 0.5, 0.75, 1.0)
 
@@ -16,7 +16,7 @@ def load(coarse_extractor, name_or_path, width):
     """Loads weights into a coarse extractor, layer by layer, by name; all of it or, on an error, nothing.
 
     Args:
-        coarse_extractor: a model made by `tsd_tf.selectors.tsd.mobilenet`, cut at a layer or whole.
+        coarse_extractor: a model made by `tsd_tf.selectors.coarse.mobilenet`, cut at a layer or whole.
         name_or_path: "imagenet": Keras downloads its weights without the top, once, to ~/.keras/models; "none": the
             random weights stay; else a file: `.weights.h5` of this extractor or of the whole MobileNet without its
             top, or Keras' own `mobilenet_*_no_top.h5`.

@@ -1,0 +1,61 @@
+"""I3D_R: frames at random."""
+
+import keras
+from keras import ops
+
+from tsd_tf.selectors.selector import Selector
+
+
+def _mixed(x):
+    """A bijection of uint32 whose every output bit depends on every input bit (Wellons' lowbias32)."""
+    x = ops.bitwise_xor(x, ops.right_shift(x, ops.full_like(x, 16)))
+    x = x * ops.full_like(x, 0x7FEB352D)
+    x = ops.bitwise_xor(x, ops.right_shift(x, ops.full_like(x, 15)))
+    x = x * ops.full_like(x, 0x846CA68B)
+    return ops.bitwise_xor(x, ops.right_shift(x, ops.full_like(x, 16)))
+
+
+def random_indices(seeds, num_frames, num_distilled_frames):
+    """T_s of T frame indices at random, without replacement: a pure function of a clip's seed, on every backend.
+
+    Every frame draws a 32-bit number from (seed, its index); the T_s frames with the smallest are picked.
+
+    Args:
+        seeds: (batch, 2) ints, a clip's seed each.
+        num_frames, num_distilled_frames: T and T_s.
+
+    Returns:
+        (batch, T_s) int32, ascending in every row.
+    """
+    seeds = ops.cast(seeds, "uint32")
+    clip = _mixed(_mixed(seeds[:, :1]) + seeds[:, 1:])
+    frame = ops.cast(ops.arange(num_frames), "uint32")[None]
+    draws = _mixed(clip + _mixed(frame))
+    picked = ops.argsort(draws, axis=1)[:, :num_distilled_frames]
+    return ops.cast(ops.sort(picked, axis=1), "int32")
+
+
+@keras.saving.register_keras_serializable("tsd_tf")
+class Random(Selector):
+    """T_s random frames of the clip, in time order, in training and test (Sections 3.3 and 4.1, I3D_R).
+
+    Args:
+        num_frames, num_distilled_frames: T and T_s.
+
+    Call arguments:
+        frames: (batch, T, height, width, 3).
+        seeds: (batch, 2) ints; the frames of a clip depend on its seed alone. Without seeds, clip i of a batch has
+            the seed (0, i); training needs seeds, for it would see the same draws at every step.
+    """
+
+    def build(self, input_shape):
+        self.check_frames(input_shape)
+
+    def call(self, frames, seeds=None, training=None):
+        if seeds is None:
+            if training:
+                raise ValueError("Random needs `seeds` of shape (batch, 2) in training. Received: seeds=None")
+            clips = ops.arange(ops.shape(frames)[0])
+            seeds = ops.stack([ops.zeros_like(clips), clips], axis=1)
+        indices = random_indices(seeds, self.num_frames, self.num_distilled_frames)
+        return ops.transpose(ops.one_hot(indices, self.num_frames, dtype="float32"), (0, 2, 1))
