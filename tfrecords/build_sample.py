@@ -4,7 +4,7 @@
 
 takes about a minute on two cores and leaves, for each of the splits train, test and trimmed,
 
-    <split>/<class>/<id>_000000_000002.mp4     40 frames at 25 a second; 8 around the event in `trimmed`
+    <split>/<class>/<id>_000000_000001.mp4     40 frames at 25 a second; 8 around the event in `trimmed`
     <split>.csv                                Kinetics' columns: label, youtube_id, time_start, time_end, split
     <split>_events.csv                         youtube_id, first frame of the event, frames of the event
     labels.txt                                 the class names
@@ -103,8 +103,8 @@ def _write_video(job, *, folder, num_axes, seed):
     rows = []
     for name, frames, event_start in versions:
         identifier = f"{name}-{index:06d}"
-        seconds = -(-len(frames) // int(_FRAME_RATE))
-        path = folder / name / names[label] / f"{identifier}_{0:06d}_{seconds:06d}.mp4"
+        seconds = len(frames) / _FRAME_RATE
+        path = folder / name / names[label] / f"{identifier}_{0:06d}_{int(seconds):06d}.mp4"
         write_video(path, frames, _FRAME_RATE)
         rows.append(
             {

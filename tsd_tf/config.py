@@ -21,6 +21,7 @@ class Stage:
         split: the shards it trains on.
         num_frames: frames of a training clip, for stages that train the main network on consecutive frames; None for T.
         batch_size: clips a replica and step.
+        optimizer: "sgd" (with the run's momentum, as in the paper) or "adam".
     """
 
     name: str
@@ -32,6 +33,7 @@ class Stage:
     split: str = "train"
     num_frames: int | None = None
     batch_size: int = 6
+    optimizer: str = "sgd"
 
     def __post_init__(self):
         object.__setattr__(self, "boundaries", tuple(self.boundaries))
@@ -39,6 +41,8 @@ class Stage:
             raise ValueError(
                 f"A stage trains 'network', 'client' or 'coarse_extractor'. Received: trains={self.trains!r}"
             )
+        if self.optimizer not in ("sgd", "adam"):
+            raise ValueError(f"`optimizer` must be 'sgd' or 'adam'. Received: optimizer={self.optimizer!r}")
         for name in ("num_steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` of stage {self.name} must be at least 1. Received: {getattr(self, name)}")
@@ -171,3 +175,55 @@ def ucf101():
         tsd_stages=fine_tuning,
         sampling_stages=fine_tuning,
     )
+
+
+def sample():
+    """A small setting for the procedural sample data set (tfrecords.build_sample), trainable on two CPU cores.
+
+    What differs from the paper, and why: batch norm settles in hundreds of steps (momentum 0.9); the coarse extractor is
+    trained on single frames, as no ImageNet weights fit its size; I3D first sees clips trimmed to the action; and at
+    this width the paper's initial deviation and rate make P one-hot within 50 steps, so the block starts from 0.1, its
+    logits are scaled by 1 / sqrt(H W C') = 1/32 and the client's gradient is clipped. No flips: they would turn one
+    diagonal into the other.
+    """
+    return Config(
+        dataset="sample",
+        data_dir="data/sample",
+        evaluation_split="test",
+        num_classes=6,
+        num_frames=20,
+        num_distilled_frames=5,
+        short_side=64,
+        crop_size=64,
+        random_flip=False,
+        main_network_width=0.25,
+        main_network_batch_norm_momentum=0.9,
+        dropout_rate=0.2,
+        coarse_size=32,
+        coarse_width=0.25,
+        coarse_features_layer="conv_pw_5_relu",
+        coarse_batch_norm_momentum=0.9,
+        embedding_channels=64,
+        initializer_stddev=0.1,
+        logit_scale=1 / 32,
+        mobilenet_weights="frames",
+        client_gradient_clip_norm=1.0,
+        i3d_stages=(
+            _sample_stage("i3d_trimmed", "network", 400, 0.001, split="trimmed", num_frames=8, optimizer="adam"),
+            _sample_stage("i3d", "network", 150, 0.0005, num_frames=20, optimizer="adam"),
+        ),
+        coarse_stages=(
+            _sample_stage("coarse", "coarse_extractor", 150, 0.05, split="trimmed", num_frames=1, batch_size=64),
+        ),
+        tsd_stages=(
+            _sample_stage("tsd_stage1", "client", 150, 0.03),
+            _sample_stage("tsd_stage2", "network", 200, 0.01),
+        ),
+        sampling_stages=(_sample_stage("sampling", "network", 200, 0.01),),
+    )
+
+
+def _sample_stage(name, trains, num_steps, learning_rate, batch_size=16, **fields):
+    """A stage of `sample`: the rate falls at 60 % and at 85 % of the steps."""
+    boundaries = (round(0.6 * num_steps), round(0.85 * num_steps))
+    return Stage(name, trains, num_steps, learning_rate, 0.3, boundaries, batch_size=batch_size, **fields)

@@ -64,7 +64,7 @@ def main(argv):
         batch_size=FLAGS.batch_size,
         seed=FLAGS.seed,
     )
-    predictions = protocol.predict(network, pipeline.checked(batches))
+    predictions = protocol.predict(network, pipeline.checked(batches, shards))
     for count in clips:
         summary = {
             **predictions.summary(count),
