@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from tsd_tf.data import pipeline
 from tsd_tf.errors import UserError
 from tsd_tf.export import signatures, tflite, verification
 from tsd_tf.export.saved_model import save_client, save_cloud
@@ -33,8 +34,6 @@ def clips_to_check(config, data_dir, count, seed=0):
     Returns:
         (uint8 (count, T, crop, crop, 3), where they come from).
     """
-    from tsd_tf.data import pipeline
-
     for split in ("test", "validate"):
         try:
             shards = pipeline.find_shards(data_dir, split)

@@ -1,0 +1,32 @@
+"""Which frames of a stream make a clip."""
+
+import collections
+
+
+def sliding(frames, num_frames, stride):
+    """Cuts a stream into clips; the clips of a stream that ends cover all of its frames.
+
+    A stream shorter than a clip is looped, as in evaluation. Otherwise a clip starts every `stride` frames, and the
+    last one ends with the stream.
+
+    Args:
+        frames: iterable of anything.
+        num_frames: T.
+        stride: frames between the starts of two clips, 1 to T.
+
+    Yields:
+        (start, clip): index of the clip's first frame and the list of its T frames.
+    """
+    window = collections.deque(maxlen=num_frames)
+    count, next_end = 0, num_frames
+    for frame in frames:
+        window.append(frame)
+        count += 1
+        if count == next_end:
+            yield count - num_frames, list(window)
+            next_end += stride
+    if 0 < count < num_frames:
+        looped = list(window)
+        yield 0, [looped[index % count] for index in range(num_frames)]
+    elif count and count != next_end - stride:
+        yield count - num_frames, list(window)

@@ -1,0 +1,147 @@
+"""TensorFlow Serving's messages without TensorFlow.
+
+tensorflow-serving-api imports TensorFlow, a gigabyte that a client does not need. Here are the same messages on the
+wire, built from their field numbers: those of tensorflow_serving/apis/{predict,model}.proto and of
+tensorflow/core/framework/{tensor,tensor_shape}.proto. Fields that are not listed survive as unknown ones. The classes
+live in a pool of their own, so that a process may import the official ones as well.
+"""
+
+import numpy as np
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, wrappers_pb2
+
+_Field = descriptor_pb2.FieldDescriptorProto
+_WRAPPERS = "google/protobuf/wrappers.proto"
+
+# name: (number, type or message, repeated)
+_TENSOR_SHAPE_DIM = {"size": (1, "INT64", False), "name": (2, "STRING", False)}
+_TENSOR_SHAPE = {"dim": (2, ".tensorflow.TensorShapeProto.Dim", True), "unknown_rank": (3, "BOOL", False)}
+_TENSOR = {
+    "dtype": (1, "INT32", False),  # an enum there: the same bytes
+    "tensor_shape": (2, ".tensorflow.TensorShapeProto", False),
+    "version_number": (3, "INT32", False),
+    "tensor_content": (4, "BYTES", False),
+    "float_val": (5, "FLOAT", True),
+    "double_val": (6, "DOUBLE", True),
+    "int_val": (7, "INT32", True),
+    "string_val": (8, "BYTES", True),
+    "int64_val": (10, "INT64", True),
+    "bool_val": (11, "BOOL", True),
+}
+_MODEL_SPEC = {
+    "name": (1, "STRING", False),
+    "version": (2, ".google.protobuf.Int64Value", False),
+    "signature_name": (3, "STRING", False),
+    "version_label": (4, "STRING", False),
+}
+_PREDICT_REQUEST = {
+    "model_spec": (1, ".tensorflow.serving.ModelSpec", False),
+    "inputs": (2, ".tensorflow.serving.PredictRequest.InputsEntry", True),
+    "output_filter": (3, "STRING", True),
+}
+_PREDICT_RESPONSE = {
+    "outputs": (1, ".tensorflow.serving.PredictResponse.OutputsEntry", True),
+    "model_spec": (2, ".tensorflow.serving.ModelSpec", False),
+}
+
+# numbers of tensorflow.DataType
+DT_FLOAT, DT_UINT8, DT_STRING = 1, 4, 7
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
+
+
+def _fill(message, name, fields):
+    message.name = name
+    for field, (number, kind, repeated) in fields.items():
+        entry = message.field.add(name=field, number=number)
+        entry.label = _Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL
+        if kind.startswith("."):
+            entry.type, entry.type_name = _Field.TYPE_MESSAGE, kind
+        else:
+            entry.type = getattr(_Field, f"TYPE_{kind}")
+    return message
+
+
+def _add_map(message, name):
+    entry = _fill(
+        message.nested_type.add(), name, {"key": (1, "STRING", False), "value": (2, ".tensorflow.TensorProto", False)}
+    )
+    entry.options.map_entry = True
+
+
+def _classes():
+    tensor = descriptor_pb2.FileDescriptorProto(name="tsd_tf/tensor.proto", package="tensorflow", syntax="proto3")
+    shape = _fill(tensor.message_type.add(), "TensorShapeProto", _TENSOR_SHAPE)
+    _fill(shape.nested_type.add(), "Dim", _TENSOR_SHAPE_DIM)
+    _fill(tensor.message_type.add(), "TensorProto", _TENSOR)
+
+    serving = descriptor_pb2.FileDescriptorProto(
+        name="tsd_tf/predict.proto", package="tensorflow.serving", syntax="proto3"
+    )
+    serving.dependency.extend([tensor.name, _WRAPPERS])
+    spec = _fill(serving.message_type.add(), "ModelSpec", _MODEL_SPEC)
+    spec.oneof_decl.add(name="version_choice")
+    for field in spec.field:
+        if field.name.startswith("version"):
+            field.oneof_index = 0
+    _add_map(_fill(serving.message_type.add(), "PredictRequest", _PREDICT_REQUEST), "InputsEntry")
+    _add_map(_fill(serving.message_type.add(), "PredictResponse", _PREDICT_RESPONSE), "OutputsEntry")
+
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
+    for file in (tensor, serving):
+        pool.AddSerializedFile(file.SerializeToString())
+    return [
+        message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
+        for name in (
+            "tensorflow.TensorProto",
+            "tensorflow.serving.ModelSpec",
+            "tensorflow.serving.PredictRequest",
+            "tensorflow.serving.PredictResponse",
+        )
+    ]
+
+
+TensorProto, ModelSpec, PredictRequest, PredictResponse = _classes()
+
+
+def write_tensor(proto, array):
+    """Fills a TensorProto.
+
+    Args:
+        proto: an empty TensorProto.
+        array: NumPy array of uint8, float32, or bytes objects.
+
+    Raises:
+        ValueError: an array of another type.
+    """
+    array = np.asarray(array)
+    for size in array.shape:
+        proto.tensor_shape.dim.add(size=size)
+    if array.dtype == object:
+        proto.dtype = DT_STRING
+        proto.string_val.extend(array.ravel().tolist())
+    elif array.dtype in (np.uint8, np.float32):
+        proto.dtype = DT_UINT8 if array.dtype == np.uint8 else DT_FLOAT
+        proto.tensor_content = np.ascontiguousarray(array).tobytes()
+    else:
+        raise ValueError(f"`array` must hold uint8, float32 or bytes. Received: array.dtype={array.dtype}")
+
+
+def read_tensor(proto):
+    """The NumPy array of a TensorProto of float32 or strings; object arrays hold bytes.
+
+    Raises:
+        ValueError: another type, or contents that do not fill the shape.
+    """
+    shape = [dim.size for dim in proto.tensor_shape.dim]
+    if proto.dtype == DT_STRING:
+        values = np.empty(len(proto.string_val), object)
+        values[:] = list(proto.string_val)
+    elif proto.dtype == DT_FLOAT and proto.tensor_content:
+        values = np.frombuffer(proto.tensor_content, "<f4")
+    elif proto.dtype == DT_FLOAT:
+        values = np.array(proto.float_val, np.float32)
+        if values.size == 1:  # one value stands for all
+            return np.full(shape, values[0])
+    else:
+        raise ValueError(f"expected a tensor of float32 or strings. Received: DataType {proto.dtype}")
+    return values.reshape(shape)

@@ -1,0 +1,193 @@
+"""The client's Python interface: from a video to its class."""
+
+import collections
+import concurrent.futures
+import dataclasses
+import os
+import time
+
+import numpy as np
+
+from tsd_tf.client import capture, clips, codec
+from tsd_tf.errors import UserError
+from tsd_tf.export import signatures
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """The answer for a video, or for one clip of a camera.
+
+    Attributes:
+        source: the video's path, or "camera 0".
+        start: seconds from the beginning to the first clip.
+        clips: number of clips; their probabilities are averaged.
+        label, score: the likeliest class and its probability.
+        classes, scores: the likeliest classes and their probabilities.
+        probabilities: of all classes, by label.
+        version: of the model that answered; None by REST.
+        bytes: {"distilled": sent as distilled frames, "frames": all T frames of the clips as JPEG of the same quality,
+            each once, "video": the file}; "frames" and "video" only of files.
+        seconds: {"capture", "distill", "encode", "send": spent in each, "total": from start to answer}. Sending runs
+            beside the rest.
+    """
+
+    source: str
+    start: float
+    clips: int
+    label: str
+    score: float
+    classes: tuple
+    scores: tuple
+    probabilities: tuple
+    version: int | None
+    bytes: dict
+    seconds: dict
+
+
+class Recognizer:
+    """Captures, distils, encodes and sends.
+
+    Args:
+        distiller: Distiller.
+        connection: GrpcConnection or RestConnection.
+        codec, quality: see tsd_tf.client.codec.encode.
+        stride: frames between the starts of two clips, 1 to T; None for T. Overlapping clips reuse the coarse features
+            of the frames that they share.
+        max_in_flight: clips that wait for their answer; capturing waits when there are more.
+    """
+
+    def __init__(self, distiller, connection, codec="jpeg", quality=90, stride=None, max_in_flight=4):
+        num_frames = distiller.model.num_frames
+        self._stride = stride or num_frames
+        if not 1 <= self._stride <= num_frames:
+            raise UserError(f"--stride must be between 1 and T = {num_frames}. Received: --stride={stride}")
+        self._distiller, self._connection = distiller, connection
+        self._codec, self._quality, self._max_in_flight = codec, quality, max_in_flight
+
+    def recognize(self, path, keep=None):
+        """The Result of a video file.
+
+        Args:
+            path: the file.
+            keep: called with the distilled frames, uint8 (T_s, H, W, 3), of every clip.
+
+        Raises:
+            UserError: the video cannot be read, or the server cannot be asked.
+        """
+        began = time.perf_counter()
+        size = {"frames": 0}
+        answered = list(self._answers(capture.open_video(path), False, keep, size))
+        if not answered:
+            raise UserError(f"no frame of {path} can be decoded")
+        return self._result(
+            os.fspath(path), answered, began, {"frames": size["frames"], "video": os.path.getsize(path)}
+        )
+
+    def watch(self, index, keep=None):
+        """Yields the Result of clip after clip of a camera, its frames encoded as they arrive."""
+        began = time.perf_counter()
+        for answer in self._answers(capture.open_camera(index), True, keep, None):
+            yield self._result(f"camera {index}", [answer], began, {})
+            began = time.perf_counter()
+
+    def _answers(self, source, live, keep, size):
+        """Yields (start, Answer, bytes sent, seconds) of every clip, in order."""
+        spent = collections.Counter()
+        streams = self._distiller.can_stream and (live or self._stride < self._distiller.model.num_frames)
+        pending = collections.deque()
+        with concurrent.futures.ThreadPoolExecutor(self._max_in_flight, "send") as senders:
+            for start, clip in clips.sliding(
+                self._frames(source, streams, spent, size), self._distiller.model.num_frames, self._stride
+            ):
+                with _Timed(spent, "distill"):
+                    frames = np.stack([frame for frame, _ in clip])
+                    if streams:
+                        distilled, _ = self._distiller.distill_features(
+                            frames, np.stack([features for _, features in clip])
+                        )
+                    else:
+                        distilled, _ = self._distiller.distill(frames)
+                if keep:
+                    keep(distilled)
+                with _Timed(spent, "encode"):
+                    *request, num_bytes = codec.encode(distilled, self._codec, self._quality)
+                pending.append((start, senders.submit(self._classify, request), num_bytes))
+                if len(pending) >= self._max_in_flight or live:
+                    yield self._finished(pending.popleft(), spent)
+            while pending:
+                yield self._finished(pending.popleft(), spent)
+
+    def _frames(self, source, streams, spent, size):
+        """Yields (frame, its coarse features or None)."""
+        model = self._distiller.model
+        captured = capture.frames(
+            source,
+            frames_per_second=model.frames_per_second,
+            short_side=model.short_side,
+            frame_size=model.frame_size,
+        )
+        while True:
+            with _Timed(spent, "capture"):
+                frame = next(captured, None)
+            if frame is None:
+                return
+            if size is not None:
+                size["frames"] += len(codec.encode_picture(frame, "jpeg", self._quality))
+            with _Timed(spent, "distill"):
+                features = self._distiller.encode_frame(frame) if streams else None
+            yield frame, features
+
+    def _classify(self, request):
+        began = time.perf_counter()
+        return self._connection.classify(*request), time.perf_counter() - began
+
+    @staticmethod
+    def _finished(pending, spent):
+        start, future, num_bytes = pending
+        answer, seconds = future.result()
+        spent["send"] += seconds
+        taken = dict(spent)
+        spent.clear()
+        return start, answer, num_bytes, taken
+
+    def _result(self, source, answered, began, num_bytes):
+        labels = self._distiller.labels
+        for _, answer, _, _ in answered:
+            known = labels[answer.probabilities.argmax()] if len(answer.probabilities) == len(labels) else None
+            if known != answer.classes[0]:
+                raise UserError(
+                    f"the server answers with {len(answer.probabilities)} classes and calls the likeliest one "
+                    f"{answer.classes[0]!r}, the labels.txt of this client has {len(labels)} and calls it {known!r}: "
+                    "they are of different exports"
+                )
+        probabilities = np.mean([answer.probabilities for _, answer, _, _ in answered], axis=0)
+        likeliest = np.argsort(-probabilities, kind="stable")[: signatures.TOP_K]
+        seconds = collections.Counter()
+        for _, _, _, spent in answered:
+            seconds.update(spent)
+        return Result(
+            source=source,
+            start=answered[0][0] / self._distiller.model.frames_per_second,
+            clips=len(answered),
+            label=labels[likeliest[0]],
+            score=float(probabilities[likeliest[0]]),
+            classes=tuple(labels[index] for index in likeliest),
+            scores=tuple(float(probabilities[index]) for index in likeliest),
+            probabilities=tuple(map(float, probabilities)),
+            version=answered[-1][1].version,
+            bytes={"distilled": sum(sent for _, _, sent, _ in answered), **num_bytes},
+            seconds={**seconds, "total": time.perf_counter() - began},
+        )
+
+
+class _Timed:
+    """Adds the seconds of its block to `spent[name]`."""
+
+    def __init__(self, spent, name):
+        self._spent, self._name = spent, name
+
+    def __enter__(self):
+        self._began = time.perf_counter()
+
+    def __exit__(self, *exception):
+        self._spent[self._name] += time.perf_counter() - self._began
