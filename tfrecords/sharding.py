@@ -226,6 +226,11 @@ class _Worker:
         self._process.start()
         other_end.close()
         self._length, self._last_sign = 0, 0.0
+        try:
+            self.connection.recv()  # it has imported what it needs
+        except EOFError:
+            self._process.join()
+            raise RuntimeError(f"a worker process ended at once, exit code {self._process.exitcode}") from None
 
     def assign(self, part, arguments):
         self.part, self.position, self._length = part, 0, len(arguments[2])
@@ -261,6 +266,7 @@ def _convert_parts_as_told(connection):
     """What a worker process does, until its parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
     with contextlib.suppress(EOFError, ConnectionError):
+        connection.send("ready")
         while True:
             _convert_part(connection, *connection.recv())
 

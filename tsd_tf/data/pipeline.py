@@ -101,56 +101,42 @@ def training_clips(
         UserError: an empty shard; fewer shards than hosts.
     """
     numbers = _shards_of_host(shards, num_hosts, host)
-    read = _reader(shards)
-    first_epoch, skip = 0, 0
+    first_epoch, first_group, first_record = 0, 0, 0
     if first_step:
-        counts = count_records([shards[number] for number in numbers])
-        first_epoch, skip = divmod(first_step * batch_size, sum(counts))
+        counts = dict(zip(numbers, count_records([shards[number] for number in numbers]), strict=True))
+        first_epoch, first_record = divmod(first_step * batch_size, sum(counts.values()))
+        order = _order_of_shards(numbers, seed, first_epoch).numpy().tolist()
+        while first_record >= (size := sum(counts[n] for n in order[:_SHARDS_AT_ONCE])):
+            order, first_group, first_record = order[_SHARDS_AT_ONCE:], first_group + 1, first_record - size
 
-    def order_of_shards(epoch):
-        seed_of_order = clip_sampling.seed_of(seed, _ORDER_OF_SHARDS, epoch)
-        return tf.random.experimental.stateless_shuffle(tf.constant(numbers, tf.int64), seed_of_order)
+    def groups_of_epoch(epoch):
+        """Shards that are read together: (epoch, number of the group, its shards, records to skip)."""
+        groups = tf.data.Dataset.from_tensor_slices(_order_of_shards(numbers, seed, epoch)).batch(_SHARDS_AT_ONCE)
+        groups = groups.enumerate().skip(tf.where(epoch == first_epoch, tf.cast(first_group, tf.int64), 0))
 
-    def sample(epoch):
-        def sample_record(shard, index, record):
+        def add_skip(group, group_shards):
+            is_first = (epoch == first_epoch) & (group == first_group)
+            return epoch, group, group_shards, tf.where(is_first, tf.cast(first_record, tf.int64), 0)
+
+        return groups.map(_as_it_is(add_skip))
+
+    def clips_of_group(epoch, group, group_shards, skip):
+        def sample(shard, index, record):
             clip = _parse(record, tf.gather(shards, shard), index, num_classes)
             clip_seed = clip_sampling.seed_of(seed, _RECORD, epoch, shard, index)
             indices = clip_sampling.random_frames(tf.size(clip["jpegs"]), num_frames, clip_seed)
             return clip | {"jpegs": tf.gather(clip["jpegs"], indices), "seed": clip_seed}
 
-        return sample_record
-
-    def shuffle(epoch, group):
-        def shuffle_block(block, clips):
+        def shuffle(block, clips):
             seed_of_block = clip_sampling.seed_of(seed, _ORDER_IN_BLOCK, epoch, group, block)
             order = tf.random.experimental.stateless_shuffle(tf.range(tf.size(clips["label"])), seed_of_block)
             return {name: tf.gather(value, order) for name, value in clips.items()}
 
-        return shuffle_block
-
-    def clips_of_group(epoch, group, group_shards, skip=0):
         blocks_to_skip = skip // _BLOCK
-        records = read(group_shards).skip(blocks_to_skip * _BLOCK)
-        clips = records.map(sample(epoch), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        blocks = clips.batch(_BLOCK).enumerate(blocks_to_skip).map(shuffle(epoch, group))
+        records = _records(shards, group_shards).skip(blocks_to_skip * _BLOCK)
+        clips = records.map(_as_it_is(sample), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        blocks = clips.batch(_BLOCK).enumerate(blocks_to_skip).map(_as_it_is(shuffle))
         return blocks.unbatch().skip(skip % _BLOCK)
-
-    def clips_of_epoch(epoch):
-        groups = tf.data.Dataset.from_tensor_slices(order_of_shards(epoch)).batch(_SHARDS_AT_ONCE).enumerate()
-        return groups.flat_map(lambda group, group_shards: clips_of_group(epoch, group, group_shards))
-
-    def rest_of_epoch(epoch, skip):
-        order = order_of_shards(epoch).numpy().tolist()
-        count_of = dict(zip(numbers, counts, strict=True))
-        rest = None
-        for group, at in enumerate(range(0, len(order), _SHARDS_AT_ONCE)):
-            group_shards = order[at : at + _SHARDS_AT_ONCE]
-            records = sum(count_of[shard] for shard in group_shards)
-            if skip < records:
-                clips = clips_of_group(epoch, group, tf.constant(group_shards, tf.int64), skip)
-                rest = rest.concatenate(clips) if rest else clips
-            skip = max(skip - records, 0)
-        return rest
 
     def decode(clip):
         height, width = _shape_of(clip, crop_size)
@@ -160,11 +146,10 @@ def training_clips(
             frames = tf.cond(clip_sampling.random_flip(clip["seed"]), lambda: tf.reverse(frames, [2]), lambda: frames)
         return _finished(clip, tf.ensure_shape(frames, (num_frames, crop_size, crop_size, 3)))
 
-    clips = tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(clips_of_epoch)
-    if skip:
-        later = tf.data.Dataset.range(first_epoch + 1, tf.int64.max).flat_map(clips_of_epoch)
-        clips = rest_of_epoch(first_epoch, skip).concatenate(later)
-    return _batches(clips.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True), batch_size, True)
+    epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
+    clips = epochs.flat_map(_as_it_is(groups_of_epoch)).flat_map(_as_it_is(clips_of_group))
+    clips = clips.map(_as_it_is(decode), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return _batches(clips, batch_size, drop_remainder=True)
 
 
 def evaluation_clips(shards, *, num_frames, num_clips, crop_size, num_classes, batch_size, seed, num_hosts=1, host=0):
@@ -195,9 +180,10 @@ def evaluation_clips(shards, *, num_frames, num_clips, crop_size, num_classes, b
         shape = (num_clips, num_frames, crop_size, crop_size, 3)
         return _finished(clip, tf.reshape(tf.gather(frames, clip["places"]), shape))
 
-    clips = _reader(shards)(tf.constant(numbers, tf.int64))
-    clips = clips.map(sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return _batches(clips.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True), batch_size, False)
+    clips = _records(shards, tf.constant(numbers, tf.int64))
+    for function in (sample, decode):
+        clips = clips.map(_as_it_is(function), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return _batches(clips, batch_size, drop_remainder=False)
 
 
 def checked(clips, shards):
@@ -222,7 +208,7 @@ def checked(clips, shards):
     except tf.errors.InvalidArgumentError as error:
         if complaint := _COMPLAINT.search(error.message):
             raise UserError(complaint[1].replace("\\'", "'")) from error
-        if "jpeg" in error.message.lower() or "Could not parse" in error.message:
+        if "jpeg" in error.message.lower() or "protocol message" in error.message:
             folder = shards[0].rpartition("/")[0]
             raise UserError(
                 f"a record of {folder} holds no tf.train.SequenceExample of JPEG frames of one size; "
@@ -258,22 +244,30 @@ def _check_sizes(shards):
             raise UserError(f"shard {shard} is empty, at least one record was expected; build it again")
 
 
-def _reader(shards):
-    def records_of_shard(shard):
-        records = tf.data.TFRecordDataset(tf.gather(shards, shard), buffer_size=1 << 20)
-        return records.enumerate().map(lambda index, record: (shard, index, record))
+def _order_of_shards(numbers, seed, epoch):
+    seed = clip_sampling.seed_of(seed, _ORDER_OF_SHARDS, epoch)
+    return tf.random.experimental.stateless_shuffle(tf.constant(numbers, tf.int64), seed)
 
-    def read(numbers):
-        """Records of some shards (int64 numbers), in turn: (shard, index in it, serialised record)."""
-        return tf.data.Dataset.from_tensor_slices(numbers).interleave(
-            records_of_shard,
-            cycle_length=_SHARDS_AT_ONCE,
-            block_length=1,
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
 
-    return read
+def _records(shards, numbers):
+    """The records of some of the shards, in turn: (number of the shard, index in it, serialised record)."""
+
+    def records_of_shard(number):
+        records = tf.data.TFRecordDataset(tf.gather(shards, number), buffer_size=1 << 20).enumerate()
+        return records.map(_as_it_is(lambda index, record: (number, index, record)))
+
+    return tf.data.Dataset.from_tensor_slices(numbers).interleave(
+        _as_it_is(records_of_shard),
+        cycle_length=_SHARDS_AT_ONCE,
+        block_length=1,
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+
+
+def _as_it_is(function):
+    """Spares tf.data the search for Python control flow, of which there is none here: it takes seconds."""
+    return tf.autograph.experimental.do_not_convert(function)
 
 
 def _parse(record, shard, index, num_classes):
@@ -323,7 +317,7 @@ def _require(condition, message):
 
 def _decode(jpegs, window, crop_size):
     return tf.map_fn(
-        lambda jpeg: tf.io.decode_and_crop_jpeg(jpeg, window, channels=3),
+        _as_it_is(lambda jpeg: tf.io.decode_and_crop_jpeg(jpeg, window, channels=3)),
         jpegs,
         fn_output_signature=tf.TensorSpec((crop_size, crop_size, 3), tf.uint8),
     )
@@ -342,11 +336,12 @@ def _batches(clips, batch_size, drop_remainder):
 
 
 def _find_damage(shards, message):
-    for shard in shards:
+    """TensorFlow tells the byte, not the file: every shard is looked at there."""
+    offset = re.search(r"record at (\d+)", message)
+    for shard in shards if offset else ():
         try:
             with tf.io.gfile.GFile(shard, "rb") as file:
-                for _ in tfrecord.read_records(file):
-                    pass
+                tfrecord.check_record(file, int(offset[1]))
         except (tfrecord.DamagedRecordError, tf.errors.OpError) as error:
             return f"shard {shard}: {error}; build it again (python -m tfrecords.verify finds all damage)"
     return f"a shard of {shards[0].rpartition('/')[0]} could not be read: {message}"

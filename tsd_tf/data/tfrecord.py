@@ -32,25 +32,33 @@ def read_records(file, check_payloads=True):
         check_payloads: False seeks over the payloads and yields their lengths instead: quick, finds truncation only.
 
     Raises:
-        DamagedRecordError: at the first record that is not whole. One whose payload alone is damaged carries the
-            attribute `next_offset`, where reading may go on.
+        DamagedRecordError: at the first record that is not whole.
     """
     offset, size = 0, _size(file)
     while offset < size:
         length, following = _read_header(file, offset, size)
         if check_payloads:
-            payload = file.read(length)
-            (expected,) = _FOOTER.unpack(file.read(_FOOTER.size))
-            if _masked(crc32c(payload)) != expected:
-                error = DamagedRecordError(f"the record at byte {offset} is damaged: its checksum does not match")
-                error.next_offset = following
-                raise error
-            yield offset, payload
+            yield offset, _check_payload(file, offset, length)
         else:
             file.seek(following)
             yield offset, length
         offset = following
         file.seek(offset)
+
+
+def check_record(file, offset):
+    """Raises DamagedRecordError where the record at a byte, or the way to it, is not whole; else returns None.
+
+    Args:
+        file: open for reading, at its start.
+        offset: the record's first byte, or that of its payload; a file without such a record passes.
+    """
+    for start, length in read_records(file, check_payloads=False):
+        if start in (offset, offset - _HEADER.size):
+            file.seek(start + _HEADER.size)
+            _check_payload(file, start, length)
+        if start >= offset:
+            return
 
 
 def crc32c(data):
@@ -99,6 +107,14 @@ def _read_header(file, offset, size):
     if following > size:
         raise DamagedRecordError(f"truncated: the record at byte {offset} ends at {following}, the file at {size}")
     return length, following
+
+
+def _check_payload(file, offset, length):
+    payload = file.read(length)
+    (expected,) = _FOOTER.unpack(file.read(_FOOTER.size))
+    if _masked(crc32c(payload)) != expected:
+        raise DamagedRecordError(f"the record at byte {offset} is damaged: its checksum does not match")
+    return payload
 
 
 @functools.cache

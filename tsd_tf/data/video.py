@@ -92,7 +92,8 @@ class Video:
 
     def _timed_pictures(self, time_start, time_end):
         """Yields (seconds, BGR picture or None) with times that strictly ascend, at last the end with None."""
-        origin, time, interval = None, None, 1 / self.nominal_frame_rate
+        interval = last_interval = 1 / self.nominal_frame_rate
+        origin, time = None, None
         found = False
         while self._capture.grab():
             raw = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
@@ -104,17 +105,19 @@ class Video:
                 if step > _LONGEST_PAUSE:  # a jump: go on as if the next frame came in time
                     origin += step - interval
                 # Old containers give no times to some frames, or the same to many.
-                time += step if 1e-4 < step <= _LONGEST_PAUSE else interval
+                step = step if 1e-4 < step <= _LONGEST_PAUSE else interval
+                last_interval = min(step, interval)
+                time += step
             # Pictures long before the interval are decoded (seeking is not exact) but not converted.
             if time < time_start - 1.0:
-                self.duration = time + interval
+                self.duration = time + last_interval
                 continue
             decoded, picture = self._capture.retrieve()
             if not decoded or picture is None:
                 continue
             found = True
             yield time, picture
-            self.duration = time + interval
+            self.duration = time + last_interval
             if time >= time_end:
                 return
         if time is None or not (found or self.duration):

@@ -1,0 +1,62 @@
+import collections
+
+import numpy as np
+import pytest
+
+from tsd_tf.data import clip_sampling
+
+
+def draws(function, count=300):
+    return [function(clip_sampling.seed_of(7, i)) for i in range(count)]
+
+
+def test_same_seed_same_draw():
+    for seed in (0, -3, 2**40):
+        first, second = (clip_sampling.random_frames(1000, 4, clip_sampling.seed_of(seed, 5, 6)) for _ in range(2))
+        np.testing.assert_array_equal(first, second)
+
+
+def test_every_part_of_a_seed_counts():
+    seeds = {
+        tuple(clip_sampling.seed_of(*path).numpy()) for path in [(1,), (2,), (1, 0), (1, 1), (1, 0, 0), (1 + 2**32,)]
+    }
+    assert len(seeds) == 6
+
+
+def test_starts_are_uniform_and_reach_both_ends():
+    starts = collections.Counter(
+        int(frames[0]) for frames in draws(lambda seed: clip_sampling.random_frames(8, 5, seed))
+    )
+    assert set(starts) == {0, 1, 2, 3}
+    assert min(starts.values()) > 45  # of 300: 75 expected, standard deviation 7.5
+
+
+def test_frames_are_consecutive():
+    for frames in draws(lambda seed: clip_sampling.random_frames(100, 5, seed), 20):
+        np.testing.assert_array_equal(frames, np.arange(frames[0], frames[0] + 5))
+
+
+@pytest.mark.parametrize(("length", "expected"), [(1, [0] * 7), (3, [0, 1, 2, 0, 1, 2, 0]), (7, [0, 1, 2, 3, 4, 5, 6])])
+def test_short_videos_are_looped(length, expected):
+    for seed in (0, 1, 2):
+        assert clip_sampling.random_frames(length, 7, clip_sampling.seed_of(seed)).numpy().tolist() == expected
+
+
+def test_clips_of_one_video_are_drawn_apart():
+    clips = clip_sampling.random_clips(1000, 3, 5, clip_sampling.seed_of(0)).numpy()
+    assert clips.shape == (5, 3)
+    assert len(set(clips[:, 0])) == 5
+
+
+def test_crops_reach_every_corner_and_stay_inside():
+    windows = np.array(draws(lambda seed: clip_sampling.random_crop(10, 12, 8, seed)))
+    assert set(map(tuple, windows[:, :2])) == {(y, x) for y in range(3) for x in range(5)}
+    assert (windows[:, 2:] == 8).all()
+
+
+def test_centre_crop():
+    assert clip_sampling.centre_crop(256, 340, 224).numpy().tolist() == [16, 58, 224, 224]
+
+
+def test_flips_half_of_the_time():
+    assert 115 < sum(bool(flip) for flip in draws(clip_sampling.random_flip)) < 185  # of 300, 4 standard deviations

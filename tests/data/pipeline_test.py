@@ -1,0 +1,301 @@
+import itertools
+import pathlib
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tsd_tf.data import pipeline, schema, sequence_example, tfrecord
+from tsd_tf.errors import UserError
+
+TRAINING = {"num_frames": 4, "crop_size": 16, "random_flip": True, "num_classes": 3, "batch_size": 2, "seed": 5}
+EVALUATION = {"num_frames": 4, "num_clips": 3, "crop_size": 16, "num_classes": 3, "batch_size": 2, "seed": 5}
+
+
+def training(shards, num_steps=None, **changes):
+    clips = pipeline.training_clips(shards, **(TRAINING | changes))
+    return [
+        {name: value.numpy() for name, value in batch.items()}
+        for batch in pipeline.checked(clips.take(num_steps) if num_steps else clips, shards)
+    ]
+
+
+def evaluation(shards, **changes):
+    clips = pipeline.evaluation_clips(shards, **(EVALUATION | changes))
+    return [{name: value.numpy() for name, value in batch.items()} for batch in pipeline.checked(clips, shards)]
+
+
+def ids(batches):
+    return [media_id.decode() for batch in batches for media_id in batch["media_id"]]
+
+
+def same(first, second):
+    return all(np.array_equal(first[name], second[name]) for name in ("frames", "label", "media_id"))
+
+
+def test_shapes_and_types(write_shards):
+    shards, _ = write_shards([[6, 9]], labels=[2, 1])
+    (batch,) = training(shards, 1)
+    assert batch["frames"].shape == (2, 4, 16, 16, 3)
+    assert batch["frames"].dtype == np.uint8
+    assert batch["label"].dtype == np.int32
+    assert dict(zip(batch["media_id"], batch["label"], strict=True)) == {b"0": 2, b"1": 1}
+    spec = pipeline.training_clips(shards, **TRAINING).element_spec["frames"]
+    assert spec.shape == (2, 4, 16, 16, 3)
+
+
+def test_training_frames_are_consecutive_and_short_videos_loop(write_shards, index_of):
+    shards, lengths = write_shards([[1, 3], [20, 50]])
+    starts = {media_id: set() for media_id in lengths}
+    for batch in training(shards, 40):
+        for media_id, indices in zip(ids([batch]), index_of(batch["frames"]), strict=True):
+            length = lengths[media_id]
+            np.testing.assert_array_equal(indices, (indices[0] + np.arange(4)) % length)
+            starts[media_id].add(int(indices[0]))
+    assert starts["0"] == starts["1"] == {0}
+    assert len(starts["2"]) > 5
+    assert max(starts["2"]) <= 16
+    assert len(starts["3"]) > 10
+
+
+def test_every_record_once_an_epoch_in_a_new_order(write_shards):
+    shards, lengths = write_shards([[4] * 5, [4] * 3, [4] * 70, [4]])  # more than a block
+    order = ids(training(shards, 79 * 3 // 2 + 1))
+    epochs = [order[i * 79 : (i + 1) * 79] for i in range(3)]
+    for epoch in epochs:
+        assert sorted(epoch, key=int) == list(lengths)
+    assert epochs[0] != epochs[1] != epochs[2]
+
+
+def test_more_shards_than_are_read_at_once(write_shards):
+    shards, lengths = write_shards([[4]] * 20 + [[4, 4]] * 3)
+    batches = training(shards, 26)
+    order = ids(batches)
+    assert sorted(order[:26], key=int) == sorted(order[26:], key=int) == list(lengths)
+    for first_step in (5, 9, 13, 20):  # within and behind the first group of shards
+        assert same(training(shards, 1, first_step=first_step)[0], batches[first_step])
+
+
+@pytest.mark.parametrize("first_step", [1, 3, 34, 40, 41, 79, 85])
+def test_resumed_run_sees_what_the_uninterrupted_one_would_have(write_shards, first_step):
+    shards, _ = write_shards([[9] * 5, [9] * 3, [9] * 70, [9]])  # 79 records: batches of 2 straddle the epochs
+    uninterrupted = training(shards, 88)
+    resumed = training(shards, 3, first_step=first_step)
+    assert all(map(same, resumed, uninterrupted[first_step : first_step + 3]))
+
+
+def test_resuming_decodes_nothing_of_what_it_skips(write_shards, tmp_path):
+    """The skipped records' pictures are garbage: decoding one would raise."""
+    shards, _ = write_shards([[4] * 6])
+    order = ids(training(shards, 2))
+    with open(shards[0], "rb") as file:
+        records = [payload for _, payload in tfrecord.read_records(file)]
+    broken = sequence_example.encode({schema.LABEL_INDEX: 0}, {schema.IMAGE_ENCODED: [b"no JPEG"]})
+    mixed = [broken if str(i) in order else record for i, record in enumerate(records)]
+    pathlib.Path(shards[0]).write_bytes(b"".join(map(tfrecord.frame, mixed)))
+    assert len(training(shards, 1, first_step=2)) == 1
+    with pytest.raises(UserError, match="JPEG"):
+        training(shards, 1)
+
+
+def test_same_seed_same_clips_other_seed_others(write_shards):
+    shards, _ = write_shards([[50] * 4, [50] * 4])
+    first, second, other = training(shards, 4), training(shards, 4), training(shards, 4, seed=6)
+    assert all(map(same, first, second))
+    assert not any(map(same, first, other))
+
+
+def test_hosts_share_an_epoch(write_shards):
+    shards, lengths = write_shards([[4] * 2, [4] * 2, [4] * 2, [4] * 2, [4] * 2])
+    seen = [ids(training(shards, steps, num_hosts=2, host=host)) for host, steps in ((0, 3), (1, 2))]
+    assert sorted(seen[0] + seen[1]) == sorted(lengths)
+    with pytest.raises(UserError, match="host 0 of 6 and 5 shards"):
+        training(shards, 1, num_hosts=6)
+
+
+@pytest.fixture
+def marked_shard(tmp_path):
+    """One video whose every pixel tells its place: red its row, green its column; blue the frame."""
+    rows, columns = np.mgrid[0:24, 0:40].astype(np.uint8) * 5
+
+    def jpeg(i):
+        bgr = np.stack([np.full_like(rows, 100 + 4 * i), columns, rows], -1)
+        # Without chroma subsampling: else a crop's edge differs from the whole picture's by the interpolation.
+        options = [
+            cv2.IMWRITE_JPEG_QUALITY,
+            100,
+            cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+            cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+        ]
+        return cv2.imencode(".jpg", bgr, options)[1].tobytes()
+
+    record = sequence_example.encode(
+        {schema.MEDIA_ID: "m", schema.LABEL_INDEX: 0}, {schema.IMAGE_ENCODED: [jpeg(i) for i in range(6)]}
+    )
+    path = tmp_path / "train-00000-of-00001"
+    path.write_bytes(tfrecord.frame(record))
+    return [str(path)], [tf.io.decode_jpeg(jpeg(i)).numpy() for i in range(6)]
+
+
+def test_crop_and_flip_are_shared_by_the_frames_of_a_clip(marked_shard):
+    shards, pictures = marked_shard
+    seen = set()
+    for batch in training(shards, 30):
+        for clip in batch["frames"]:
+            found = [
+                (start, y, x, flip)
+                for start, y, x, flip in itertools.product(range(3), range(9), range(25), (False, True))
+                if _is_crop(clip, pictures[start : start + 4], y, x, flip)
+            ]
+            assert len(found) == 1
+            seen.add(found[0])
+    assert {flip for *_, flip in seen} == {False, True}
+    assert len({y for _, y, _, _ in seen}) > 4
+    assert len({x for _, _, x, _ in seen}) > 10
+
+
+def _is_crop(clip, pictures, y, x, flip):
+    crops = np.stack([picture[y : y + 16, x : x + 16] for picture in pictures])
+    return np.array_equal(clip, crops[:, :, ::-1] if flip else crops)
+
+
+def test_no_flip_when_switched_off(marked_shard):
+    shards, pictures = marked_shard
+    for batch in training(shards, 10, random_flip=False):
+        for clip in batch["frames"]:
+            assert (np.diff(clip[0, 8, :, 1].astype(int)) > 0).mean() > 0.9  # green grows to the right
+
+
+def test_evaluation_takes_the_centre(marked_shard):
+    shards, pictures = marked_shard
+    (batch,) = evaluation(shards)
+    assert batch["frames"].shape == (1, 3, 4, 16, 16, 3)
+    for clip in batch["frames"][0]:
+        assert any(_is_crop(clip, pictures[start : start + 4], 4, 12, False) for start in range(3))
+
+
+def test_evaluation_sees_every_video_once_in_order(write_shards, index_of):
+    shards, lengths = write_shards([[5, 30, 2], [60], [7] * 4])
+    batches = evaluation(shards)
+    assert sorted(ids(batches)) == sorted(lengths)
+    assert [len(batch["label"]) for batch in batches] == [2, 2, 2, 2]
+    assert all(map(same, batches, evaluation(shards)))
+    starts = {}
+    for batch in batches:
+        for media_id, indices in zip(ids([batch]), index_of(batch["frames"]), strict=True):
+            np.testing.assert_array_equal(indices, (indices[:, :1] + np.arange(4)) % lengths[media_id])
+            starts[media_id] = indices[:, 0].tolist()
+    assert len(set(starts["3"])) > 1
+    assert starts["2"] == [0, 0, 0]
+
+
+def test_evaluation_does_not_depend_on_batch_size(write_shards):
+    shards, _ = write_shards([[30] * 3, [30] * 2])
+    frames = [np.concatenate([b["frames"] for b in evaluation(shards, batch_size=size)]) for size in (1, 2, 5)]
+    np.testing.assert_array_equal(frames[0], frames[1])
+    np.testing.assert_array_equal(frames[0], frames[2])
+
+
+def test_finds_shards_in_order(write_shards, tmp_path):
+    shards, _ = write_shards([[1]] * 3)
+    assert pipeline.find_shards(tmp_path, "train") == shards
+    assert pipeline.count_records(shards) == [1, 1, 1]
+
+
+def test_no_shards(tmp_path):
+    with pytest.raises(UserError) as error:
+        pipeline.find_shards(tmp_path / "kinetics400", "validate")
+    assert f"looked for {tmp_path}/kinetics400/validate-00000-of-*" in str(error.value)
+    assert "python -m tfrecords.build_kinetics" in str(error.value)
+    with pytest.raises(UserError, match="tfrecords.build_ucf101"):
+        pipeline.find_shards(tmp_path / "ucf101/split1", "train")
+
+
+def test_missing_shard(write_shards, tmp_path):
+    shards, _ = write_shards([[1]] * 3)
+    pathlib.Path(shards[1]).unlink()
+    with pytest.raises(UserError, match="holds 2 train shards, whose names promise 00003"):
+        pipeline.find_shards(tmp_path, "train")
+
+
+def test_labels(tmp_path):
+    (tmp_path / "labels.txt").write_text("a b\nc\n")
+    assert pipeline.read_labels(tmp_path) == ["a b", "c"]
+    with pytest.raises(UserError, match="no class names: looked for .*nowhere/labels.txt"):
+        pipeline.read_labels(tmp_path / "nowhere")
+
+
+def test_empty_shard(write_shards, tmp_path):
+    shards, _ = write_shards([[4]] * 3)
+    pathlib.Path(shards[2]).write_bytes(b"")
+    for call in (lambda: pipeline.find_shards(tmp_path, "train"), lambda: training(shards), lambda: evaluation(shards)):
+        with pytest.raises(UserError, match=r"train-00002-of-00003 is empty"):
+            call()
+
+
+def test_truncated_shard(write_shards):
+    shards, _ = write_shards([[4] * 2, [4] * 2, [4] * 2])
+    path = pathlib.Path(shards[1])
+    path.write_bytes(path.read_bytes()[:-5])
+    for call in (lambda: training(shards, 5), lambda: evaluation(shards), lambda: training(shards, 5, first_step=1)):
+        with pytest.raises(UserError, match=r"shard .*train-00001-of-00003: truncated: the record at byte \d+"):
+            call()
+
+
+@pytest.mark.parametrize("at", [3, 200])  # a length, a payload
+def test_corrupt_record(write_shards, at):
+    shards, _ = write_shards([[4] * 2, [4] * 2, [4] * 2])
+    path = pathlib.Path(shards[1])
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+    for call in (lambda: training(shards, 5), lambda: evaluation(shards)):
+        with pytest.raises(UserError, match="shard .*train-00001-of-00003: the .*record at byte 0 is damaged"):
+            call()
+
+
+def test_label_outside_the_list(write_shards):
+    shards, _ = write_shards([[4, 4], [4]], labels=[0, 3, 2])
+    for call in (lambda: training(shards, 5), lambda: evaluation(shards)):
+        with pytest.raises(UserError, match=r"record 1 \(1\) of shard .*00000-of-00002: a label from 0 to 2 .* 3 came"):
+            call()
+
+
+def test_unlabelled_record(tmp_path):
+    record = sequence_example.encode({schema.MEDIA_ID: "it's"}, {schema.IMAGE_ENCODED: [b"x"]})
+    (tmp_path / "s").write_bytes(tfrecord.frame(record))
+    with pytest.raises(UserError, match=r"record 0 \(it's\) of shard .*: a label from 0 to 2 was expected, -1 came"):
+        evaluation([str(tmp_path / "s")])
+
+
+def test_frames_smaller_than_the_crop(write_shards):
+    shards, _ = write_shards([[4]], size=(24, 32))
+    for call in (lambda: training(shards, 1, crop_size=25), lambda: evaluation(shards, crop_size=25)):
+        with pytest.raises(UserError, match="frames of 32 x 24 pixels came, at least the crop of 25 x 25 was expected"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        (b"no protobuf", "holds no tf.train.SequenceExample"),
+        (sequence_example.encode({schema.LABEL_INDEX: 0}, {}), "JPEG frames under image/encoded were expected, none"),
+        (sequence_example.encode({schema.LABEL_INDEX: 0}, {schema.IMAGE_ENCODED: [b"x"]}), "of JPEG frames"),
+    ],
+)
+def test_records_of_another_kind(tmp_path, payload, message):
+    (tmp_path / "s").write_bytes(tfrecord.frame(payload))
+    with pytest.raises(UserError, match=message):
+        evaluation([str(tmp_path / "s")])
+
+
+def test_errors_of_the_consumer_are_its_own(write_shards):
+    shards, _ = write_shards([[4, 4]])
+
+    def consume():
+        for _ in pipeline.checked(pipeline.evaluation_clips(shards, **EVALUATION), shards):
+            raise tf.errors.DataLossError(None, None, "mine")
+
+    with pytest.raises(tf.errors.DataLossError, match="mine"):
+        consume()
