@@ -2,10 +2,12 @@
 
 import pathlib
 import re
+import warnings
 
 from tsd_tf.config import Config
 from tsd_tf.errors import UserError
 from tsd_tf.network_builder import build_network
+from tsd_tf.weights.hdf5 import count_arrays
 
 _CHECKPOINT = re.compile(r"step_(\d{8})")
 
@@ -83,14 +85,17 @@ class WorkDirectory:
 
 
 def load_weights(model, path):
-    """Loads Keras weights into a built model; UserError where file and model do not fit."""
+    """Loads Keras weights into a built model; UserError where anything is left over on either side."""
+    misfit = f"{path} does not fit the {type(model).__name__} of this configuration (method, T, T_s, classes, widths)"
+    expected, found = len(model.weights), count_arrays(path)
+    if found != expected:
+        raise UserError(f"{misfit}: expected {expected} weight arrays, the file has {found}")
     try:
-        model.load_weights(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # What Keras warns of layer by layer before it raises.
+            model.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"{path} does not fit the {type(model).__name__} of this configuration (T, T_s, classes, widths): {reason}"
-        ) from error
+        raise UserError(f"{misfit}: {str(error).strip().splitlines()[0]}") from error
 
 
 def latest(runs_dir, dataset="*"):

@@ -3,11 +3,11 @@
 import pathlib
 import warnings
 
-import h5py
 import keras
 
 from tsd_tf.errors import UserError
 from tsd_tf.selectors.coarse import mobilenet
+from tsd_tf.weights.hdf5 import count_arrays
 
 IMAGENET_WIDTHS = (0.25, 0.5, 0.75, 1.0)
 
@@ -63,7 +63,7 @@ def _from_file(coarse_extractor, path, width):
             f"Found no file: {path}"
         )
     whole = mobilenet(coarse_extractor.input_shape[1], width)
-    num_arrays = _count_arrays(path)
+    num_arrays = count_arrays(path)
     if num_arrays == len(whole.weights):
         donor = whole
     elif num_arrays == len(coarse_extractor.weights):
@@ -82,15 +82,3 @@ def _from_file(coarse_extractor, path, width):
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"{path} does not fit MobileNet of width {width}: {reason}") from error
     return donor
-
-
-def _count_arrays(path):
-    """The number of weight arrays in an HDF5 file that Keras wrote, in its present or its legacy format."""
-    names = []
-    try:
-        with h5py.File(path, "r") as file:
-            group = file.get("model_weights", file)
-            group.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-    except OSError as error:
-        raise UserError(f"{path} is not an HDF5 file of weights: {error}") from error
-    return len(names)

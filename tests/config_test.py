@@ -1,0 +1,90 @@
+import dataclasses
+import json
+
+import pytest
+
+from tsd_tf.config import Config, Stage, kinetics400, sample, ucf101
+
+
+@pytest.mark.parametrize("preset", [kinetics400, ucf101, sample])
+def test_json_round_trip(preset):
+    config = preset()
+    again = Config.from_json(config.to_json())
+    assert again == config
+    assert isinstance(again.tsd_stages[0], Stage)
+    assert hash(again) == hash(config)
+
+
+def test_the_paper_s_setting():
+    config = kinetics400()
+    assert (config.num_classes, config.crop_size, config.coarse_size, config.embedding_channels) == (400, 224, 112, 512)
+    assert (config.initializer_stddev, config.mobilenet_weights) == (0.01, "imagenet")
+    stage_1, stage_2 = config.tsd_stages
+    assert (stage_1.trains, stage_1.num_steps, stage_1.learning_rate, stage_1.decay_factor) == (
+        "client",
+        50_000,
+        0.1,
+        0.1,
+    )
+    assert stage_1.boundaries == (10_000, 20_000, 30_000, 40_000)
+    assert (stage_2.trains, stage_2.learning_rate, stage_2.decay_factor) == ("network", 0.01, 0.3)
+    assert stage_2.boundaries == (30_000, 60_000)
+    assert ucf101().num_classes == 101
+    assert ucf101().last_layer_rate_factor == 10.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_frames": 0}, r"--T must be at least 1. Received: --T=0"),
+        ({"num_distilled_frames": -1}, r"--Ts must be at least 1. Received: --Ts=-1"),
+        ({"num_frames": 5, "num_distilled_frames": 10}, r"--Ts must be at most --T.*Received: --Ts=10, --T=5"),
+        ({"method": "i3d_x"}, r"--method must be one of i3d, .*tsd. Received: --method=i3d_x"),
+        ({"num_classes": 0}, r"`num_classes` must be at least 1. Received: num_classes=0"),
+        (
+            {"crop_size": 300},
+            r"`crop_size` must be between 1 and `short_side`. Received: crop_size=300, short_side=256",
+        ),
+    ],
+)
+def test_values_it_refuses(changes, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(kinetics400(), **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"trains": "cloud"}, "trains 'network', 'client' or 'coarse_extractor'. Received: trains='cloud'"),
+        ({"num_steps": 0}, "`num_steps` of stage s must be at least 1. Received: 0"),
+        ({"batch_size": 0}, "`batch_size` of stage s must be at least 1. Received: 0"),
+        ({"learning_rate": 0.0}, "`learning_rate` of stage s must be positive. Received: 0.0"),
+        ({"boundaries": (5, 5)}, r"`boundaries` of stage s must ascend. Received: \(5, 5\)"),
+    ],
+)
+def test_stages_it_refuses(changes, message):
+    with pytest.raises(ValueError, match=message):
+        Stage(**{"name": "s", "trains": "network", "num_steps": 10, "learning_rate": 0.1, **changes})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda values: values.pop("tsd_stages"),
+        lambda values: values.update(tsd_stages=[{"name": "s"}]),
+        lambda values: values.update(colour="red"),
+        lambda values: values.update(i3d_stages=3),
+    ],
+)
+def test_json_of_something_else(change):
+    values = json.loads(kinetics400().to_json())
+    change(values)
+    with pytest.raises(ValueError, match="not a configuration of this version of tsd_tf"):
+        Config.from_json(json.dumps(values))
+    with pytest.raises(ValueError, match="not a configuration of this version of tsd_tf"):
+        Config.from_json("[1, 2]")
+
+
+def test_a_configuration_cannot_be_changed_in_place():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        kinetics400().num_frames = 80
