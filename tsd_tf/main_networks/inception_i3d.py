@@ -5,6 +5,7 @@ from keras import ops
 
 from tsd_tf.layers.inception_block import InceptionBlock
 from tsd_tf.layers.unit_3d import Unit3D
+from tsd_tf.main_networks.main_network import MainNetwork
 
 # Endpoint names are DeepMind's. Shapes are (T, 224, 224, 3) clips, t = T / 2, rounded up.
 _ARCHITECTURE = (
@@ -29,7 +30,7 @@ _HEAD_POOL = (2, 7, 7)
 
 
 @keras.saving.register_keras_serializable("tsd_tf")
-class InceptionI3D(keras.Model):
+class InceptionI3D(MainNetwork):
     """Inception-v1 I3D on RGB frames, equal to DeepMind's i3d.py under the same weights.
 
     Deviations from DeepMind's: the head's average pool shrinks to the steps that are left (at T_s = 5 one is left,
@@ -46,40 +47,25 @@ class InceptionI3D(keras.Model):
     """
 
     def __init__(self, num_classes, dropout_rate=0.5, width=1.0, batch_norm_momentum=0.999, **kwargs):
-        super().__init__(**kwargs)
-        if num_classes < 1:
-            raise ValueError(f"`num_classes` must be at least 1. Received: num_classes={num_classes}")
-        self.num_classes = num_classes
-        self.dropout_rate = dropout_rate
-        self.width = width
+        super().__init__(num_classes, dropout_rate, width, **kwargs)
         self.batch_norm_momentum = batch_norm_momentum
-
-        def channels(count):
-            return max(1, round(count * width))
-
         common = {"batch_norm_momentum": batch_norm_momentum, "dtype": self.dtype_policy}
         self.blocks = []
         for name, kind, arguments in _ARCHITECTURE:
             if kind == "conv":
                 filters, kernel_size, strides = arguments
-                block = Unit3D(channels(filters), kernel_size, strides, name=name, **common)
+                block = Unit3D(self.channels(filters), kernel_size, strides, name=name, **common)
             elif kind == "mixed":
-                block = InceptionBlock([channels(count) for count in arguments], name=name, **common)
+                block = InceptionBlock([self.channels(count) for count in arguments], name=name, **common)
             else:
                 pool_size, strides = arguments
                 block = keras.layers.MaxPooling3D(
                     pool_size, strides, padding="same", dtype=self.dtype_policy, name=name
                 )
             self.blocks.append(block)
-        self.dropout = keras.layers.Dropout(dropout_rate, dtype=self.dtype_policy, name="Dropout")
-        self.logits = keras.layers.Dense(num_classes, dtype=self.dtype_policy, name="Logits")
 
     def build(self, input_shape):
-        if len(input_shape) != 5 or None in input_shape[1:] or input_shape[-1] != 3:
-            raise ValueError(
-                "InceptionI3D expects frames of a known shape (batch, num_frames, height, width, 3). "
-                f"Received: input_shape={tuple(input_shape)}"
-            )
+        self.check_frames(input_shape)
         shape = tuple(input_shape)
         for block in self.blocks:
             block.build(shape)
@@ -93,7 +79,7 @@ class InceptionI3D(keras.Model):
         for block in self.blocks:
             x = block(x) if isinstance(block, keras.layers.MaxPooling3D) else block(x, training=training)
             outputs[block.name] = x
-        pool = [min(size, left) for size, left in zip(_HEAD_POOL, x.shape[1:4], strict=True)]
+        pool = tuple(min(size, left) for size, left in zip(_HEAD_POOL, x.shape[1:4], strict=True))
         x = ops.average_pool(x, pool, strides=1, padding="valid")
         x = self.logits(self.dropout(x, training=training))
         outputs["Logits"] = ops.cast(ops.mean(ops.cast(x, "float32"), axis=(1, 2, 3)), "float32")
@@ -102,14 +88,5 @@ class InceptionI3D(keras.Model):
     def call(self, frames, training=None):
         return self.endpoints(frames, training=training)["Logits"]
 
-    def compute_output_shape(self, input_shape):
-        return (input_shape[0], self.num_classes)
-
     def get_config(self):
-        return {
-            **super().get_config(),
-            "num_classes": self.num_classes,
-            "dropout_rate": self.dropout_rate,
-            "width": self.width,
-            "batch_norm_momentum": self.batch_norm_momentum,
-        }
+        return {**super().get_config(), "batch_norm_momentum": self.batch_norm_momentum}

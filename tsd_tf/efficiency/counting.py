@@ -1,0 +1,44 @@
+"""Parameters and multiply-accumulates, counted from the layers and the graph that are there."""
+
+import math
+
+import tensorflow as tf
+
+
+def parameters(*models):
+    """Trainable values of built models or layers."""
+    return sum(math.prod(variable.shape) for model in models for variable in model.trainable_variables)
+
+
+def multiply_accumulates(function, *shapes):
+    """Multiply-accumulates of convolutions and matrix products in one call, counted on its TensorFlow graph.
+
+    Batch norm, activations, pooling, softmax and resizing are not counted; padding taps are.
+
+    Args:
+        function: called with one float32 tensor for each shape.
+        shapes: tuples of ints.
+
+    Returns:
+        int.
+    """
+    specs = [tf.TensorSpec(shape, tf.float32) for shape in shapes]
+    graph = tf.function(function, jit_compile=False).get_concrete_function(*specs).graph
+    return sum(_operation(operation) for operation in graph.get_operations())
+
+
+def _operation(operation):
+    kind = operation.type
+    if kind in ("Conv2D", "Conv3D"):
+        kernel = operation.inputs[1].shape
+        return math.prod(operation.outputs[0].shape) * math.prod(kernel[:-1])
+    if kind == "DepthwiseConv2dNative":
+        kernel = operation.inputs[1].shape
+        return math.prod(operation.outputs[0].shape) * kernel[0] * kernel[1]
+    if kind == "MatMul":
+        inner = operation.inputs[0].shape[0 if operation.get_attr("transpose_a") else 1]
+        return math.prod(operation.outputs[0].shape) * inner
+    if kind in ("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"):
+        inner = operation.inputs[0].shape[-2 if operation.get_attr("adj_x") else -1]
+        return math.prod(operation.outputs[0].shape) * inner
+    return 0

@@ -1,0 +1,81 @@
+"""The residual block of ARTNet-ResNet18."""
+
+import keras
+from keras import ops
+
+from tsd_tf.layers.conv_norm import ConvNorm
+from tsd_tf.layers.smart_block import SmartBlock
+
+
+@keras.saving.register_keras_serializable("tsd_tf")
+class ArtBlock(keras.layers.Layer):
+    """x' + f(ReLU(BN(x))): f is 3x3x3 - BN - ReLU - SMART, or - 3x3x3 in the last stage.
+
+    x is a sum that is not normalised yet, and x' is x itself; where the stride is 2, x' is ReLU(BN(x)) * 3x3x3 / 2.
+
+    Args:
+        filters: number of output channels.
+        strides: int, of the first convolution and of the shortcut; blocks that change the channels have 2.
+        smart: whether the second layer is a SMART block; else it is a convolution.
+        batch_norm_momentum: see ConvNorm.
+
+    Input shape: (batch, num_frames, height, width, channels).
+    Output shape: (batch, ceil(num_frames / stride), ceil(height / stride), ceil(width / stride), filters).
+    """
+
+    def __init__(self, filters, strides=1, smart=True, batch_norm_momentum=0.9, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.strides = strides
+        self.smart = smart
+        self.batch_norm_momentum = batch_norm_momentum
+        common = {"batch_norm_momentum": batch_norm_momentum, "dtype": self.dtype_policy}
+        self.batch_norm = keras.layers.BatchNormalization(
+            momentum=batch_norm_momentum, epsilon=1e-5, dtype=self.dtype_policy, name="batch_norm"
+        )
+        self.first = ConvNorm(filters, (3, 3, 3), strides, name="first", **common)
+        self.second = SmartBlock(filters, 3, name="second", **common) if smart else self._convolution("second")
+        self.shortcut = self._convolution("shortcut", strides) if strides > 1 else None
+
+    def _convolution(self, name, strides=1):
+        return keras.layers.Conv3D(
+            self.filters,
+            3,
+            strides=strides,
+            padding="same" if strides == 1 else "valid",
+            use_bias=False,
+            kernel_initializer="he_normal",
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def build(self, input_shape):
+        if self.shortcut is None and input_shape[-1] != self.filters:
+            raise ValueError(
+                f"ArtBlock of stride 1 keeps the channels. Received: {input_shape[-1]} channels, filters={self.filters}"
+            )
+        self.batch_norm.build(input_shape)
+        self.first.build(input_shape)
+        self.second.build(self.first.compute_output_shape(input_shape))
+        if self.shortcut is not None:
+            self.shortcut.build((input_shape[0], *(size + 2 for size in input_shape[1:-1]), input_shape[-1]))
+
+    def call(self, inputs, training=None):
+        x = ops.relu(self.batch_norm(inputs, training=training))
+        y = self.first(x, training=training)
+        y = self.second(y, training=training) if self.smart else self.second(y)
+        if self.shortcut is None:
+            return inputs + y
+        return self.shortcut(ops.pad(x, [(0, 0), (1, 1), (1, 1), (1, 1), (0, 0)])) + y
+
+    def compute_output_shape(self, input_shape):
+        return self.first.compute_output_shape(input_shape)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "strides": self.strides,
+            "smart": self.smart,
+            "batch_norm_momentum": self.batch_norm_momentum,
+        }

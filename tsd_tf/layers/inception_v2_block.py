@@ -1,0 +1,99 @@
+"""The Inception block of BN-Inception, on single frames."""
+
+import keras
+from keras import ops
+
+from tsd_tf.layers.conv_norm import ConvNorm
+
+
+@keras.saving.register_keras_serializable("tsd_tf")
+class InceptionV2Block(keras.layers.Layer):
+    """1x1 | 1x1 - 3x3 | 1x1 - 3x3 - 3x3 | pool 3x3 - 1x1, concatenated (Ioffe and Szegedy, 2015, Figure 5).
+
+    Args:
+        single: channels of the 1x1 branch; None in the blocks of stride 2, which have neither it nor a projection.
+        triple: (reduced, out) of the 3x3 branch.
+        double: (reduced, middle, out) of the double 3x3 branch.
+        projection: (pool, channels): "avg" or "max", and the 1x1 after it; channels None with `single` None.
+        batch_norm_momentum: see ConvNorm.
+
+    Input shape: (batch, height, width, channels).
+    Output shape: (batch, ceil(height / stride), ceil(width / stride), the branches' channels).
+    """
+
+    def __init__(self, single, triple, double, projection, batch_norm_momentum=0.9, **kwargs):
+        super().__init__(**kwargs)
+        pool, projected = projection
+        if pool not in ("avg", "max") or (single is None) != (projected is None):
+            raise ValueError(
+                "`projection` must be ('avg' or 'max', channels), channels None where `single` is. "
+                f"Received: single={single}, projection={projection}"
+            )
+        self.single = single
+        self.triple = tuple(triple)
+        self.double = tuple(double)
+        self.projection = tuple(projection)
+        self.batch_norm_momentum = batch_norm_momentum
+        strides = 2 if single is None else 1
+
+        def unit(filters, edge, name, strides=1):
+            return ConvNorm(
+                filters,
+                (edge, edge),
+                strides,
+                use_bias=True,
+                batch_norm_momentum=batch_norm_momentum,
+                dtype=self.dtype_policy,
+                name=name,
+            )
+
+        pooling = keras.layers.AveragePooling2D if pool == "avg" else keras.layers.MaxPooling2D
+        branches = [
+            [unit(triple[0], 1, "triple_reduce"), unit(triple[1], 3, "triple_3x3", strides)],
+            [
+                unit(double[0], 1, "double_reduce"),
+                unit(double[1], 3, "double_3x3_1"),
+                unit(double[2], 3, "double_3x3_2", strides),
+            ],
+            [pooling(3, strides=strides, padding="same", dtype=self.dtype_policy, name="pool")],
+        ]
+        if single is not None:
+            branches.insert(0, [unit(single, 1, "single_1x1")])
+            branches[-1].append(unit(projected, 1, "projection_1x1"))
+        self.branches = branches
+
+    def build(self, input_shape):
+        for branch in self.branches:
+            shape = input_shape
+            for layer in branch:
+                if not layer.built:
+                    layer.build(shape)
+                shape = layer.compute_output_shape(shape)
+
+    def call(self, inputs, training=None):
+        outputs = []
+        for branch in self.branches:
+            x = inputs
+            for layer in branch:
+                x = layer(x, training=training) if isinstance(layer, ConvNorm) else layer(x)
+            outputs.append(x)
+        return ops.concatenate(outputs, axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        shapes = []
+        for branch in self.branches:
+            shape = input_shape
+            for layer in branch:
+                shape = layer.compute_output_shape(shape)
+            shapes.append(shape)
+        return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "single": self.single,
+            "triple": self.triple,
+            "double": self.double,
+            "projection": self.projection,
+            "batch_norm_momentum": self.batch_norm_momentum,
+        }

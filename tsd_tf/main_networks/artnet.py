@@ -1,0 +1,71 @@
+"""ARTNet-ResNet18 (Wang et al., 2018), a row of Table 1."""
+
+import keras
+from keras import ops
+
+from tsd_tf.layers import ArtBlock, SmartBlock
+from tsd_tf.main_networks.main_network import MainNetwork
+
+# Filters, stride, whether the second layer is a SMART block. Shapes are those of (16, 112, 112, 3) clips.
+_ARCHITECTURE = (
+    (64, 1, True),  # 8, 56, 56, 64 (the stem halves time and edges)
+    (64, 1, True),
+    (128, 2, True),  # 4, 28, 28, 128
+    (128, 1, True),
+    (256, 2, True),  # 2, 14, 14, 256
+    (256, 1, True),
+    (512, 2, False),  # 1, 7, 7, 512
+    (512, 1, False),
+)
+
+
+@keras.saving.register_keras_serializable("tsd_tf")
+class ARTNetResNet18(MainNetwork):
+    """ARTNet with a ResNet-18 backbone: SMART stem 7x7 / 2, then four stages of two ArtBlocks.
+
+    It is the released network, 39.66 M parameters and 25.7 G multiply-accumulates a clip of 16 x 112 x 112; the
+    row of Table 1 (33 M, 19.4 G a clip) looks like that of a plain 3D ResNet-18.
+
+    Args:
+        num_classes, dropout_rate, width: see MainNetwork.
+        batch_norm_momentum: see ConvNorm.
+
+    Input shape: (batch, num_frames, height, width, 3), RGB in [-1, 1]; any num_frames >= 1.
+    Output shape: logits (batch, num_classes), float32.
+    """
+
+    def __init__(self, num_classes, dropout_rate=0.2, width=1.0, batch_norm_momentum=0.9, **kwargs):
+        super().__init__(num_classes, dropout_rate, width, **kwargs)
+        self.batch_norm_momentum = batch_norm_momentum
+        common = {"batch_norm_momentum": batch_norm_momentum, "dtype": self.dtype_policy}
+        self.blocks = [SmartBlock(self.channels(64), 7, 2, name="stem", **common)]
+        for number, (filters, strides, smart) in enumerate(_ARCHITECTURE):
+            name = f"stage_{number // 2 + 1}_block_{number % 2 + 1}"
+            self.blocks.append(ArtBlock(self.channels(filters), strides, smart, name=name, **common))
+        self.batch_norm = keras.layers.BatchNormalization(
+            momentum=batch_norm_momentum, epsilon=1e-5, dtype=self.dtype_policy, name="batch_norm"
+        )
+
+    def channels(self, count):
+        """`count` channels at this width, an even number: the SMART block pools channels in pairs."""
+        return 2 * max(1, round(count * self.width / 2))
+
+    def build(self, input_shape):
+        self.check_frames(input_shape)
+        shape = tuple(input_shape)
+        for block in self.blocks:
+            block.build(shape)
+            shape = block.compute_output_shape(shape)
+        self.batch_norm.build(shape)
+        self.logits.build((shape[0], shape[-1]))
+
+    def call(self, frames, training=None):
+        x = frames
+        for block in self.blocks:
+            x = block(x, training=training)
+        x = ops.relu(self.batch_norm(x, training=training))
+        x = self.dropout(ops.mean(x, axis=(1, 2, 3)), training=training)
+        return ops.cast(self.logits(x), "float32")
+
+    def get_config(self):
+        return {**super().get_config(), "batch_norm_momentum": self.batch_norm_momentum}

@@ -1,0 +1,88 @@
+"""C3D (Tran et al., 2015): its length is fixed by its fully connected layers."""
+
+import keras
+from keras import ops
+
+from tsd_tf.main_networks.main_network import MainNetwork
+
+NUM_FRAMES = 16
+
+# Filters of 3x3x3 convolutions, each with bias and ReLU, and the pool that ends a group.
+# Shapes are those of (16, 112, 112, 3) clips.
+_ARCHITECTURE = (
+    ((64,), (1, 2, 2)),  # 16, 56, 56, 64
+    ((128,), (2, 2, 2)),  # 8, 28, 28, 128
+    ((256, 256), (2, 2, 2)),  # 4, 14, 14, 256
+    ((512, 512), (2, 2, 2)),  # 2, 7, 7, 512
+    ((512, 512), (2, 2, 2)),  # 1, 4, 4, 512
+)
+_UNITS = 4096  # of both fully connected layers
+
+
+@keras.saving.register_keras_serializable("tsd_tf")
+class C3D(MainNetwork):
+    """C3D: eight 3x3x3 convolutions, five max pools, two fully connected layers. T_s is 16, for every clip.
+
+    Args:
+        num_classes, dropout_rate, width: see MainNetwork; dropout follows both fully connected layers.
+
+    Input shape: (batch, 16, height, width, 3), RGB in [-1, 1]; 112 x 112 in its paper, and fixed once it is built.
+    Output shape: logits (batch, num_classes), float32.
+    """
+
+    def __init__(self, num_classes, dropout_rate=0.5, width=1.0, **kwargs):
+        super().__init__(num_classes, dropout_rate, width, **kwargs)
+        self.blocks = []
+        for group, (convolutions, pool) in enumerate(_ARCHITECTURE, start=1):
+            for filters, letter in zip(convolutions, "ab", strict=False):
+                self.blocks.append(
+                    keras.layers.Conv3D(
+                        self.channels(filters),
+                        3,
+                        padding="same",
+                        activation="relu",
+                        kernel_initializer="he_normal",
+                        dtype=self.dtype_policy,
+                        name=f"conv{group}{letter}",
+                    )
+                )
+            self.blocks.append(
+                keras.layers.MaxPooling3D(pool, padding="same", dtype=self.dtype_policy, name=f"pool{group}")
+            )
+        self.dense = [
+            keras.layers.Dense(
+                self.channels(_UNITS),
+                activation="relu",
+                kernel_initializer="he_normal",
+                dtype=self.dtype_policy,
+                name=name,
+            )
+            for name in ("fc6", "fc7")
+        ]
+
+    def check_frames(self, shape):
+        """Raises ValueError unless `shape` is (batch, 16, height, width, 3), known but for the batch."""
+        super().check_frames(shape)
+        if shape[1] != NUM_FRAMES:
+            raise ValueError(f"C3D takes clips of {NUM_FRAMES} frames. Received: input_shape={tuple(shape)}")
+
+    def build(self, input_shape):
+        self.check_frames(input_shape)
+        shape = tuple(input_shape)
+        for block in self.blocks:
+            block.build(shape)
+            shape = block.compute_output_shape(shape)
+        units = shape[1] * shape[2] * shape[3] * shape[4]
+        for layer in self.dense:
+            layer.build((shape[0], units))
+            units = layer.units
+        self.logits.build((shape[0], units))
+
+    def call(self, frames, training=None):
+        x = frames
+        for block in self.blocks:
+            x = block(x)
+        x = ops.reshape(x, (-1, x.shape[1] * x.shape[2] * x.shape[3] * x.shape[4]))
+        for layer in self.dense:
+            x = self.dropout(layer(x), training=training)
+        return ops.cast(self.logits(x), "float32")
