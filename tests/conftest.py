@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import dataclasses
 import os
 import pathlib
 
@@ -15,6 +16,66 @@ def test_data():
     if not path:
         pytest.skip("TSD_TEST_DATA names no folder of reference data")
     return pathlib.Path(path)
+
+
+@pytest.fixture(scope="session")
+def sample_videos(tmp_path_factory):
+    """A tiny sample data set as video files: 12 training videos of 6 classes (whole and trimmed), 6 test videos."""
+    from tfrecords import build_sample
+
+    folder = tmp_path_factory.mktemp("videos")
+    build_sample.write(folder, {"train": 12, "test": 6}, num_axes=2, seed=0, processes=1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample_shards(tmp_path_factory, sample_videos):
+    """The same as shards: a data folder with two shards for each of train, test and trimmed."""
+    from tfrecords import annotations, conversion, sharding
+
+    folder = tmp_path_factory.mktemp("shards")
+    names = annotations.read_class_list(sample_videos / "labels.txt")
+    for split in ("train", "test", "trimmed"):
+        sharding.build(
+            annotations.read_kinetics(sample_videos / f"{split}.csv", names),
+            str(sample_videos / split),
+            str(folder),
+            split,
+            names,
+            conversion.Settings(25.0, 64, 90, 1),
+            num_shards=2,
+            processes=1,
+        )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_config(sample_shards):
+    """A function: the sample preset at a small width, every stage two steps of two clips, with changes."""
+    from tsd_tf.config import Stage, sample
+
+    def make(**changes):
+        return dataclasses.replace(
+            sample(),
+            **{
+                "data_dir": str(sample_shards),
+                "num_frames": 8,
+                "num_distilled_frames": 5,
+                "main_network_width": 0.03,
+                "embedding_channels": 8,
+                "mobilenet_weights": "none",
+                "i3d_stages": (Stage("i3d", "network", 2, 0.01, num_frames=8, batch_size=2),),
+                "coarse_stages": (Stage("coarse", "coarse_extractor", 2, 0.05, num_frames=1, batch_size=2),),
+                "tsd_stages": (
+                    Stage("tsd_stage1", "client", 2, 0.03, batch_size=2),
+                    Stage("tsd_stage2", "network", 2, 0.01, batch_size=2),
+                ),
+                "sampling_stages": (Stage("sampling", "network", 2, 0.01, batch_size=2),),
+                **changes,
+            },
+        )
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +106,41 @@ def gradients():
         }
 
     return by_path
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory, tiny_config):
+    """A tiny I3D+TSD, exported: its network, config, labels, clips (uint8, from shards), folder, sidecar and report."""
+    import types
+
+    import keras
+    import numpy as np
+
+    from tsd_tf.data.preprocessing import to_network_input
+    from tsd_tf.export import exporter
+    from tsd_tf.network_builder import build_network
+
+    config = tiny_config(initializer_stddev=0.4, logit_scale=1.0, num_distilled_frames=4)
+    keras.utils.set_random_seed(0)
+    network = build_network(config)
+    clips, source = exporter.clips_to_check(config, config.data_dir, 3)
+    # Statistics as after a training: P differs from frame to frame, and batch norm is no identity.
+    for _ in range(20):
+        network.selector.encode_frames(to_network_input(clips.reshape(-1, *clips.shape[2:])), training=True)
+    draw = np.random.default_rng(0)
+    for variable in network.main_network.non_trainable_variables:
+        if "moving" in variable.path:
+            variable.assign(draw.uniform(0.5, 1.5, variable.shape))
+    labels = [f"class {index}" for index in range(config.num_classes)]
+    folder = tmp_path_factory.mktemp("export")
+    sidecar, report = exporter.export(network, config, labels, folder, clips)
+    return types.SimpleNamespace(**{key: value for key, value in locals().items() if key != "tmp_path_factory"})
+
+
+@pytest.fixture(scope="session")
+def server(exported):
+    """The exported cloud half on free ports: `server.address` of gRPC, `server.url` of REST."""
+    from tsd_tf.serving.server import BackgroundServer
+
+    with BackgroundServer(exported.folder / "cloud", labels={"stable": 1}) as running:
+        yield running

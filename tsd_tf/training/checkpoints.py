@@ -3,6 +3,7 @@
 import json
 import pathlib
 import shutil
+import zipfile
 
 import numpy as np
 
@@ -18,7 +19,7 @@ def save(work_directory, network, training_variables, position):
     Args:
         work_directory: a WorkDirectory.
         network: the built FewFrameNetwork; its weights become `network.weights.h5`.
-        training_variables: whatever else the running stage needs to go on: optimiser slots, temporary heads.
+        training_variables: what else the running stage needs to go on: optimiser slots, the weights of a temporary head.
         position: {"stage": index, "step": steps done in it, "total_steps": steps done in all}.
     """
     final = work_directory.checkpoints_path / f"step_{position['total_steps']:08d}"
@@ -27,8 +28,8 @@ def save(work_directory, network, training_variables, position):
     try:
         partial.mkdir(parents=True)
         network.save_weights(partial / "network.weights.h5")
-        arrays = {str(index): np.asarray(variable) for index, variable in enumerate(training_variables)}
-        np.savez(partial / "training.npz", **arrays)
+        _write_arrays(partial / "random_state.npz", _random_state(network))
+        _write_arrays(partial / "training.npz", training_variables)
         (partial / "position.json").write_text(json.dumps(position) + "\n")
         if final.exists():
             shutil.rmtree(final)
@@ -53,18 +54,33 @@ def newest(work_directory):
 
 
 def restore_network(path, network):
-    """Loads `network.weights.h5` of the checkpoint folder `path`."""
+    """Loads the weights and the state of the random numbers of the checkpoint folder `path`."""
     load_weights(network, pathlib.Path(path) / "network.weights.h5")
+    _read_arrays(pathlib.Path(path) / "random_state.npz", _random_state(network))
 
 
 def restore_training(path, training_variables):
     """Loads what `save` was given as `training_variables`, in the same order."""
+    _read_arrays(pathlib.Path(path) / "training.npz", training_variables)
+
+
+def _random_state(network):
+    """The variables that a weights file leaves out: the seeds that dropout counts up."""
+    weights = {id(variable) for variable in network.weights}
+    return [variable for variable in network.variables if id(variable) not in weights]
+
+
+def _write_arrays(path, variables):
+    np.savez(path, **{str(index): np.asarray(variable) for index, variable in enumerate(variables)})
+
+
+def _read_arrays(path, variables):
     try:
-        with np.load(pathlib.Path(path) / "training.npz", allow_pickle=False) as arrays:
+        with np.load(path, allow_pickle=False) as arrays:
             values = [arrays[str(index)] for index in range(len(arrays.files))]
-    except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"{path} is damaged: its training.npz cannot be read; remove that folder") from error
-    if [value.shape for value in values] != [tuple(variable.shape) for variable in training_variables]:
-        raise UserError(f"{path} holds the state of another stage or optimiser; remove that folder")
-    for variable, value in zip(training_variables, values, strict=True):
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} is damaged: {error}; remove the folder {path.parent}") from error
+    if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
+        raise UserError(f"{path} holds the state of another stage or optimiser; remove the folder {path.parent}")
+    for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

@@ -1,0 +1,49 @@
+import numpy as np
+import tensorflow as tf
+
+from tsd_tf.data import pipeline
+from tsd_tf.data.preprocessing import to_network_input
+from tsd_tf.evaluation import protocol
+from tsd_tf.network_builder import build_network
+
+
+def test_every_video_is_predicted_once_whatever_the_batch(tiny_config, sample_shards):
+    config = tiny_config()
+    network = build_network(config)
+    shards = pipeline.find_shards(sample_shards, "test")
+
+    def predict(batch_size):
+        clips = pipeline.evaluation_clips(
+            shards, num_frames=8, num_clips=3, crop_size=64, num_classes=6, batch_size=batch_size, seed=0
+        )
+        return protocol.predict(network, pipeline.checked(clips, shards))
+
+    found, other = predict(4), predict(6)
+    assert len(set(found.media_ids)) == 6
+    assert found.media_ids == other.media_ids
+    assert sorted(found.labels) == [0, 1, 2, 3, 4, 5]
+    assert found.probabilities.shape == (6, 3, 6)
+    np.testing.assert_allclose(found.probabilities, other.probabilities, atol=1e-5)
+    np.testing.assert_allclose(found.probabilities.sum(-1), 1.0, atol=1e-5)
+
+
+def test_probabilities_are_the_networks_softmax_clip_by_clip(tiny_config):
+    network = build_network(tiny_config())
+    frames = tf.constant(np.random.default_rng(0).integers(0, 256, (1, 2, 8, 64, 64, 3)), tf.uint8)
+    batch = {"frames": frames, "label": tf.constant([3]), "media_id": tf.constant([b"video"])}
+    found = protocol.predict(network, [batch])
+    for clip in range(2):
+        logits = np.asarray(network(to_network_input(frames[:, clip])))[0]
+        expected = np.exp(logits - logits.max())
+        np.testing.assert_allclose(found.probabilities[0, clip], expected / expected.sum(), atol=1e-5)
+
+
+def test_the_summary_averages_probabilities_over_clips_before_it_counts():
+    # Two of three clips vote for class 1, but their average is class 0.
+    probabilities = np.array([[[0.9, 0.1], [0.45, 0.55], [0.45, 0.55]]])
+    predictions = protocol.Predictions(["video"], np.array([0]), probabilities)
+    assert predictions.summary(3)["top1"] == 1.0
+    assert predictions.summary(1)["clips"] == 1
+    late = protocol.Predictions(["video"], np.array([1]), probabilities[:, ::-1])
+    assert late.summary(1)["top1"] == 1.0
+    assert late.summary(3)["top1"] == 0.0

@@ -1,0 +1,95 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tsd_tf.config import Config
+from tsd_tf.training.stages import StageModel
+from tsd_tf.training.train_step import make_train_step
+
+BATCH, CLASSES, PIXELS = 4, 3, 2 * 2 * 2 * 3
+
+
+class LinearNetwork:
+    """frames -> `client` matrix -> `last` matrix and bias: its gradient is written down in NumPy below."""
+
+    def __init__(self, last_layer_factor=1.0):
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((2, 2, 2, 3))
+        hidden = keras.layers.Dense(5, use_bias=False, name="client")(keras.layers.Flatten()(inputs))
+        model = keras.Model(inputs, keras.layers.Dense(CLASSES, name="last")(hidden))
+        self.stage = StageModel(
+            model, 2, tuple(model.trainable_variables), (True, False, False), (1.0,) + (last_layer_factor,) * 2
+        )
+        rng = np.random.default_rng(0)
+        self.frames = rng.integers(0, 256, (BATCH, 2, 2, 2, 3)).astype("uint8")
+        self.labels = rng.integers(0, CLASSES, BATCH).astype("int32")
+
+    def weights(self):
+        return [np.asarray(variable, "float64") for variable in self.stage.variables]
+
+    def gradients(self):
+        """Of the mean cross-entropy over the batch, and that cross-entropy and the accuracy."""
+        client, last, bias = self.weights()
+        x = self.frames.reshape(BATCH, PIXELS) / 127.5 - 1
+        logits = x @ client @ last + bias
+        probabilities = np.exp(logits - logits.max(1, keepdims=True))
+        probabilities /= probabilities.sum(1, keepdims=True)
+        delta = (probabilities - np.eye(CLASSES)[self.labels]) / BATCH
+        loss = -np.mean(np.log(probabilities[np.arange(BATCH), self.labels]))
+        accuracy = np.mean(logits.argmax(1) == self.labels)
+        return [x.T @ (delta @ last.T), (x @ client).T @ delta, delta.sum(0)], loss, accuracy
+
+    def step(self, config, strategy=None, rate=0.5):
+        optimizer = keras.optimizers.SGD(rate)
+        optimizer.build(list(self.stage.variables))
+        before = self.weights()
+        train_step = make_train_step(self.stage, optimizer, config, strategy or tf.distribute.get_strategy(), BATCH)
+        metrics = train_step({"frames": tf.constant(self.frames), "label": tf.constant(self.labels)})
+        moves = [(old - new) / rate for old, new in zip(before, self.weights(), strict=True)]
+        return moves, {name: float(value) for name, value in metrics.items()}
+
+
+def assert_equal(moves, expected):
+    for move, value in zip(moves, expected, strict=True):
+        np.testing.assert_allclose(move, value, atol=1e-5)
+
+
+def test_a_step_moves_by_the_gradient_of_the_mean_cross_entropy():
+    network = LinearNetwork()
+    expected, loss, accuracy = network.gradients()
+    moves, metrics = network.step(Config(weight_decay=0.0))
+    assert_equal(moves, expected)
+    assert metrics["loss"] == pytest.approx(loss, rel=1e-5)
+    assert metrics["accuracy"] == pytest.approx(accuracy)
+
+
+def test_weight_decay_pulls_kernels_and_leaves_biases():
+    network = LinearNetwork()
+    (client, last, bias), loss, _ = network.gradients()
+    weights = network.weights()
+    moves, metrics = network.step(Config(weight_decay=0.5))
+    assert_equal(moves, [client + 0.5 * weights[0], last + 0.5 * weights[1], bias])
+    assert metrics["loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def test_clipping_bounds_the_clients_gradient_alone():
+    network = LinearNetwork()
+    (client, last, bias), *_ = network.gradients()
+    norm = np.linalg.norm(client)
+    moves, _ = network.step(Config(weight_decay=0.0, client_gradient_clip_norm=norm / 4))
+    assert_equal(moves, [client / 4, last, bias])
+
+
+def test_a_gradient_below_the_bound_is_not_stretched():
+    network = LinearNetwork()
+    expected, *_ = network.gradients()
+    moves, _ = network.step(Config(weight_decay=0.0, client_gradient_clip_norm=1e3))
+    assert_equal(moves, expected)
+
+
+def test_the_last_layer_moves_ten_times_as_far():
+    network = LinearNetwork(last_layer_factor=10.0)
+    (client, last, bias), *_ = network.gradients()
+    moves, _ = network.step(Config(weight_decay=0.0))
+    assert_equal(moves, [client, 10 * last, 10 * bias])

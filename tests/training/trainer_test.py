@@ -1,0 +1,153 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from tsd_tf.errors import UserError
+from tsd_tf.training import initialization
+from tsd_tf.training.trainer import Trainer
+from tsd_tf.work_directory import WorkDirectory
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_config, tmp_path_factory):
+    """A finished I3D+TSD run: (WorkDirectory, Config, weights)."""
+    directory = WorkDirectory(tmp_path_factory.mktemp("runs") / "tsd")
+    config = tiny_config()
+    network = Trainer(directory, config, checkpoint_steps=1).run()
+    return directory, config, [np.asarray(variable) for variable in network.variables]
+
+
+@pytest.fixture
+def copy(trained, tmp_path):
+    """The same run in a folder of the test's own."""
+    shutil.copytree(trained[0].path, tmp_path / "tsd")
+    return WorkDirectory(tmp_path / "tsd")
+
+
+def test_a_run_leaves_what_evaluation_and_export_need(trained):
+    directory, config, weights = trained
+    assert directory.config() == config
+    assert directory.labels()[0] == "red horizontal"
+    assert directory.finished()
+    loaded = directory.load_network()
+    for value, variable in zip(weights, loaded.variables, strict=True):
+        if "seed" not in variable.path:
+            np.testing.assert_array_equal(value, np.asarray(variable), err_msg=variable.path)
+
+
+def test_only_the_newest_checkpoints_are_kept(trained):
+    assert list(trained[0].checkpoints()) == [2, 3, 4]
+
+
+def test_the_log_has_a_line_a_stage_with_finite_losses(trained):
+    lines = [json.loads(line) for line in (trained[0].path / "log.jsonl").read_text().splitlines()]
+    assert [(line["stage"], line["step"]) for line in lines] == [("tsd_stage1", 2), ("tsd_stage2", 2)]
+    assert all(np.isfinite(line["loss"]) and 0 <= line["accuracy"] <= 1 for line in lines)
+    assert lines[0]["learning_rate"] == 0.03
+
+
+@pytest.mark.parametrize("kept", [2, 3], ids=["at the end of stage 1", "within stage 2"])
+def test_an_interrupted_run_goes_on_where_its_last_checkpoint_stands(trained, copy, kept):
+    for step, path in copy.checkpoints().items():
+        if step > kept:
+            shutil.rmtree(path)
+    (copy.path / "finished").unlink()
+    network = Trainer(copy, trained[1], checkpoint_steps=1).run()
+    assert copy.finished()
+    assert max(copy.checkpoints()) == 4
+    for value, variable in zip(trained[2], network.variables, strict=True):
+        np.testing.assert_allclose(np.asarray(variable), value, atol=1e-5, err_msg=variable.path)
+
+
+def test_a_finished_run_is_not_trained_again(trained, copy):
+    Trainer(copy, trained[1]).run()
+    assert list(copy.checkpoints()) == [2, 3, 4]
+
+
+def test_a_half_written_checkpoint_is_never_taken_for_a_whole_one(copy):
+    (copy.checkpoints_path / ".partial").mkdir()
+    assert list(copy.checkpoints()) == [2, 3, 4]
+
+
+def test_another_configuration_is_refused_by_name(copy, tiny_config):
+    other = tiny_config(num_distilled_frames=4)
+    with pytest.raises(UserError, match="num_distilled_frames is 5 there and 4 here") as raised:
+        Trainer(copy, other).run()
+    assert str(copy.path) in str(raised.value)
+
+
+def test_a_damaged_checkpoint_is_named(copy, trained):
+    (copy.path / "finished").unlink()
+    newest = copy.checkpoints()[4]
+    (newest / "network.weights.h5").write_bytes(b"not weights")
+    with pytest.raises(UserError, match="step_00000004/network.weights.h5"):
+        Trainer(copy, trained[1]).run()
+
+
+def test_shards_of_another_class_count_are_refused(tiny_config, tmp_path):
+    with pytest.raises(UserError, match="6 classes in its labels.txt, the configuration expects 5"):
+        Trainer(WorkDirectory(tmp_path / "run"), tiny_config(num_classes=5)).run()
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_shards_leave_no_work_directory(tiny_config, tmp_path):
+    (tmp_path / "labels.txt").write_text("a\nb\nc\nd\ne\nf\n")
+    with pytest.raises(UserError, match="no train shards"):
+        Trainer(WorkDirectory(tmp_path / "run"), tiny_config(data_dir=str(tmp_path))).run()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_records(tiny_config, tmp_path):
+    def poison(network):
+        network.main_network.logits.kernel.assign(network.main_network.logits.kernel * np.nan)
+
+    directory = WorkDirectory(tmp_path / "run")
+    with pytest.raises(UserError, match=r"loss of step 0 of stage tsd_stage1 is nan.*train-0000"):
+        Trainer(directory, tiny_config(), initialize=poison).run()
+    assert directory.checkpoints() == {}
+    assert not directory.finished()
+
+
+def test_fine_tuning_takes_all_but_the_last_layer(trained, tiny_config):
+    from tsd_tf.network_builder import build_network
+
+    network = build_network(tiny_config(num_classes=3))
+    last = [np.asarray(variable) for variable in network.main_network.logits.variables]
+    initialization.load_for_fine_tuning(network, trained[0].path)
+    for value, variable in zip(last, network.main_network.logits.variables, strict=True):
+        np.testing.assert_array_equal(value, np.asarray(variable))
+    source = trained[0].load_network()
+    np.testing.assert_array_equal(
+        np.asarray(network.selector.tsd_block.w_beta.kernel), np.asarray(source.selector.tsd_block.w_beta.kernel)
+    )
+    np.testing.assert_array_equal(
+        np.asarray(network.main_network.blocks[0].conv_3d.kernel),
+        np.asarray(source.main_network.blocks[0].conv_3d.kernel),
+    )
+
+
+def test_fine_tuning_from_other_frame_counts_is_refused(trained, tiny_config):
+    from tsd_tf.network_builder import build_network
+
+    network = build_network(tiny_config(num_frames=10))
+    with pytest.raises(UserError, match="its num_frames is 8, here it is 10"):
+        initialization.load_for_fine_tuning(network, trained[0].path)
+
+
+def test_a_main_network_of_another_width_is_refused(trained, tiny_config):
+    from tsd_tf.network_builder import build_network
+
+    network = build_network(tiny_config(main_network_width=0.05))
+    with pytest.raises(UserError, match="has shape"):
+        initialization.load_main_network(network, trained[0].path)
+
+
+def test_weights_of_something_else_are_refused(tiny_config, tmp_path):
+    from tsd_tf.network_builder import build_network
+
+    path = tmp_path / "other.weights.h5"
+    path.write_bytes(b"nothing")
+    with pytest.raises(UserError, match="other.weights.h5"):
+        initialization.load_main_network(build_network(tiny_config()), path)
