@@ -54,5 +54,5 @@ def folded_copy(model, input_shape):
         folded |= {id(variable) for variable in norm.variables}
         unit.batch_norm = _Bias(bias)
         biases.append(unit.batch_norm.variable)
-    kept = [variable.value for variable in copy.variables if id(variable) not in folded]
+    kept = [variable.value for variable in copy.weights if id(variable) not in folded]
     return copy, kept + biases

@@ -21,7 +21,7 @@ class ClientHalf:
 
     def __init__(self, network, frame_size):
         self.frame_size = frame_size
-        self.weights = [variable.value for variable in network.selector.variables]
+        self.weights = [variable.value for variable in network.selector.weights]
         self._network = network
 
     @property

@@ -21,7 +21,9 @@ def picture_size(contents):
 
     def png():
         # IHDR comes first: width and height are big-endian at bytes 16 to 23.
-        header = tf.io.decode_raw(tf.strings.substr(contents, 16, 8), tf.uint8, fixed_length=8)
+        # A picture that ends before them is of 0 x 0 pixels.
+        padded = tf.strings.join([contents, "\0" * 24])
+        header = tf.io.decode_raw(tf.strings.substr(padded, 16, 8), tf.uint8, fixed_length=8)
         parts = tf.reshape(tf.cast(header, tf.int32), (2, 4))
         width, height = tf.unstack(tf.linalg.matvec(parts, tf.constant([1 << 24, 1 << 16, 1 << 8, 1])))
         return tf.stack([height, width])

@@ -29,7 +29,7 @@ def application(predictor, metrics, limits):
     service = _Rest(predictor, metrics)
     app = web.Application(client_max_size=limits.max_message_bytes, middlewares=[_limit(limits)])
     app.router.add_get("/monitoring/prometheus/metrics", service.metrics_page)
-    app.router.add_route("*", "/{path:v1/.*}", service.answer)
+    app.router.add_route("*", "/{path:[vV]1/.*}", service.answer)
     return app
 
 

@@ -151,6 +151,11 @@ class BackgroundServer:
         self.url = f"http://{self._server.host}:{self._server.rest_port}"
         return self
 
+    def stop(self):
+        """Begins to stop: no new requests, those under way are answered."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+
     def __exit__(self, *exception):
-        self._loop.call_soon_threadsafe(self._stop.set)
+        self.stop()
         self._thread.join()

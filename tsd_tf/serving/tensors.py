@@ -13,7 +13,7 @@ def check_shape(alias, shape, signature):
     """Raises ServingError unless `shape` fits the input `alias` of the signature."""
     expected = [dimension.size for dimension in signature.inputs[alias].tensor_shape.dim]
     fits = len(shape) == len(expected) and all(
-        size == wanted or (wanted < 0 and size >= 1) for size, wanted in zip(shape, expected, strict=True)
+        size >= 1 if wanted < 0 else size == wanted for size, wanted in zip(shape, expected, strict=True)
     )
     if not fits:
         wanted = ",".join("?" if size < 0 else str(size) for size in expected)

@@ -1,0 +1,137 @@
+import hashlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+from tensorflow_serving.apis import prediction_log_pb2
+
+from tsd_tf.data.preprocessing import to_network_input, to_uint8
+from tsd_tf.errors import UserError
+from tsd_tf.export import exporter, signatures, tflite, verification
+from tsd_tf.export.saved_model import save_client
+from tsd_tf.network_builder import build_network
+
+
+def _interpreter(exported, name="client.tflite"):
+    return Interpreter(model_content=(exported.folder / name).read_bytes(), num_threads=2)
+
+
+def test_what_is_written(exported):
+    names = {path.name for path in exported.folder.iterdir()}
+    assert names >= {"cloud", "client", "client.tflite", "client_float16.tflite", "client.json", "labels.txt"}
+    assert not [name for name in names if name.startswith(".")]
+    assert (exported.folder / "labels.txt").read_text().splitlines() == exported.labels
+    written = signatures.ClientModel.from_json((exported.folder / "client.json").read_text())
+    assert written == exported.sidecar
+    assert (written.version, written.num_frames, written.num_distilled_frames) == (1, 8, 4)
+    for variant in written.variants:
+        contents = (exported.folder / variant.file).read_bytes()
+        assert (variant.num_bytes, variant.sha256) == (len(contents), hashlib.sha256(contents).hexdigest())
+
+
+def test_it_was_checked_on_clips_of_the_shards(exported):
+    assert exported.source == f"{exported.config.data_dir} (test)"
+    assert exported.clips.shape == (3, 8, 64, 64, 3)
+    assert 0 <= exported.report["cloud"] < 1e-4
+
+
+@pytest.mark.parametrize("name", ["client.tflite", "client_float16.tflite"])
+def test_distill_is_the_network(exported, name):
+    distill = _interpreter(exported, name).get_signature_runner("distill")
+    matrices = []
+    for clip in exported.clips:
+        inputs = to_network_input(clip[None])
+        matrix = np.asarray(exported.network.transformation_matrix(inputs, training=False))
+        frames = np.asarray(to_uint8(exported.network.client(inputs, training=False)))
+        answer = distill(frames=clip[None])
+        limits = verification.TOLERANCES["float32" if name == "client.tflite" else "float16"]
+        np.testing.assert_allclose(answer["transformation_matrix"], matrix, atol=limits.transformation_matrix)
+        assert np.abs(answer["distilled_frames"].astype(int) - frames).max() <= limits.distilled_frames
+        matrices.append(matrix)
+    # The test would pass a client that ignores its clip otherwise.
+    assert np.std(matrices, axis=0).max() > 0.01
+    assert 0.15 < np.max(matrices) < 0.999
+
+
+def test_the_streaming_pair_is_distill(exported):
+    interpreter = _interpreter(exported)
+    clip = exported.clips[:1]
+    encode = interpreter.get_signature_runner("encode_frame")
+    features = np.stack([encode(frame=clip[:, index])["features"][0] for index in range(8)])[None]
+    assert features.shape[2:] == exported.sidecar.feature_shape
+    pair = interpreter.get_signature_runner("distill_features")(frames=clip, features=features)
+    whole = interpreter.get_signature_runner("distill")(frames=clip)
+    np.testing.assert_allclose(pair["transformation_matrix"], whole["transformation_matrix"], atol=1e-5)
+    assert np.abs(pair["distilled_frames"].astype(int) - whole["distilled_frames"]).max() <= 1
+
+
+def test_builtin_operations_only(exported):
+    names = {operation["op_name"] for operation in _interpreter(exported)._get_ops_details()}
+    assert "CONV_3D" in names
+    assert not {name for name in names if name.startswith("Flex") or name == "CUSTOM"}
+
+
+def test_warmup_requests_are_served_signatures(exported):
+    path = exported.folder / "cloud/1/assets.extra/tf_serving_warmup_requests"
+    logs = [
+        prediction_log_pb2.PredictionLog.FromString(log)
+        for log in tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+    ]
+    names = [log.predict_log.request.model_spec.signature_name for log in logs]
+    assert names == ["serving_default", "jpeg", "video"]
+
+
+@pytest.mark.parametrize("method", ["i3d", "i3d_e"])
+def test_methods_without_variables(tiny_config, tmp_path, method):
+    config = tiny_config(method=method)
+    network = build_network(config)
+    half = save_client(network, 64, tmp_path / "client")
+    assert half.feature_shape is None
+    contents = tflite.convert(tmp_path / "client", ["distill"], "float32")
+    clip = np.random.default_rng(0).integers(0, 256, (1, 8, 64, 64, 3), "uint8")
+    answer = verification.tflite_distill(contents)(frames=clip)
+    indices = network.selector.indices()
+    np.testing.assert_array_equal(answer["distilled_frames"][0], clip[0, indices])
+    np.testing.assert_array_equal(answer["transformation_matrix"][0].argmax(axis=0), indices)
+
+
+def test_a_further_export_is_the_next_version(tmp_path):
+    assert exporter.next_version(tmp_path) == 1
+    for name in ("cloud/1", "cloud/9", "client/10", "cloud/.incoming", "cloud/notes"):
+        (tmp_path / name).mkdir(parents=True)
+    assert exporter.next_version(tmp_path) == 11
+
+
+def test_an_export_that_differs_leaves_nothing(exported, tmp_path, monkeypatch):
+    monkeypatch.setattr(verification, "CLOUD_TOLERANCE", -1.0)
+    with pytest.raises(UserError, match="the exported cloud half is not the trained network: its probabilities differ"):
+        exporter.export(exported.network, exported.config, exported.labels, tmp_path, exported.clips[:1])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_distiller_is_noticed(exported):
+    reference = verification.Reference.of(exported.network, exported.clips[:1])
+    right = {"transformation_matrix": reference.transformation_matrices, "distilled_frames": reference.distilled_frames}
+
+    def classify(frames):
+        return {"probabilities": reference.probabilities}
+
+    assert verification.check_client("float32", reference, lambda frames: right, classify).top1_agreement == 1
+    for name, change in (("transformation_matrix", 0.01), ("distilled_frames", 2), ("transformation_matrix", np.nan)):
+        wrong = {**right, name: right[name] + np.asarray(change, right[name].dtype)}
+        with pytest.raises(UserError, match=f"client, float32 half is not the trained network: its {name}"):
+            verification.check_client("float32", reference, lambda frames, wrong=wrong: wrong, classify)
+
+
+def test_labels_that_do_not_fit(exported, tmp_path):
+    with pytest.raises(UserError, match="the run has 6 classes, its labels.txt names 1"):
+        exporter.export(exported.network, exported.config, ["one"], tmp_path, exported.clips)
+
+
+def test_clips_are_noise_without_shards(tiny_config, tmp_path):
+    clips, source = exporter.clips_to_check(tiny_config(), tmp_path, 2)
+    assert clips.shape == (2, 8, 64, 64, 3)
+    assert "no shards" in source
+    again, _ = exporter.clips_to_check(tiny_config(), tmp_path, 2)
+    np.testing.assert_array_equal(clips, again)
