@@ -26,3 +26,21 @@ def test_bytes_are_protobufs_own_deterministic_ones():
 def test_mixed_types_are_refused():
     with pytest.raises(TypeError, match="all of one type"):
         sequence_example.encode({"a": [1, "x"]}, {})
+
+
+def test_reads_what_protobuf_wrote():
+    message = tf.train.SequenceExample()
+    message.context.feature["i"].int64_list.value[:] = [3, -1, 2**40]
+    message.context.feature["f"].float_list.value[:] = [0.5, -2.0]
+    message.context.feature["none"].bytes_list.SetInParent()
+    for value in (b"x" * 1000, b""):
+        message.feature_lists.feature_list["l"].feature.add().bytes_list.value.append(value)
+    context, lists = sequence_example.decode(message.SerializeToString())
+    assert context == {"i": [3, -1, 2**40], "f": [0.5, -2.0], "none": []}
+    assert lists == {"l": [[b"x" * 1000], [b""]]}
+
+
+@pytest.mark.parametrize("message", [b"no protobuf", b"\x0a\xff", b"\x0a\x05\x0a"])
+def test_what_is_no_message(message):
+    with pytest.raises(ValueError, match=r"not a tf.train.SequenceExample"):
+        sequence_example.decode(message)

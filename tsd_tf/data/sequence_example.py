@@ -1,4 +1,4 @@
-"""Writes tf.train.SequenceExample messages without TensorFlow: a builder's worker starts at once and stays small.
+"""Writes and reads tf.train.SequenceExample messages without TensorFlow: a worker starts at once and stays small.
 
 The same arguments give the same bytes everywhere: protobuf's own writer does not promise an order of map entries.
 Wire format: https://protobuf.dev/programming-guides/encoding/, messages: tensorflow/core/example/feature.proto.
@@ -6,7 +6,8 @@ Wire format: https://protobuf.dev/programming-guides/encoding/, messages: tensor
 
 import struct
 
-_LENGTH_DELIMITED = 2
+_VARINT, _LENGTH_DELIMITED = 0, 2
+_FIXED_LENGTHS = {1: 8, 5: 4}
 
 
 def encode(context, feature_lists):
@@ -55,3 +56,86 @@ def _varint(value):
         value >>= 7
     out.append(value)
     return bytes(out)
+
+
+def decode(message):
+    """Reads one serialised SequenceExample, of this module or of protobuf.
+
+    Returns:
+        (context, feature_lists): {key: list of bytes, int or float} and {key: list of such lists, one a step}.
+
+    Raises:
+        ValueError: not such a message.
+    """
+    context, feature_lists = {}, {}
+    try:
+        for number, part in _fields(message):
+            for _, entry in _fields(part) if number in (1, 2) else ():
+                pair = dict(_fields(entry))
+                key, value = bytes(pair.get(1, b"")).decode(), pair.get(2, b"")
+                if number == 1:
+                    context[key] = _values(value)
+                else:
+                    feature_lists[key] = [_values(step) for _, step in _fields(value)]
+    except (IndexError, TypeError, UnicodeDecodeError, struct.error) as error:
+        raise ValueError(f"not a tf.train.SequenceExample: {error}") from error
+    return context, feature_lists
+
+
+def _values(feature):
+    for kind, values in _fields(feature):
+        fields = _fields(values)
+        if kind == 1:
+            return [bytes(value) for _, value in fields]
+        if kind == 2:
+            return [item for _, value in fields for item in struct.unpack(f"<{len(value) // 4}f", value)]
+        if kind == 3:
+            return [_signed(item) for _, value in fields for item in _unpacked_varints(value)]
+    return []
+
+
+def _signed(value):
+    return value - (1 << 64) if value >> 63 else value
+
+
+def _unpacked_varints(value):
+    if isinstance(value, int):
+        return [value]
+    items, at = [], 0
+    while at < len(value):
+        item, at = _read_varint(value, at)
+        items.append(item)
+    return items
+
+
+def _fields(message):
+    """[(field number, int or memoryview)] of a message."""
+    message, fields, at = memoryview(message), [], 0
+    while at < len(message):
+        tag, at = _read_varint(message, at)
+        kind = tag & 7
+        if kind == _VARINT:
+            value, at = _read_varint(message, at)
+        elif kind in _FIXED_LENGTHS or kind == _LENGTH_DELIMITED:
+            length = _FIXED_LENGTHS.get(kind)
+            if length is None:
+                length, at = _read_varint(message, at)
+            value, at = message[at : at + length], at + length
+            if at > len(message):
+                raise IndexError(f"a field of {length} bytes, {len(value)} are there")
+        else:
+            raise TypeError(f"wire type {kind}")
+        fields.append((tag >> 3, value))
+    return fields
+
+
+def _read_varint(message, at):
+    value = shift = 0
+    while True:
+        byte = message[at]
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            return value, at
+        if shift > 63:
+            raise IndexError("a number of more than 64 bits")

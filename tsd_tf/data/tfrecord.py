@@ -15,7 +15,15 @@ _FOOTER = struct.Struct("<I")
 
 
 class DamagedRecordError(Exception):
-    """A TFRecord file holds something else than whole records; the message says what, and at which byte."""
+    """A TFRecord file holds something else than whole records; the message says what.
+
+    Attributes:
+        offset: the byte at which the record begins.
+    """
+
+    def __init__(self, message, offset):
+        super().__init__(message)
+        self.offset = offset
 
 
 def frame(payload):
@@ -44,6 +52,30 @@ def read_records(file, check_payloads=True):
             yield offset, length
         offset = following
         file.seek(offset)
+
+
+def scan(file):
+    """Yields (offset, payload or DamagedRecordError) and goes on behind a damaged payload; a damaged length ends it.
+
+    Args:
+        file: open for reading, at its start.
+    """
+    records = read_records(file, check_payloads=False)
+    while True:
+        try:
+            offset, length = next(records)
+        except StopIteration:
+            return
+        except DamagedRecordError as error:
+            yield error.offset, error
+            return
+        following = file.tell()
+        file.seek(offset + _HEADER.size)
+        try:
+            yield offset, _check_payload(file, offset, length)
+        except DamagedRecordError as error:
+            yield offset, error
+        file.seek(following)
 
 
 def check_record(file, offset):
@@ -99,13 +131,17 @@ def _size(file):
 def _read_header(file, offset, size):
     header = file.read(_HEADER.size)
     if len(header) < _HEADER.size:
-        raise DamagedRecordError(f"truncated: the file ends at byte {size}, within the record at byte {offset}")
+        raise DamagedRecordError(f"truncated: the file ends at byte {size}, within the record at byte {offset}", offset)
     length, expected = _HEADER.unpack(header)
     if _masked(crc32c(header[:8])) != expected:
-        raise DamagedRecordError(f"the length of the record at byte {offset} is damaged, or this is no TFRecord file")
+        raise DamagedRecordError(
+            f"the length of the record at byte {offset} is damaged, or this is no TFRecord file", offset
+        )
     following = offset + _HEADER.size + length + _FOOTER.size
     if following > size:
-        raise DamagedRecordError(f"truncated: the record at byte {offset} ends at {following}, the file at {size}")
+        raise DamagedRecordError(
+            f"truncated: the record at byte {offset} ends at {following}, the file at {size}", offset
+        )
     return length, following
 
 
@@ -113,7 +149,7 @@ def _check_payload(file, offset, length):
     payload = file.read(length)
     (expected,) = _FOOTER.unpack(file.read(_FOOTER.size))
     if _masked(crc32c(payload)) != expected:
-        raise DamagedRecordError(f"the record at byte {offset} is damaged: its checksum does not match")
+        raise DamagedRecordError(f"the record at byte {offset} is damaged: its checksum does not match", offset)
     return payload
 
 
