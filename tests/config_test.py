@@ -3,15 +3,18 @@ import json
 
 import pytest
 
-from tsd_tf.config import Config, Stage, kinetics400, sample, ucf101
+from tsd_tf.config import METHODS, Config, Stage, kinetics400, sample, ucf101
 
 
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("preset", [kinetics400, ucf101, sample])
-def test_json_round_trip(preset):
-    config = preset()
+def test_json_round_trip(preset, method):
+    config = preset(method)
+    assert config.method == method
+    assert config.stages
     again = Config.from_json(config.to_json())
     assert again == config
-    assert isinstance(again.tsd_stages[0], Stage)
+    assert isinstance(again.stages[0], Stage)
     assert hash(again) == hash(config)
 
 
@@ -19,7 +22,7 @@ def test_the_paper_s_setting():
     config = kinetics400()
     assert (config.num_classes, config.crop_size, config.coarse_size, config.embedding_channels) == (400, 224, 112, 512)
     assert (config.initializer_stddev, config.mobilenet_weights) == (0.01, "imagenet")
-    stage_1, stage_2 = config.tsd_stages
+    stage_1, stage_2 = config.stages
     assert (stage_1.trains, stage_1.num_steps, stage_1.learning_rate, stage_1.decay_factor) == (
         "client",
         50_000,
@@ -40,6 +43,12 @@ def test_the_paper_s_setting():
         ({"num_distilled_frames": -1}, r"--Ts must be at least 1. Received: --Ts=-1"),
         ({"num_frames": 5, "num_distilled_frames": 10}, r"--Ts must be at most --T.*Received: --Ts=10, --T=5"),
         ({"method": "i3d_x"}, r"--method must be one of i3d, .*tsd. Received: --method=i3d_x"),
+        ({"main_network": "vgg"}, r"--main_network must be one of inception_i3d, .*Received: --main_network=vgg"),
+        ({"main_network": "c3d"}, r"c3d takes clips of 16 frames, so --method=tsd needs --Ts=16. Received: .*--Ts=10"),
+        (
+            {"main_network": "c3d", "method": "i3d_a", "num_distilled_frames": 16},
+            r"--method=i3d_a needs --T=16. Received: --T=40, --Ts=16",
+        ),
         ({"num_classes": 0}, r"`num_classes` must be at least 1. Received: num_classes=0"),
         (
             {"crop_size": 300},
@@ -70,10 +79,10 @@ def test_stages_it_refuses(changes, message):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda values: values.pop("tsd_stages"),
-        lambda values: values.update(tsd_stages=[{"name": "s"}]),
+        lambda values: values.pop("stages"),
+        lambda values: values.update(stages=[{"name": "s"}]),
         lambda values: values.update(colour="red"),
-        lambda values: values.update(i3d_stages=3),
+        lambda values: values.update(stages=3),
     ],
 )
 def test_json_of_something_else(change):
@@ -88,3 +97,17 @@ def test_json_of_something_else(change):
 def test_a_configuration_cannot_be_changed_in_place():
     with pytest.raises(dataclasses.FrozenInstanceError):
         kinetics400().num_frames = 80
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({}, "tsd_T40_Ts10"),
+        ({"method": "i3d_a", "num_distilled_frames": 5}, "i3d_a_T40_Ts5"),
+        ({"method": "i3d"}, "i3d"),
+        ({"main_network": "c3d", "num_distilled_frames": 16}, "tsd_T40_Ts16_c3d"),
+        ({"method": "i3d", "main_network": "resnet3d_18"}, "i3d_resnet3d_18"),
+    ],
+)
+def test_run_name(changes, name):
+    assert dataclasses.replace(kinetics400(), **changes).run_name == name

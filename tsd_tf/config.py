@@ -3,7 +3,8 @@
 import dataclasses
 import json
 
-METHODS = ("i3d", "i3d_e", "tsd")
+METHODS = ("i3d", "i3d_r", "i3d_e", "i3d_a", "tsd")
+MAIN_NETWORKS = ("inception_i3d", "artnet_resnet18", "tsn_bn_inception", "c3d", "resnet3d_18")
 SCHEDULES = ("i3d_stages", "coarse_stages", "tsd_stages", "sampling_stages")
 
 
@@ -65,15 +66,18 @@ class Config:
         num_frames, num_distilled_frames: T and T_s.
         short_side, crop_size: pixels of the stored frames' short side and of the square crop.
         random_flip: left-right flips in training.
-        main_network_width, main_network_batch_norm_momentum, dropout_rate: see InceptionI3D.
-        coarse_size .. logit_scale: see tsd_tf.selectors.TSD.
+        main_network: one of MAIN_NETWORKS; the paper's is "inception_i3d".
+        main_network_width, main_network_batch_norm_momentum, dropout_rate: see InceptionI3D; C3D has no batch norm.
+        coarse_size .. coarse_batch_norm_momentum: of the coarse extractor of TSD and I3D_A, see CoarseSelector.
+        embedding_channels .. logit_scale: see TSDBlock.
         mobilenet_weights: "imagenet" (Keras downloads them), "frames" (trained here as a classifier of single
             frames, by `coarse_stages`), "none", or a .weights.h5 file.
         momentum, weight_decay: of SGD; the decay is an L2 penalty on kernels.
         client_gradient_clip_norm: bound on the client's gradient norm, or None.
         last_layer_rate_factor: factor on the rate of the main network's last layer (10 for fine-tuning, Section 4.2).
         i3d_stages, coarse_stages, tsd_stages, sampling_stages: the schedules: of the main network on consecutive
-            frames, of the coarse extractor, of I3D+TSD, and of the sampling methods (`i3d_e`).
+            frames, of the coarse extractor, of I3D+TSD, and of the sampling methods (`i3d_r`, `i3d_e`,
+            `i3d_a`).
         seed: of initialisation, clip sampling and shuffling.
     """
 
@@ -87,6 +91,7 @@ class Config:
     short_side: int = 256
     crop_size: int = 224
     random_flip: bool = True
+    main_network: str = "inception_i3d"
     main_network_width: float = 1.0
     main_network_batch_norm_momentum: float = 0.999
     dropout_rate: float = 0.5
@@ -126,6 +131,19 @@ class Config:
             )
         if self.method not in METHODS:
             raise ValueError(f"--method must be one of {', '.join(METHODS)}. Received: --method={self.method}")
+        if self.main_network not in MAIN_NETWORKS:
+            raise ValueError(
+                f"--main_network must be one of {', '.join(MAIN_NETWORKS)}. "
+                f"Received: --main_network={self.main_network}"
+            )
+        if self.main_network == "c3d":
+            # Temporal attention trains on all T frames of a clip.
+            name, count = ("T", self.num_frames) if self.method == "i3d_a" else ("Ts", self.num_distilled_frames)
+            if count != 16 or self.num_distilled_frames != 16:
+                raise ValueError(
+                    f"--main_network=c3d takes clips of 16 frames, so --method={self.method} needs --{name}=16. "
+                    f"Received: --T={self.num_frames}, --Ts={self.num_distilled_frames}"
+                )
         if self.num_classes < 1:
             raise ValueError(f"`num_classes` must be at least 1. Received: num_classes={self.num_classes}")
         if not 1 <= self.crop_size <= self.short_side:
@@ -136,10 +154,13 @@ class Config:
 
     @property
     def run_name(self):
-        """Names the default work directory under `runs/<dataset>/`: "i3d", or e.g. "tsd_T40_Ts10"."""
-        if self.method == "i3d":
-            return "i3d"
-        return f"{self.method}_T{self.num_frames}_Ts{self.num_distilled_frames}"
+        """Names the default work directory under `runs/<dataset>/`: "i3d", or e.g. "tsd_T40_Ts10".
+
+        A main network other than I3D is appended: "tsd_T40_Ts16_c3d".
+        """
+        frames = "" if self.method == "i3d" else f"_T{self.num_frames}_Ts{self.num_distilled_frames}"
+        network = "" if self.main_network == "inception_i3d" else f"_{self.main_network}"
+        return f"{self.method}{frames}{network}"
 
     def to_json(self):
         """The configuration as a JSON object, readable by `from_json`."""

@@ -61,13 +61,24 @@ def test_a_clip_depends_on_its_own_seed_alone():
     assert matrix.argmax(axis=1).tolist() == indices(seeds, 12, 4).tolist()
 
 
-def test_without_seeds_the_place_in_the_batch_is_the_seed_and_training_is_refused():
-    selector = Random(12, 4)
+def test_without_seeds_the_place_in_the_batch_is_the_seed():
     frames = np.zeros((3, 12, 4, 4, 3), "float32")
-    matrix = ops.convert_to_numpy(selector(frames))
+    matrix = ops.convert_to_numpy(Random(12, 4)(frames))
     assert matrix.argmax(axis=1).tolist() == indices([(0, 0), (0, 1), (0, 2)], 12, 4).tolist()
-    with pytest.raises(ValueError, match="Random needs `seeds`"):
-        selector(frames, training=True)
+
+
+def test_without_seeds_training_draws_others_at_every_step():
+    frames = np.zeros((3, 12, 4, 4, 3), "float32")
+    keras.utils.set_random_seed(5)
+    selector = Random(12, 4)
+    steps = [ops.convert_to_numpy(selector(frames, training=True)) for _ in range(3)]
+    assert (steps[0] != steps[1]).any()
+    assert (steps[1] != steps[2]).any()
+    assert (steps[0][0] != steps[0][1]).any()
+    keras.utils.set_random_seed(5)
+    again = Random(12, 4)
+    np.testing.assert_array_equal(ops.convert_to_numpy(again(frames, training=True)), steps[0])
+    assert again.weights == []
 
 
 def test_round_trip():

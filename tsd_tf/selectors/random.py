@@ -44,18 +44,27 @@ class Random(Selector):
 
     Call arguments:
         frames: (batch, T, height, width, 3).
-        seeds: (batch, 2) ints; the frames of a clip depend on its seed alone. Without seeds, clip i of a batch has
-            the seed (0, i); training needs seeds, for it would see the same draws at every step.
+        seeds: (batch, 2) ints; the frames of a clip depend on its seed alone. Without seeds, training draws them
+            from the layer's seed generator, whose state is saved and restored with the weights' as dropout's is,
+            and clip i of a batch has the seed (0, i) otherwise.
     """
+
+    def __init__(self, num_frames, num_distilled_frames, **kwargs):
+        super().__init__(num_frames, num_distilled_frames, **kwargs)
+        self.seed_generator = keras.random.SeedGenerator()
 
     def build(self, input_shape):
         self.check_frames(input_shape)
 
     def call(self, frames, seeds=None, training=None):
         if seeds is None:
-            if training:
-                raise ValueError("Random needs `seeds` of shape (batch, 2) in training. Received: seeds=None")
-            clips = ops.arange(ops.shape(frames)[0])
-            seeds = ops.stack([ops.zeros_like(clips), clips], axis=1)
+            seeds = self._drawn_seeds(frames) if training else self._places(frames)
         indices = random_indices(seeds, self.num_frames, self.num_distilled_frames)
         return ops.transpose(ops.one_hot(indices, self.num_frames, dtype="float32"), (0, 2, 1))
+
+    def _drawn_seeds(self, frames):
+        return keras.random.randint((ops.shape(frames)[0], 2), 0, 2**31 - 1, dtype="int32", seed=self.seed_generator)
+
+    def _places(self, frames):
+        clips = ops.arange(ops.shape(frames)[0])
+        return ops.stack([ops.zeros_like(clips), clips], axis=1)
