@@ -1,0 +1,125 @@
+"""Counts and times of one row, on the network that is built for it."""
+
+import dataclasses
+import functools
+import statistics
+import time
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from tsd_tf.config import Config
+from tsd_tf.efficiency.counting import multiply_accumulates, parameters
+from tsd_tf.network_builder import build_network
+
+JPEG_QUALITY = 90
+# Table 1's and 5's FLOPS of I3D are this many G a frame, whatever the length.
+PAPER_GMAC_PER_FRAME = 1.6875
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """What a Row costs here, for all of its clips together; None where there is nothing to count or time.
+
+    Attributes:
+        client_parameters, cloud_parameters: trainable values.
+        client_macs, cloud_macs: multiply-accumulates; `distillation_macs` are those of Y = XP, apart.
+        linear_rule_macs: what the paper's rule for I3D gives for the cloud half.
+        frames_transmitted: frames that travel a video.
+        bytes_raw, bytes_jpeg: their size as uint8, and as JPEG pictures of an example clip's frames.
+        client_milliseconds, cloud_milliseconds: median time of one clip, times the clips.
+    """
+
+    client_parameters: int | None
+    cloud_parameters: int
+    client_macs: int | None
+    distillation_macs: int | None
+    cloud_macs: int
+    linear_rule_macs: float | None
+    frames_transmitted: int
+    bytes_raw: int
+    bytes_jpeg: int
+    client_milliseconds: float | None = None
+    cloud_milliseconds: float | None = None
+
+
+def measure(row, example, timing_runs=0):
+    """Builds the row's network and measures it.
+
+    Args:
+        row: a Row.
+        example: uint8 (n, height, width, 3), frames whose JPEG size stands for all.
+        timing_runs: timed runs of each half after one that warms up; 0 for counts alone.
+
+    Returns:
+        Measurement.
+    """
+    counts = _counts(row.main_network, row.method, row.num_frames, row.num_distilled_frames, row.size, timing_runs)
+    of_all_clips = {
+        name: None if value is None else value * row.num_clips
+        for name, value in counts.items()
+        if name not in ("client_parameters", "cloud_parameters")
+    }
+    frames = row.num_clips * row.num_distilled_frames
+    linear = frames * PAPER_GMAC_PER_FRAME * 1e9 if row.main_network == "inception_i3d" else None
+    return Measurement(
+        client_parameters=counts["client_parameters"],
+        cloud_parameters=counts["cloud_parameters"],
+        **of_all_clips,
+        linear_rule_macs=linear,
+        frames_transmitted=frames,
+        bytes_raw=frames * row.size * row.size * 3,
+        bytes_jpeg=round(frames * jpeg_bytes(example, row.size)),
+    )
+
+
+@functools.cache
+def _counts(main_network, method, num_frames, num_distilled_frames, size, timing_runs):
+    config = Config(
+        main_network=main_network,
+        method=method,
+        num_frames=num_frames,
+        num_distilled_frames=num_distilled_frames,
+        crop_size=size,
+        mobilenet_weights="none",
+    )
+    network = build_network(config)
+    clip, distilled = (1, num_frames, size, size, 3), (1, num_distilled_frames, size, size, 3)
+    has_client = bool(network.selector.weights)
+    counts = {
+        "client_parameters": parameters(network.selector) if has_client else None,
+        "cloud_parameters": parameters(network.main_network),
+        "client_macs": multiply_accumulates(network.transformation_matrix, clip) if has_client else None,
+        "distillation_macs": (
+            multiply_accumulates(network.frame_distillation, clip, (1, num_frames, num_distilled_frames))
+            if has_client
+            else None
+        ),
+        "cloud_macs": multiply_accumulates(network.cloud, distilled),
+    }
+    if timing_runs:
+        counts["client_milliseconds"] = milliseconds(network.client, clip, timing_runs) if has_client else None
+        counts["cloud_milliseconds"] = milliseconds(network.cloud, distilled, timing_runs)
+    return counts
+
+
+def milliseconds(function, shape, runs):
+    """Median time of `runs` calls after one that warms up, on random frames of `shape`, compiled as a tf.function."""
+    compiled = tf.function(function, jit_compile=False)
+    frames = tf.constant(np.random.default_rng(0).uniform(-1, 1, shape).astype("float32"))
+    times = []
+    for _ in range(runs + 1):
+        start = time.perf_counter()
+        compiled(frames).numpy()
+        times.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times[1:])
+
+
+def jpeg_bytes(frames, size):
+    """Mean size of `frames`, uint8 (n, height, width, 3), as JPEG pictures of size x size pixels."""
+    sizes = []
+    for frame in frames:
+        picture = cv2.resize(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), (size, size), interpolation=cv2.INTER_AREA)
+        sizes.append(cv2.imencode(".jpeg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].size)
+    return float(np.mean(sizes))
