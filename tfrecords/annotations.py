@@ -23,6 +23,7 @@ class Row:
         stems: names of the video file without folder and suffix, each with the second at which that file starts in
             the source video: a file trimmed by the downloader starts at time_start.
         folders: names of the folder in which the file is preferred where several have its name.
+        path: the video file, relative to the folder of videos, where the list names it; `stems` is then empty.
     """
 
     line: int
@@ -31,8 +32,9 @@ class Row:
     label_text: str
     time_start: float
     time_end: float | None
-    stems: tuple
+    stems: tuple = ()
     folders: tuple = ()
+    path: str | None = None
 
 
 def read_class_list(path):
@@ -108,6 +110,49 @@ def read_ucf101(class_list, split_list):
     return _some(rows, split_list), class_names
 
 
+def read_custom(path, class_names=None, first_label=None):
+    """The rows of a CSV of one's own: video,label[,time_start,time_end].
+
+    Args:
+        path: the CSV. `video` is a path relative to the folder of videos; empty times mean the video's start and end.
+        class_names: list of names, or None: the names that the CSV uses, sorted.
+        first_label: None where `label` is a class name; 0 or 1 where it is a number that counts from there.
+
+    Returns:
+        (rows, class_names)
+    """
+    records = list(_read_csv(path, required=("video", "label")))
+    if class_names is None:
+        if first_label is not None:
+            raise UserError(f"{path}: labels that are numbers need a class list; name it with --labels")
+        class_names = sorted({record["label"] for _, record in records})
+    labels = _labels_by_name(class_names)
+    rows = []
+    for line, record in records:
+        video, name = os.path.normpath(record["video"]), record["label"]
+        if os.path.isabs(video) or video.startswith(".."):
+            raise UserError(f"{path}, line {line}: expected a path inside --videos_dir; {record['video']!r} came")
+        if first_label is None:
+            label = _label(name, labels, path, line)
+        else:
+            label = int(name) - first_label if name.isdecimal() else -1
+            if not 0 <= label < len(class_names):
+                last = first_label + len(class_names) - 1
+                raise UserError(
+                    f"{path}, line {line}: a label from {first_label} to {last} was expected; {name!r} came"
+                )
+        start, end = (
+            _seconds(record[key], key, path, line) if record.get(key) else None for key in ("time_start", "time_end")
+        )
+        if end is not None and end <= (start or 0.0):
+            raise UserError(f"{path}, line {line}: time_end must be after time_start; {record['time_end']} came")
+        media_id = os.path.splitext(video)[0]
+        if start is not None or end is not None:
+            media_id += f"_{start or 0:g}_{'end' if end is None else f'{end:g}'}"
+        rows.append(Row(line, media_id, label, class_names[label], start or 0.0, end, path=video))
+    return _some(rows, path), class_names
+
+
 def index_videos(videos_dir):
     """{stem: [paths relative to videos_dir]} of all video files in a folder and its subfolders, sorted."""
     if not os.path.isdir(videos_dir):
@@ -122,13 +167,17 @@ def index_videos(videos_dir):
     return found
 
 
-def find_video(row, videos):
+def find_video(row, videos, videos_dir):
     """(relative path, time_start, time_end) within the file that holds the row's clip, or None.
 
     Args:
         row: a Row.
         videos: what `index_videos` found.
+        videos_dir: where it looked.
     """
+    if row.path is not None:
+        exists = os.path.isfile(os.path.join(videos_dir, row.path))
+        return (row.path, row.time_start, row.time_end) if exists else None
     for stem, file_start in row.stems:
         paths = videos.get(stem)
         if paths:

@@ -70,8 +70,8 @@ def build(
         raise UserError(f"--num_shards and --processes must be at least 1; {num_shards} and {processes} came")
     tasks = _find(rows, videos_dir)
     if not tasks:
-        stem = rows[0].stems[0][0]
-        raise UserError(f"none of the {len(rows)} videos is in {videos_dir}: looked for {stem}.mp4 and the like there")
+        name = rows[0].path or f"{rows[0].stems[0][0]}.mp4 and the like"
+        raise UserError(f"none of the {len(rows)} videos is in {videos_dir}: looked for {name} there")
     output_dir = pathlib.Path(output_dir)
     parts = [tasks[i :: min(num_shards, len(tasks))] for i in range(min(num_shards, len(tasks)))]
     plan = _fingerprint(rows, parts, class_names, settings)
@@ -109,7 +109,7 @@ def _find(rows, videos_dir):
     videos = annotations.index_videos(videos_dir)
     tasks = []
     for number, row in enumerate(rows):
-        found = annotations.find_video(row, videos)
+        found = annotations.find_video(row, videos, videos_dir)
         if found:
             data_path, start, end = found
             tasks.append(_Task(number, row, os.path.join(videos_dir, data_path), data_path, start, end))

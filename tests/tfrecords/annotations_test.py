@@ -87,7 +87,7 @@ def test_folder_conventions(read_kinetics, tmp_path, path, interval):
     (tmp_path / "v" / path).parent.mkdir(parents=True)
     (tmp_path / "v" / path).touch()
     (tmp_path / "v" / "x_000104_000114.txt").touch()
-    assert annotations.find_video(row, annotations.index_videos(tmp_path / "v")) == (path, *interval)
+    assert annotations.find_video(row, annotations.index_videos(tmp_path / "v"), tmp_path / "v") == (path, *interval)
 
 
 def test_the_labels_folder_is_preferred(read_kinetics, tmp_path):
@@ -96,7 +96,7 @@ def test_the_labels_folder_is_preferred(read_kinetics, tmp_path):
         (tmp_path / "v" / folder).mkdir(parents=True)
         (tmp_path / "v" / folder / "x_000001_000002.mp4").touch()
     videos = annotations.index_videos(tmp_path / "v")
-    found = [annotations.find_video(row, videos)[0] for row in rows]
+    found = [annotations.find_video(row, videos, tmp_path / "v")[0] for row in rows]
     assert found == ["air drumming/x_000001_000002.mp4", "massaging_person's_head/x_000001_000002.mp4"]
 
 
@@ -132,6 +132,49 @@ def test_ucf101_counts_from_one_and_we_from_zero(read_ucf101):
 def test_mistakes_in_ucf101_lists(read_ucf101, videos, classes, message):
     with pytest.raises(UserError, match=message):
         read_ucf101(videos, classes)
+
+
+@pytest.fixture
+def read_custom(tmp_path):
+    def read(text, *arguments):
+        (tmp_path / "c.csv").write_bytes(text.encode())
+        return annotations.read_custom(tmp_path / "c.csv", *arguments)
+
+    return read
+
+
+def test_custom_names(read_custom):
+    rows, names = read_custom(
+        'video,label,time_start,time_end\r\n"a b/it\'s, x.mov",wave,,\r\ny.mp4,"clap, twice",2,3.5\r\n'
+    )
+    assert names == ["clap, twice", "wave"]
+    assert [(row.path, row.label, row.time_start, row.time_end, row.media_id) for row in rows] == [
+        ("a b/it's, x.mov", 1, 0.0, None, "a b/it's, x"),
+        ("y.mp4", 0, 2.0, 3.5, "y_2_3.5"),
+    ]
+
+
+@pytest.mark.parametrize("first_label", [0, 1])
+def test_custom_numbers(read_custom, first_label):
+    text = f"video,label\nx.mp4,{first_label}\ny.mp4,{first_label + 1}\n"
+    assert [row.label for row in read_custom(text, ["a", "b"], first_label)[0]] == [0, 1]
+    with pytest.raises(UserError, match=f"line 2: a label from {1 - first_label} to {2 - first_label} was expected"):
+        read_custom(text if first_label == 0 else text.replace("1", "3"), ["a", "b"], 1 - first_label)
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "message"),
+    [
+        ("video,label\nx.mp4,0\n", (None, 0), "need a class list"),
+        ("video,label\nx.mp4,c\n", (["a"],), "line 2: 'c' is not among the 1 classes"),
+        ("video,label\n../x.mp4,a\n", (), "line 2: expected a path inside --videos_dir"),
+        ("video,label,time_start,time_end\nx.mp4,a,3,2\n", (), "line 2: time_end must be after"),
+        ("video\nx.mp4\n", (), "header line with video, label; label is missing"),
+    ],
+)
+def test_mistakes_in_custom_lists(read_custom, text, arguments, message):
+    with pytest.raises(UserError, match=message):
+        read_custom(text, *arguments)
 
 
 def test_real_lists(test_data):

@@ -141,9 +141,7 @@ def training_clips(
     def decode(clip):
         height, width = _shape_of(clip, crop_size)
         window = clip_sampling.random_crop(height, width, crop_size, clip["seed"])
-        frames = _decode(clip["jpegs"], window, crop_size)
-        if random_flip:
-            frames = tf.cond(clip_sampling.random_flip(clip["seed"]), lambda: tf.reverse(frames, [2]), lambda: frames)
+        frames = _decode(clip["jpegs"], window, crop_size, clip_sampling.random_flip(clip["seed"]) & random_flip)
         return _finished(clip, tf.ensure_shape(frames, (num_frames, crop_size, crop_size, 3)))
 
     epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
@@ -176,7 +174,8 @@ def evaluation_clips(shards, *, num_frames, num_clips, crop_size, num_classes, b
 
     def decode(clip):
         height, width = _shape_of(clip, crop_size)
-        frames = _decode(clip["jpegs"], clip_sampling.centre_crop(height, width, crop_size), crop_size)
+        window = clip_sampling.centre_crop(height, width, crop_size)
+        frames = _decode(clip["jpegs"], window, crop_size, tf.constant(False))
         shape = (num_clips, num_frames, crop_size, crop_size, 3)
         return _finished(clip, tf.reshape(tf.gather(frames, clip["places"]), shape))
 
@@ -315,12 +314,16 @@ def _require(condition, message):
     return tf.debugging.Assert(condition, [tf.strings.join(["tsd_tf: <<", *message, ">>"])])
 
 
-def _decode(jpegs, window, crop_size):
-    return tf.map_fn(
-        _as_it_is(lambda jpeg: tf.io.decode_and_crop_jpeg(jpeg, window, channels=3)),
-        jpegs,
-        fn_output_signature=tf.TensorSpec((crop_size, crop_size, 3), tf.uint8),
-    )
+def _decode(jpegs, window, crop_size, flip):
+    def decode_all(finish):
+        return tf.map_fn(
+            _as_it_is(lambda jpeg: finish(tf.io.decode_and_crop_jpeg(jpeg, window, channels=3))),
+            jpegs,
+            fn_output_signature=tf.TensorSpec((crop_size, crop_size, 3), tf.uint8),
+        )
+
+    # Mirrored one by one, while a frame is still in the processor's cache.
+    return tf.cond(flip, lambda: decode_all(lambda frame: tf.reverse(frame, [1])), lambda: decode_all(tf.identity))
 
 
 def _finished(clip, frames):
