@@ -103,8 +103,11 @@ def test_what_is_not_there_is_named(tmp_path, network):
     with pytest.raises(UserError, match=r"has no class names: looked for .*labels.txt"):
         run.labels()
     assert run.checkpoints() == {}
+    begun = WorkDirectory(tmp_path / "begun")
+    begun.path.mkdir()
+    begun.config_path.write_text(TINY.to_json())
     with pytest.raises(UserError, match="no checkpoint yet"):
-        run.load_network()
+        begun.load_network()
     with pytest.raises(UserError, match=r"no trained run found: looked for .*train_kinetics.py makes one"):
         latest(tmp_path)
     with pytest.raises(UserError, match="found no file of weights: .*absent.weights.h5"):
