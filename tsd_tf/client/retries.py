@@ -4,6 +4,7 @@ import random
 import time
 
 FIRST_PAUSE = 0.2  # seconds; doubles with every attempt
+LONGEST_PAUSE = 2.0
 
 
 class UnavailableError(Exception):
@@ -23,5 +24,5 @@ def with_retries(attempt, attempts):
             if number == attempts:
                 raise
         # Clients that lost the same server do not come back in step.
-        time.sleep(FIRST_PAUSE * 2 ** (number - 1) * random.uniform(0.75, 1.25))
+        time.sleep(min(FIRST_PAUSE * 2 ** (number - 1), LONGEST_PAUSE) * random.uniform(0.75, 1.25))
     raise ValueError(f"`attempts` must be at least 1. Received: attempts={attempts}")

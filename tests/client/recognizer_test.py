@@ -1,0 +1,249 @@
+"""The client against the real server, on real video files."""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tsd_tf.client import capture, retries
+from tsd_tf.client.distiller import Distiller
+from tsd_tf.client.grpc_connection import GrpcConnection
+from tsd_tf.client.recognizer import Recognizer
+from tsd_tf.client.rest_connection import RestConnection
+from tsd_tf.data.preprocessing import to_network_input, to_uint8
+from tsd_tf.errors import UserError
+from tsd_tf.serving.server import BackgroundServer
+
+
+@pytest.fixture(scope="module")
+def distiller(exported):
+    return Distiller(exported.folder / "client.tflite")
+
+
+@pytest.fixture(scope="module")
+def video(sample_videos):
+    return sorted((sample_videos / "test").rglob("*.mp4"))[0]
+
+
+@pytest.fixture(scope="module")
+def frames(video):
+    return np.stack(
+        list(capture.frames(capture.open_video(video), frames_per_second=25.0, short_side=64, frame_size=64))
+    )
+
+
+@pytest.fixture(scope="module")
+def expected(exported, frames):
+    """Probabilities of consecutive clips of the video, all in Keras."""
+    clips = frames[: len(frames) // 8 * 8].reshape(-1, 8, 64, 64, 3)
+    distilled = to_uint8(exported.network.client(to_network_input(clips), training=False))
+    return tf.nn.softmax(exported.network.cloud(to_network_input(distilled), training=False)).numpy()
+
+
+@pytest.mark.parametrize("codec", ["raw", "png", "jpeg"])
+@pytest.mark.parametrize("protocol", ["grpc", "rest"])
+def test_the_answer_is_the_network_s(exported, server, distiller, video, frames, expected, codec, protocol):
+    connection = GrpcConnection(server.address) if protocol == "grpc" else RestConnection(server.url)
+    distilled = []
+    result = Recognizer(distiller, connection, codec).recognize(video, distilled.append)
+    connection.close()
+    assert len(frames) % 8 == 0
+    assert result.clips == len(expected) == len(distilled)
+    tolerance = 2e-2 if codec == "jpeg" else 2e-3
+    np.testing.assert_allclose(result.probabilities, expected.mean(axis=0), atol=tolerance)
+    best = int(np.argmax(result.probabilities))
+    assert result.label == result.classes[0] == exported.labels[best]
+    assert result.score == pytest.approx(max(result.probabilities))
+    assert result.version == (1 if protocol == "grpc" else None)
+    assert result.bytes["video"] == video.stat().st_size
+    if codec == "raw":
+        assert result.bytes["distilled"] == len(expected) * 4 * 64 * 64 * 3
+    else:
+        assert 0 < result.bytes["distilled"] < len(expected) * 4 * 64 * 64 * 3
+    assert set(result.seconds) == {"capture", "distill", "encode", "send", "total"}
+
+
+def test_overlapping_clips_reuse_features(server, distiller, video, frames):
+    connection = GrpcConnection(server.address)
+    encoded = []
+
+    class Counting(Distiller):
+        def encode_frame(self, frame):
+            encoded.append(frame)
+            return super().encode_frame(frame)
+
+    counting = Counting.__new__(Counting)
+    counting.__dict__.update(distiller.__dict__)
+    streamed, whole = [], []
+    result = Recognizer(counting, connection, "raw", stride=4).recognize(video, streamed.append)
+    assert result.clips == len(frames) // 4 - 1
+    assert len(encoded) == len(frames)
+    for start in range(0, len(frames) - 7, 4):
+        whole.append(distiller.distill(frames[start : start + 8])[0])
+    assert np.abs(np.stack(streamed).astype(int) - np.stack(whole)).max() <= 1
+    connection.close()
+
+
+def test_a_short_video_loops(server, distiller, frames, tmp_path):
+    import cv2
+
+    writer = cv2.VideoWriter(str(tmp_path / "short.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 25, (64, 64))
+    for frame in frames[:3]:
+        writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    writer.release()
+    connection = GrpcConnection(server.address)
+    assert Recognizer(distiller, connection).recognize(tmp_path / "short.avi").clips == 1
+    connection.close()
+
+
+def test_a_stride_beyond_the_clip_is_refused(distiller):
+    with pytest.raises(UserError, match=r"--stride must be between 1 and T = 8. Received: --stride=9"):
+        Recognizer(distiller, None, stride=9)
+
+
+def test_a_server_of_another_export(exported, server, distiller, video, tmp_path):
+    for path in exported.folder.iterdir():
+        if path.is_file():
+            shutil.copy(path, tmp_path)
+    (tmp_path / "labels.txt").write_text("".join(f"other {index}\n" for index in range(6)))
+    connection = GrpcConnection(server.address)
+    with pytest.raises(UserError, match="they are of different exports"):
+        Recognizer(Distiller(tmp_path / "client.tflite"), connection).recognize(video)
+    connection.close()
+
+
+def test_a_client_half_that_is_not_whole(exported, tmp_path):
+    with pytest.raises(UserError, match="no client half: looked for .*client.tflite is missing"):
+        Distiller(tmp_path / "client.tflite")
+    shutil.copy(exported.folder / "client.tflite", tmp_path)
+    with pytest.raises(UserError, match="client.json is missing"):
+        Distiller(tmp_path / "client.tflite")
+    for name in ("client.json", "labels.txt"):
+        shutil.copy(exported.folder / name, tmp_path)
+    Distiller(tmp_path / "client.tflite")
+    (tmp_path / "client.tflite").write_bytes(b"x" + (tmp_path / "client.tflite").read_bytes()[1:])
+    with pytest.raises(UserError, match="is not the file that .*client.json describes"):
+        Distiller(tmp_path / "client.tflite")
+    (tmp_path / "client.json").write_text("{}")
+    with pytest.raises(UserError, match="not the sidecar of a client half"):
+        Distiller(tmp_path / "client.tflite")
+
+
+# servers that are not there
+
+
+@pytest.fixture
+def pauses(monkeypatch):
+    """Shortens the pauses between attempts."""
+    monkeypatch.setattr(retries, "FIRST_PAUSE", 0.01)
+
+
+@pytest.fixture
+def nobody():
+    """A port that nobody listens on."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+_REQUEST = ("serving_default", "frames", np.zeros((1, 4, 64, 64, 3), "uint8"))
+
+
+def test_no_server(pauses, nobody):
+    for connection in (GrpcConnection(f"127.0.0.1:{nobody}"), RestConnection(f"http://127.0.0.1:{nobody}")):
+        with pytest.raises(UserError, match=rf"no server at .*127.0.0.1:{nobody} \(asked 4 times\)"):
+            connection.classify(*_REQUEST)
+        connection.close()
+
+
+def test_refusals_are_not_repeated(server):
+    bad = ("serving_default", "frames", np.zeros((1, 3, 64, 64, 3), "uint8"))
+    with pytest.raises(UserError, match="refused the request: INVALID_ARGUMENT: input frames must have shape"):
+        GrpcConnection(server.address).classify(*bad)
+    with pytest.raises(UserError, match="refused the request: HTTP 400: .*input frames must have shape"):
+        RestConnection(server.url).classify(*bad)
+    with pytest.raises(UserError, match="refused the request: NOT_FOUND: Servable not found"):
+        GrpcConnection(server.address, "other").classify(*_REQUEST)
+
+
+def test_a_server_that_does_not_answer(server):
+    with pytest.raises(UserError, match="did not answer within 0.0001 s"):
+        GrpcConnection(server.address, timeout=0.0001).classify(*_REQUEST)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        connection = RestConnection(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.1)
+        with pytest.raises(UserError, match="did not answer within 0.1 s"):
+            connection.classify(*_REQUEST)
+
+
+def test_it_reconnects(exported, nobody, monkeypatch):
+    """A server that comes while the client asks, goes, and comes again."""
+    monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.1)
+    connection = GrpcConnection(f"127.0.0.1:{nobody}", attempts=600)
+    answers = []
+    for _ in range(2):
+        asking = threading.Thread(target=lambda: answers.append(connection.classify(*_REQUEST)), daemon=True)
+        asking.start()
+        with BackgroundServer(exported.folder / "cloud", port=nobody):
+            asking.join(timeout=60)
+    connection.close()
+    assert len(answers) == 2
+    np.testing.assert_array_equal(answers[0].probabilities, answers[1].probabilities)
+
+
+# the program, in a process of its own
+
+_PROGRAM = """
+import sys
+from tsd_tf.client import __main__ as program
+sys.argv = {arguments!r}
+try:
+    program.start()
+except SystemExit as end:
+    print(end.code or 0)
+print(sorted(name for name in sys.modules if name.startswith("tsd_tf") and not name.startswith("tsd_tf.client")))
+print(sorted({{name.split(".")[0] for name in sys.modules}} & {{"tensorflow", "keras", "tensorflow_serving", "jax"}}))
+"""
+
+
+def test_the_process_has_neither_tensorflow_nor_keras(exported, server, video, tmp_path):
+    arguments = [
+        "tsd-client",
+        str(video),
+        f"--model={exported.folder}/client.tflite",
+        f"--server={server.address}",
+        f"--save_distilled={tmp_path}/frames.png",
+        "--json",
+    ]
+    script = _PROGRAM.format(arguments=arguments)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    line, code, ours, heavy = done.stdout.splitlines()
+    assert code == "0"
+    assert ours == "['tsd_tf', 'tsd_tf.command_line', 'tsd_tf.errors', 'tsd_tf.export', 'tsd_tf.export.signatures']"
+    assert heavy == "[]"
+    result = json.loads(line)
+    assert result["source"] == str(video)
+    assert result["label"] in exported.labels
+    assert len(result["probabilities"]) == 6
+    assert (tmp_path / "frames.png").is_file()
+
+
+def test_a_mistake_is_one_line(exported, video, nobody):
+    program = [sys.executable, "-m", "tsd_tf.client", f"--model={exported.folder}/client.tflite", "--attempts=1"]
+    for arguments, text in (
+        ([str(video), f"--server=127.0.0.1:{nobody}"], f"no server at 127.0.0.1:{nobody}"),
+        ([], "name a video, a folder of videos, or --camera=0"),
+    ):
+        done = subprocess.run([*program, *arguments], capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        lines = [line for line in done.stderr.splitlines() if not line.startswith("INFO: Created TensorFlow Lite")]
+        assert len(lines) == 1
+        assert lines[0].startswith("error: ")
+        assert text in lines[0]
