@@ -24,7 +24,18 @@ def run(main):
             print("interrupted", file=sys.stderr)
             return 130
 
+    if {"-h", "-help", "--help"} & set(sys.argv[1:]):
+        _print_help(main)
+        return
     app.run(guarded, flags_parser=_parse_flags)
+
+
+def _print_help(main):
+    """What the program's docstring says, and its flags: absl shows those of the script alone, not of its modules."""
+    print(sys.modules[main.__module__].__doc__.strip())
+    for module in flags.FLAGS.flags_by_module_dict():
+        if not module.startswith("absl."):
+            print(flags.FLAGS.module_help(module))
 
 
 def _parse_flags(argv):

@@ -5,7 +5,6 @@ import json
 
 METHODS = ("i3d", "i3d_r", "i3d_e", "i3d_a", "tsd")
 MAIN_NETWORKS = ("inception_i3d", "artnet_resnet18", "tsn_bn_inception", "c3d", "resnet3d_18")
-SCHEDULES = ("i3d_stages", "coarse_stages", "tsd_stages", "sampling_stages")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Stage:
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Everything that a run depends on; the defaults are the paper's on Kinetics-400.
+    """Everything that a run depends on; the defaults are the paper's on Kinetics-400, `kinetics400` adds the schedule.
 
     Attributes:
         dataset: names the run's directory.
@@ -70,14 +69,11 @@ class Config:
         main_network_width, main_network_batch_norm_momentum, dropout_rate: see InceptionI3D; C3D has no batch norm.
         coarse_size .. coarse_batch_norm_momentum: of the coarse extractor of TSD and I3D_A, see CoarseSelector.
         embedding_channels .. logit_scale: see TSDBlock.
-        mobilenet_weights: "imagenet" (Keras downloads them), "frames" (trained here as a classifier of single
-            frames, by `coarse_stages`), "none", or a .weights.h5 file.
+        mobilenet_weights: "imagenet" (Keras downloads them), "none", or a .weights.h5 file.
         momentum, weight_decay: of SGD; the decay is an L2 penalty on kernels.
         client_gradient_clip_norm: bound on the client's gradient norm, or None.
         last_layer_rate_factor: factor on the rate of the main network's last layer (10 for fine-tuning, Section 4.2).
-        i3d_stages, coarse_stages, tsd_stages, sampling_stages: the schedules: of the main network on consecutive
-            frames, of the coarse extractor, of I3D+TSD, and of the sampling methods (`i3d_r`, `i3d_e`,
-            `i3d_a`).
+        stages: the Stages of the training, in order.
         seed: of initialisation, clip sampling and shuffling.
     """
 
@@ -108,18 +104,11 @@ class Config:
     weight_decay: float = 1e-7
     client_gradient_clip_norm: float | None = None
     last_layer_rate_factor: float = 1.0
-    i3d_stages: tuple = (Stage("i3d", "network", 115_000, 0.1, 0.1, (97_000, 108_000), num_frames=64),)
-    coarse_stages: tuple = ()
-    tsd_stages: tuple = (
-        Stage("tsd_stage1", "client", 50_000, 0.1, 0.1, (10_000, 20_000, 30_000, 40_000)),
-        Stage("tsd_stage2", "network", 90_000, 0.01, 0.3, (30_000, 60_000)),
-    )
-    sampling_stages: tuple = (Stage("sampling", "network", 90_000, 0.01, 0.3, (30_000, 60_000)),)
+    stages: tuple = ()
     seed: int = 0
 
     def __post_init__(self):
-        for name in SCHEDULES:
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, "stages", tuple(self.stages))
         if self.num_frames < 1:
             raise ValueError(f"--T must be at least 1. Received: --T={self.num_frames}")
         if self.num_distilled_frames < 1:
@@ -171,49 +160,71 @@ class Config:
         """Reads what `to_json` wrote; raises ValueError on anything else."""
         try:
             values = json.loads(text)
-            for name in SCHEDULES:
-                values[name] = tuple(Stage(**stage) for stage in values[name])
+            values["stages"] = tuple(Stage(**stage) for stage in values["stages"])
             return cls(**values)
         except (TypeError, KeyError, AttributeError, json.JSONDecodeError) as error:
             raise ValueError(f"not a configuration of this version of tsd_tf: {error}") from error
 
 
-def kinetics400():
-    """The paper's setting on Kinetics-400."""
-    return Config()
+def kinetics400(method="tsd"):
+    """The paper's setting on Kinetics-400 (Section 4.2), with the schedule of one of METHODS."""
+    end_to_end = {"num_steps": 90_000, "learning_rate": 0.01, "decay_factor": 0.3, "boundaries": (30_000, 60_000)}
+    if method == "i3d":
+        stages = (Stage("i3d", "network", 115_000, 0.1, 0.1, (97_000, 108_000)),)
+        return Config(method=method, num_frames=64, num_distilled_frames=64, stages=stages)
+    if method == "tsd":
+        stages = (
+            Stage("tsd_stage1", "client", 50_000, 0.1, 0.1, (10_000, 20_000, 30_000, 40_000)),
+            Stage("tsd_stage2", "network", **end_to_end),
+        )
+        return Config(method=method, stages=stages)
+    return Config(method=method, stages=(Stage("sampling", "network", **end_to_end),))
 
 
-def ucf101():
+def ucf101(method="tsd"):
     """The paper's setting on UCF101: a network from Kinetics, its last layer new and at ten times the rate."""
-    fine_tuning = (Stage("finetune", "network", 5_000, 0.01),)
-    return Config(
+    return dataclasses.replace(
+        kinetics400(method),
         dataset="ucf101",
         data_dir="data/ucf101/split1",
         evaluation_split="test",
         num_classes=101,
         last_layer_rate_factor=10.0,
-        i3d_stages=(Stage("finetune", "network", 5_000, 0.01, num_frames=64),),
-        tsd_stages=fine_tuning,
-        sampling_stages=fine_tuning,
+        stages=(Stage("finetune", "network", 5_000, 0.01),),
     )
 
 
-def sample():
+def sample(method="tsd"):
     """A small setting for the procedural sample data set (tfrecords.build_sample), trainable on two CPU cores.
 
-    What differs from the paper, and why: batch norm settles in hundreds of steps (momentum 0.9); the coarse extractor is
-    trained on single frames, as no ImageNet weights fit its size; I3D first sees clips trimmed to the action; and at
-    this width the paper's initial deviation and rate make P one-hot within 50 steps, so the block starts from 0.1, its
-    logits are scaled by 1 / sqrt(H W C') = 1/32 and the client's gradient is clipped. No flips: they would turn one
-    diagonal into the other.
+    What differs from the paper, and why: batch norm settles in hundreds of steps (momentum 0.9); Adam gets the main
+    network off the ground in hundreds of steps; the coarse extractor is trained on single frames, as no ImageNet
+    weights fit its size; I3D first sees clips trimmed to the action; and at this width the paper's initial deviation
+    and rate make P one-hot within 50 steps, so the block starts from 0.1, its logits are scaled by
+    1 / sqrt(H W C') = 1/32 and the client's gradient is clipped. No flips: they would turn one diagonal into the other.
     """
+    end_to_end = {"num_steps": 200, "learning_rate": 0.0005, "optimizer": "adam"}
+    if method == "i3d":
+        stages = (
+            _sample_stage("i3d_trimmed", "network", 400, 0.001, split="trimmed", num_frames=8, optimizer="adam"),
+            _sample_stage("i3d", "network", 150, 0.0005, optimizer="adam"),
+        )
+    elif method == "tsd":
+        stages = (
+            _sample_stage("coarse", "coarse_extractor", 150, 0.05, split="trimmed", num_frames=1, batch_size=64),
+            _sample_stage("tsd_stage1", "client", 150, 0.03),
+            _sample_stage("tsd_stage2", "network", **end_to_end),
+        )
+    else:
+        stages = (_sample_stage("sampling", "network", **end_to_end),)
     return Config(
         dataset="sample",
         data_dir="data/sample",
         evaluation_split="test",
         num_classes=6,
+        method=method,
         num_frames=20,
-        num_distilled_frames=5,
+        num_distilled_frames=20 if method == "i3d" else 5,
         short_side=64,
         crop_size=64,
         random_flip=False,
@@ -227,20 +238,9 @@ def sample():
         embedding_channels=64,
         initializer_stddev=0.1,
         logit_scale=1 / 32,
-        mobilenet_weights="frames",
+        mobilenet_weights="none",
         client_gradient_clip_norm=1.0,
-        i3d_stages=(
-            _sample_stage("i3d_trimmed", "network", 400, 0.001, split="trimmed", num_frames=8, optimizer="adam"),
-            _sample_stage("i3d", "network", 150, 0.0005, num_frames=20, optimizer="adam"),
-        ),
-        coarse_stages=(
-            _sample_stage("coarse", "coarse_extractor", 150, 0.05, split="trimmed", num_frames=1, batch_size=64),
-        ),
-        tsd_stages=(
-            _sample_stage("tsd_stage1", "client", 150, 0.03),
-            _sample_stage("tsd_stage2", "network", 200, 0.01),
-        ),
-        sampling_stages=(_sample_stage("sampling", "network", 200, 0.01),),
+        stages=stages,
     )
 
 

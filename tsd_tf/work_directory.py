@@ -76,10 +76,11 @@ class WorkDirectory:
         Args:
             config: what to build, where it is not the run's own Config; its variables must be the same.
         """
+        config = config or self.config()
         checkpoints = self.checkpoints()
         if not checkpoints:
             raise UserError(f"{self.path} has no checkpoint yet: looked in {self.checkpoints_path}; train first")
-        network = build_network(config or self.config())
+        network = build_network(config)
         load_weights(network, list(checkpoints.values())[-1] / "network.weights.h5")
         return network
 

@@ -1,15 +1,27 @@
 import numpy as np
 import pytest
 
+from tsd_tf.config import Stage
+from tsd_tf.errors import UserError
 from tsd_tf.training import recipe
 from tsd_tf.work_directory import WorkDirectory
 
 
+def i3d_config(tiny_config):
+    stages = (
+        Stage("i3d_trimmed", "network", 1, 0.01, split="trimmed", num_frames=4, batch_size=2),
+        Stage("i3d", "network", 1, 0.01, batch_size=2),
+    )
+    return tiny_config(method="i3d", num_frames=8, num_distilled_frames=8, stages=stages)
+
+
 @pytest.fixture(scope="module")
 def runs(tiny_config, tmp_path_factory):
-    """The default recipe of I3D+TSD with single-frame pretraining, from nothing."""
+    """I3D+TSD from nothing, its coarse extractor trained on single frames first."""
     folder = tmp_path_factory.mktemp("runs")
-    recipe.train_on_kinetics(tiny_config(mobilenet_weights="frames"), folder, folder / "sample/tsd")
+    coarse = Stage("coarse", "coarse_extractor", 1, 0.05, split="trimmed", num_frames=1, batch_size=2)
+    config = tiny_config(stages=(coarse, *tiny_config().stages))
+    recipe.train_on_kinetics(config, folder / "tsd", i3d_config=i3d_config(tiny_config), i3d_workdir=folder / "i3d")
     return folder
 
 
@@ -17,47 +29,59 @@ def stages(run):
     return [line.split('"stage": "')[1].split('"')[0] for line in (run / "log.jsonl").read_text().splitlines()]
 
 
+def difference(network, other):
+    return max(
+        np.abs(np.asarray(mine) - np.asarray(its)).max()
+        for mine, its in zip(network.weights, other.weights, strict=True)
+    )
+
+
 def test_the_main_network_is_trained_first(runs):
-    assert WorkDirectory(runs / "sample/i3d").finished()
-    assert stages(runs / "sample/i3d") == ["i3d"]
-    assert stages(runs / "sample/tsd") == ["coarse", "tsd_stage1", "tsd_stage2"]
+    assert WorkDirectory(runs / "i3d").finished()
+    assert stages(runs / "i3d") == ["i3d_trimmed", "i3d"]
+    assert stages(runs / "tsd") == ["coarse", "tsd_stage1", "tsd_stage2"]
 
 
-def test_a_second_method_starts_from_the_same_main_network(runs, tiny_config):
-    newest = (runs / "sample/i3d/log.jsonl").read_text()
-    config = tiny_config(method="i3d_e")
-    started = []
+def test_a_second_method_starts_from_the_same_main_network(runs, tiny_config, tmp_path):
+    log = (runs / "i3d/log.jsonl").read_text()
+    # A rate this small moves no weight, so what is left is what the run started from.
+    still = (Stage("sampling", "network", 1, 1e-30, batch_size=2),)
+    config = tiny_config(method="i3d_e", stages=still, main_network_batch_norm_momentum=1.0)
+    network = recipe.train_on_kinetics(
+        config, tmp_path / "i3d_e", i3d_config=i3d_config(tiny_config), i3d_workdir=runs / "i3d"
+    )
+    assert (runs / "i3d/log.jsonl").read_text() == log
+    assert difference(network.main_network, WorkDirectory(runs / "i3d").load_network().main_network) == 0
+    assert difference(network.main_network, WorkDirectory(runs / "tsd").load_network().main_network) > 0
 
-    class Stop(Exception):
-        pass
 
-    from tsd_tf.training.trainer import Trainer
-
-    original = Trainer._run_stage
-
-    def stop(self, network, *arguments):
-        started.extend(np.asarray(variable) for variable in network.main_network.variables)
-        raise Stop
-
-    Trainer._run_stage = stop
-    try:
-        with pytest.raises(Stop):
-            recipe.train_on_kinetics(config, runs, runs / "sample/i3d_e")
-    finally:
-        Trainer._run_stage = original
-    assert (runs / "sample/i3d/log.jsonl").read_text() == newest
-    expected = WorkDirectory(runs / "sample/i3d").load_network().main_network.variables
-    for value, variable in zip(started, expected, strict=True):
-        if "seed" not in variable.path:
-            np.testing.assert_array_equal(value, np.asarray(variable))
+def test_a_main_network_that_is_named_replaces_the_default_one(runs, tiny_config, tmp_path):
+    still = (Stage("sampling", "network", 1, 1e-30, batch_size=2),)
+    config = tiny_config(method="i3d_e", stages=still, main_network_batch_norm_momentum=1.0)
+    path = tmp_path / "main.weights.h5"
+    WorkDirectory(runs / "tsd").load_network().main_network.save_weights(path)
+    network = recipe.train_on_kinetics(
+        config,
+        tmp_path / "i3d_e",
+        i3d_config=i3d_config(tiny_config),
+        i3d_workdir=tmp_path / "i3d",
+        main_network_weights=path,
+    )
+    assert not (tmp_path / "i3d").exists()
+    assert difference(network.main_network, WorkDirectory(runs / "tsd").load_network().main_network) == 0
 
 
 def test_fine_tuning_starts_from_the_kinetics_run(runs, tiny_config, tmp_path):
-    config = tiny_config(last_layer_rate_factor=10.0)
-    network = recipe.fine_tune(config, tmp_path / "ucf", runs / "sample/tsd")
-    source = WorkDirectory(runs / "sample/tsd").load_network()
-    moved = np.abs(
-        np.asarray(network.main_network.blocks[0].conv_3d.kernel)
-        - np.asarray(source.main_network.blocks[0].conv_3d.kernel)
-    ).max()
-    assert 0 < moved < 0.1
+    still = (Stage("finetune", "network", 1, 1e-30, batch_size=2),)
+    config = tiny_config(stages=still, main_network_batch_norm_momentum=1.0, coarse_batch_norm_momentum=1.0)
+    network = recipe.fine_tune(config, tmp_path / "ucf", runs / "tsd")
+    source = WorkDirectory(runs / "tsd").load_network()
+    assert difference(network.selector, source.selector) == 0
+    blocks = zip(network.main_network.blocks, source.main_network.blocks, strict=True)
+    assert all(difference(mine, its) == 0 for mine, its in blocks if its.weights)
+    assert difference(network.main_network.logits, source.main_network.logits) > 0
+
+
+def test_a_source_that_is_no_run_is_named(tiny_config, tmp_path):
+    with pytest.raises(UserError, match="nowhere is not a work directory"):
+        recipe.fine_tune(tiny_config(), tmp_path / "ucf", tmp_path / "nowhere")

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
+from tsd_tf.config import Stage
 from tsd_tf.network_builder import build_network
 from tsd_tf.selectors import Consecutive
 from tsd_tf.training.frame_classifier import FrameClassifier
-from tsd_tf.training.stages import stage_model, stages_of
+from tsd_tf.training.stages import stage_model
 
 
 @pytest.fixture
@@ -21,17 +22,8 @@ def names(variables):
     return {variable.path for variable in variables}
 
 
-def test_the_methods_go_through_their_stages(tiny_config):
-    assert [stage.name for stage in stages_of(tiny_config())] == ["tsd_stage1", "tsd_stage2"]
-    frames = tiny_config(mobilenet_weights="frames")
-    assert [stage.name for stage in stages_of(frames)] == ["coarse", "tsd_stage1", "tsd_stage2"]
-    assert [stage.name for stage in stages_of(tiny_config(method="i3d_e"))] == ["sampling"]
-    i3d = tiny_config(method="i3d", num_frames=8, num_distilled_frames=8)
-    assert [stage.name for stage in stages_of(i3d)] == ["i3d"]
-
-
 def test_stage_1_trains_the_client_alone(config, network):
-    stage = stage_model(config.tsd_stages[0], network, config)
+    stage = stage_model(config.stages[0], network, config)
     assert stage.model is network
     assert names(stage.variables) == names(network.selector.trainable_variables)
     assert names(stage.variables) >= names(network.selector.tsd_block.variables)
@@ -40,7 +32,7 @@ def test_stage_1_trains_the_client_alone(config, network):
 
 
 def test_stage_1_leaves_the_main_networks_batch_norm_in_inference_mode(config, network):
-    stage = stage_model(config.tsd_stages[0], network, config)
+    stage = stage_model(config.stages[0], network, config)
     frames = np.random.default_rng(0).uniform(-1, 1, (2, 8, 64, 64, 3)).astype("float32")
     before = [np.asarray(variable) for variable in network.main_network.variables]
     client_before = [np.asarray(variable) for variable in network.selector.non_trainable_variables]
@@ -56,23 +48,24 @@ def test_stage_1_leaves_the_main_networks_batch_norm_in_inference_mode(config, n
 
 
 def test_stage_2_trains_everything(config, network):
-    stage_model(config.tsd_stages[0], network, config)
-    stage = stage_model(config.tsd_stages[1], network, config)
+    stage_model(config.stages[0], network, config)
+    stage = stage_model(config.stages[1], network, config)
     assert names(stage.variables) == names(network.trainable_variables)
     assert sum(stage.is_client) == len(network.selector.trainable_variables)
     assert sum(stage.is_client) < len(stage.variables)
 
 
 def test_i3d_trains_on_consecutive_frames_of_its_own_length(config, network):
-    stage = stage_model(config.i3d_stages[0], network, config)
-    assert stage.num_frames == 8
+    stage = stage_model(Stage("i3d", "network", 2, 0.01, num_frames=6), network, config)
+    assert stage.num_frames == 6
     assert isinstance(stage.model.selector, Consecutive)
     assert stage.model.main_network is network.main_network
     assert not any(stage.is_client)
 
 
 def test_the_coarse_stage_trains_the_extractor_and_a_temporary_head(config, network):
-    stage = stage_model(config.coarse_stages[0], network, config)
+    stage = stage_model(Stage("coarse", "coarse_extractor", 2, 0.05, num_frames=1), network, config)
+    assert stage.num_frames == 1
     assert isinstance(stage.model, FrameClassifier)
     extractor = names(network.selector.coarse_extractor.trainable_variables)
     assert extractor
@@ -83,7 +76,7 @@ def test_the_coarse_stage_trains_the_extractor_and_a_temporary_head(config, netw
 def test_the_last_layer_gets_its_own_rate(tiny_config):
     config = tiny_config(last_layer_rate_factor=10.0)
     network = build_network(config)
-    stage = stage_model(config.tsd_stages[1], network, config)
+    stage = stage_model(config.stages[1], network, config)
     ten = {
         variable.path for variable, factor in zip(stage.variables, stage.rate_factors, strict=True) if factor == 10.0
     }

@@ -14,7 +14,6 @@ FLAGS = flags.FLAGS
 _FIELDS = {
     "T": "num_frames",
     "Ts": "num_distilled_frames",
-    "method": "method",
     "data_dir": "data_dir",
     "mobilenet_weights": "mobilenet_weights",
     "initializer_stddev": "initializer_stddev",
@@ -22,6 +21,8 @@ _FIELDS = {
     "client_gradient_clip_norm": "client_gradient_clip_norm",
     "seed": "seed",
 }
+# I3D has no client, and is trained once, on clips of its schedule's length, before it is tested with any.
+_FLAGS_OF_I3D = ("data_dir", "seed")
 
 
 def define(presets):
@@ -38,8 +39,7 @@ def define(presets):
     flags.DEFINE_string(
         "mobilenet_weights",
         None,
-        "what the coarse extractor starts from: imagenet (downloaded), none, frames (trained as a classifier of single "
-        "frames first), or a .weights.h5 file",
+        "what the coarse extractor starts from: imagenet (downloaded), none, or a .weights.h5 file",
     )
     flags.DEFINE_float("initializer_stddev", None, "standard deviation of the TSD block's initial kernels")
     flags.DEFINE_float("logit_scale", None, "factor on the logits of P")
@@ -50,37 +50,27 @@ def define(presets):
     flags.DEFINE_integer("seed", None, "seed of initialisation, clips and shuffling")
 
 
-def config_from_flags():
-    """The preset's Config with the flags' changes; UserError where they do not fit together."""
-    preset = getattr(configs, FLAGS.preset)()
-    changes = {field: FLAGS[flag].value for flag, field in _FIELDS.items() if FLAGS[flag].value is not None}
-    method = changes.get("method", preset.method)
+def config_from_flags(method=None):
+    """The preset's Config with the flags' changes; UserError where they do not fit together.
+
+    Args:
+        method: one of METHODS; None for --method, or tsd.
+    """
+    method = method or FLAGS.method or "tsd"
+    preset = getattr(configs, FLAGS.preset)(method)
+    fields = {flag: field for flag, field in _FIELDS.items() if FLAGS[flag].value is not None}
+    if method == "i3d":
+        fields = {flag: field for flag, field in fields.items() if flag in _FLAGS_OF_I3D}
+    changes = {field: FLAGS[flag].value for flag, field in fields.items()}
+    stages = preset.stages
+    if FLAGS.batch_size is not None:
+        stages = [dataclasses.replace(stage, batch_size=FLAGS.batch_size) for stage in stages]
+    if FLAGS.max_steps is not None:
+        stages = [dataclasses.replace(stage, num_steps=min(stage.num_steps, FLAGS.max_steps)) for stage in stages]
     try:
-        if method == "i3d":
-            changes = _i3d_changes(preset, changes)
-        for name in configs.SCHEDULES:
-            stages = getattr(preset, name)
-            if FLAGS.batch_size is not None:
-                stages = tuple(dataclasses.replace(stage, batch_size=FLAGS.batch_size) for stage in stages)
-            if FLAGS.max_steps is not None:
-                stages = tuple(
-                    dataclasses.replace(stage, num_steps=min(stage.num_steps, FLAGS.max_steps)) for stage in stages
-                )
-            changes[name] = stages
-        return dataclasses.replace(preset, **changes)
+        return dataclasses.replace(preset, method=method, stages=stages, **changes)
     except ValueError as error:
         raise UserError(str(error)) from error
-
-
-def _i3d_changes(preset, changes):
-    """I3D trains on clips of its own length and is tested with any; T and T_s name no training of it."""
-    if {"num_frames", "num_distilled_frames"} & set(changes):
-        raise UserError(
-            "--method=i3d is trained once, on clips of the schedule's length, and then evaluated with any number of "
-            "frames: leave --T and --Ts out here and give them to evaluate.py"
-        )
-    num_frames = preset.i3d_stages[-1].num_frames or preset.num_frames
-    return {**changes, "num_frames": num_frames, "num_distilled_frames": num_frames}
 
 
 def workdir_from_flags(config):

@@ -9,6 +9,8 @@ log.jsonl, config.json and labels.txt in runs/kinetics400/tsd_T40_Ts10; the same
 python -m tfrecords.build_kinetics makes the shards; evaluate.py tests the result.
 """
 
+import pathlib
+
 from absl import flags
 
 from tsd_tf import command_line
@@ -34,10 +36,12 @@ def main(argv):
 
     from tsd_tf.training import recipe
 
+    i3d_config = run_flags.config_from_flags("i3d")
     recipe.train_on_kinetics(
         config,
-        FLAGS.runs_dir,
         workdir,
+        i3d_config=i3d_config,
+        i3d_workdir=pathlib.Path(FLAGS.runs_dir, i3d_config.dataset, i3d_config.run_name),
         main_network_weights=FLAGS.main_network_weights,
         i3d_checkpoint=FLAGS.i3d_checkpoint,
         checkpoint_steps=FLAGS.checkpoint_steps,

@@ -19,7 +19,7 @@ def save(work_directory, network, training_variables, position):
     Args:
         work_directory: a WorkDirectory.
         network: the built FewFrameNetwork; its weights become `network.weights.h5`.
-        training_variables: what else the running stage needs to go on: optimiser slots, the weights of a temporary head.
+        training_variables: what else the running stage needs to go on: optimiser slots, a temporary head's weights.
         position: {"stage": index, "step": steps done in it, "total_steps": steps done in all}.
     """
     final = work_directory.checkpoints_path / f"step_{position['total_steps']:08d}"

@@ -23,7 +23,7 @@ class Progress:
         self.step = first_step
         self.clips_a_step = clips_a_step
         self.recent = []
-        self.file = open(path, "a")
+        self.file = open(path, "a")  # noqa: SIM115 (closed by __exit__)
         self.bar = tqdm(total=stage.num_steps, initial=first_step, desc=stage.name, unit="step", mininterval=1.0)
 
     def update(self, values, learning_rate):

@@ -1,6 +1,5 @@
 """What a training program does, from nothing to a trained network: the order in which parts are trained or loaded."""
 
-import dataclasses
 import pathlib
 
 from tsd_tf.training import initialization
@@ -9,22 +8,19 @@ from tsd_tf.weights import deepmind_i3d, mobilenet
 from tsd_tf.work_directory import WorkDirectory
 
 
-def i3d_config(config):
-    """The configuration of the I3D run whose main network `config`'s run starts from."""
-    num_frames = config.i3d_stages[-1].num_frames
-    return dataclasses.replace(config, method="i3d", num_frames=num_frames, num_distilled_frames=num_frames)
-
-
-def train_on_kinetics(config, runs_dir, workdir, main_network_weights=None, i3d_checkpoint=None, **trainer_options):
+def train_on_kinetics(
+    config, workdir, *, i3d_config, i3d_workdir, main_network_weights=None, i3d_checkpoint=None, **trainer_options
+):
     """Trains `config` on Kinetics, or on a data set laid out like it (Section 4.2).
 
-    Methods other than I3D start from a trained I3D: the one that is named, else the one of the default work
-    directory, which is trained first if it is not there.
+    Methods other than I3D start from a trained I3D: the one that is named, else that of `i3d_workdir`, which is trained
+    first if it is not there.
 
     Args:
         config: a Config.
-        runs_dir: folder of the default work directories.
         workdir: the run's work directory.
+        i3d_config: the Config of the I3D run that other methods start from.
+        i3d_workdir: its work directory.
         main_network_weights: a work directory or .weights.h5 file to take the main network from, or None.
         i3d_checkpoint: prefix of one of DeepMind's TensorFlow checkpoints, or None.
         trainer_options: see Trainer.
@@ -33,18 +29,17 @@ def train_on_kinetics(config, runs_dir, workdir, main_network_weights=None, i3d_
         The trained FewFrameNetwork.
     """
     if config.method != "i3d" and not main_network_weights and not i3d_checkpoint:
-        i3d = i3d_config(config)
-        main_network_weights = pathlib.Path(runs_dir) / i3d.dataset / i3d.run_name
+        main_network_weights = pathlib.Path(i3d_workdir)
         if not WorkDirectory(main_network_weights).finished():
-            print(f"The main network comes first: training {i3d.run_name} in {main_network_weights}")
-            Trainer(WorkDirectory(main_network_weights), i3d, **trainer_options).run()
+            print(f"The main network comes first: training I3D in {main_network_weights}")
+            Trainer(WorkDirectory(main_network_weights), i3d_config, **trainer_options).run()
 
     def initialize(network):
         if i3d_checkpoint:
             deepmind_i3d.load(network.main_network, i3d_checkpoint)
         elif main_network_weights:
             initialization.load_main_network(network, main_network_weights)
-        if config.method == "tsd" and config.mobilenet_weights != "frames":
+        if config.method == "tsd":
             mobilenet.load(network.selector.coarse_extractor, config.mobilenet_weights, config.coarse_width)
 
     return Trainer(WorkDirectory(workdir), config, initialize, **trainer_options).run()

@@ -28,15 +28,6 @@ class StageModel:
     rate_factors: tuple
 
 
-def stages_of(config):
-    """The Stages that `config.method` goes through, in order."""
-    if config.method == "i3d":
-        return config.i3d_stages
-    if config.method == "tsd":
-        return config.coarse_stages + config.tsd_stages if config.mobilenet_weights == "frames" else config.tsd_stages
-    return config.sampling_stages
-
-
 def stage_model(stage, network, config):
     """Freezes and unfreezes the parts of `network` as `stage` asks, and names what it trains.
 
@@ -44,15 +35,14 @@ def stage_model(stage, network, config):
     """
     network.selector.trainable = stage.trains in ("network", "client")
     network.main_network.trainable = stage.trains == "network"
+    num_frames = stage.num_frames or config.num_frames
     if stage.trains == "coarse_extractor":
         network.selector.coarse_extractor.trainable = True
         model = FrameClassifier(network.selector, config.num_classes)
-        num_frames = stage.num_frames or config.num_frames
-    elif stage.num_frames is not None:
-        model = FewFrameNetwork(Consecutive(stage.num_frames, stage.num_frames), network.main_network)
-        num_frames = stage.num_frames
+    elif num_frames != config.num_frames:
+        model = FewFrameNetwork(Consecutive(num_frames, num_frames), network.main_network)
     else:
-        model, num_frames = network, config.num_frames
+        model = network
     if not model.built:
         model.build((None, num_frames, config.crop_size, config.crop_size, 3))
     client = {id(variable) for variable in network.selector.variables}

@@ -15,7 +15,7 @@ from tsd_tf.network_builder import build_network
 from tsd_tf.training import checkpoints
 from tsd_tf.training.progress import Progress
 from tsd_tf.training.schedules import learning_rate
-from tsd_tf.training.stages import stage_model, stages_of
+from tsd_tf.training.stages import stage_model
 from tsd_tf.training.train_step import make_train_step
 
 _CHECKPOINT_SECONDS = 600.0
@@ -51,7 +51,7 @@ class Trainer:
                 f"{self.config.data_dir} has {len(labels)} classes in its labels.txt, the configuration expects "
                 f"{self.config.num_classes}; choose another --data_dir or --preset"
             )
-        stages = stages_of(self.config)
+        stages = self.config.stages
         shards = [pipeline.find_shards(self.config.data_dir, stage.split) for stage in stages]
         _claim(self.work_directory, self.config, labels)
         keras.utils.set_random_seed(self.config.seed)

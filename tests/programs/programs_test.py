@@ -1,0 +1,118 @@
+"""The programs as a user calls them: in a process of their own, by their scripts."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def run(script, *arguments, folder):
+    """(exit code, stdout, stderr) of a script at the top level, started in `folder`."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / script), *arguments], cwd=folder, capture_output=True, text=True, timeout=600
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def assert_one_line_error(result, *parts):
+    code, _, stderr = result
+    assert code in (1, 2), stderr
+    assert "Traceback" not in stderr
+    lines = [line for line in stderr.strip().splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, stderr
+    for part in parts:
+        assert part in lines[0]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, sample_shards):
+    """A folder with the sample shards at their default place and a finished run in the default work directory."""
+    folder = tmp_path_factory.mktemp("user")
+    (folder / "data").mkdir()
+    (folder / "data/sample").symlink_to(sample_shards)
+    result = run("train_kinetics.py", "--preset=sample", "--max_steps=1", "--batch_size=2", folder=folder)
+    assert result[0] == 0, result[2]
+    assert "runs/sample/tsd_T20_Ts5" in result[1]
+    return folder
+
+
+def test_training_fills_the_default_work_directories(folder):
+    assert (folder / "runs/sample/tsd_T20_Ts5/finished").exists()
+    assert (folder / "runs/sample/i3d/finished").exists()
+    config = json.loads((folder / "runs/sample/tsd_T20_Ts5/config.json").read_text())
+    assert (config["num_frames"], config["num_distilled_frames"]) == (20, 5)
+    assert all(stage["num_steps"] == 1 for stage in config["stages"])
+
+
+def test_evaluation_finds_the_run_by_itself(folder):
+    code, stdout, stderr = run("evaluate.py", "--clips=1,3", folder=folder)
+    assert code == 0, stderr
+    assert "runs/sample/tsd_T20_Ts5" in stdout
+    found = json.loads((folder / "runs/sample/tsd_T20_Ts5/evaluation_test_T20_Ts5_clips3.json").read_text())
+    assert (found["videos"], found["clips"]) == (6, 3)
+    assert 0 <= found["top1"] <= found["top5"] <= 1
+
+
+def test_i3d_is_tested_with_any_number_of_frames(folder):
+    code, stdout, stderr = run(
+        "evaluate.py", "--workdir=runs/sample/i3d", "--T=5", "--Ts=5", "--clips=1", folder=folder
+    )
+    assert code == 0, stderr
+    assert "T=5, Ts=5" in stdout
+
+
+def test_frame_counts_that_the_run_does_not_have_are_refused(folder):
+    result = run("evaluate.py", "--workdir=runs/sample/tsd_T20_Ts5", "--T=10", "--Ts=5", folder=folder)
+    assert_one_line_error(result, "trained with --T=20 --Ts=5", "received --T=10 --Ts=5")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--T=10", "--Ts=20"], ["--Ts must be at most --T", "--Ts=20, --T=10"]),
+        (["--T=0"], ["--T must be at least 1", "--T=0"]),
+        (["--Ts=-3"], ["--Ts must be at least 1", "--Ts=-3"]),
+        (["--method=psychic"], ["method", "psychic"]),
+        (["--no_such_flag=1"], ["no_such_flag"]),
+        (["--T=many"], ["T", "many"]),
+        (["T=40"], ["expected flags only", "T=40"]),
+    ],
+)
+def test_flags_that_cannot_be(tmp_path, arguments, parts):
+    assert_one_line_error(run("train_kinetics.py", *arguments, folder=tmp_path), *parts)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_training_without_data_says_what_was_looked_for_where_and_what_makes_it(tmp_path):
+    result = run("train_kinetics.py", "--T=40", "--Ts=10", folder=tmp_path)
+    assert_one_line_error(result, "data/kinetics400", "tfrecords.build_kinetics")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_evaluation_without_a_run_says_what_was_looked_for(tmp_path):
+    assert_one_line_error(
+        run("evaluate.py", "--clips=10", folder=tmp_path), "runs/*/*/checkpoints", "train_kinetics.py"
+    )
+
+
+@pytest.mark.parametrize("clips", ["0", "ten", ""])
+def test_clips_that_cannot_be(tmp_path, clips):
+    assert_one_line_error(run("evaluate.py", f"--clips={clips}", folder=tmp_path), "--clips")
+
+
+def test_ucf101_without_a_kinetics_run_says_so(tmp_path, sample_shards):
+    result = run("train_ucf101.py", f"--data_dir={sample_shards}", folder=tmp_path)
+    assert_one_line_error(result, "6 classes", "101")
+
+
+@pytest.mark.parametrize("script", ["train_kinetics.py", "train_ucf101.py", "evaluate.py"])
+def test_help_explains(script, tmp_path):
+    code, stdout, _ = run(script, "--help", folder=tmp_path)
+    assert code == 0
+    assert "Section 4" in stdout
+    for flag in ("--workdir", "--runs_dir", "--clips" if script == "evaluate.py" else "--max_steps"):
+        assert flag in stdout
