@@ -183,15 +183,18 @@ def test_a_server_that_does_not_answer(server):
             connection.classify(*_REQUEST)
 
 
-def test_it_reconnects(exported, nobody, monkeypatch):
+def test_it_reconnects(exported, monkeypatch):
     """A server that comes while the client asks, goes, and comes again."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
     monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.1)
-    connection = GrpcConnection(f"127.0.0.1:{nobody}", attempts=600)
+    connection = GrpcConnection(f"127.0.0.1:{port}", attempts=600)
     answers = []
     for _ in range(2):
         asking = threading.Thread(target=lambda: answers.append(connection.classify(*_REQUEST)), daemon=True)
         asking.start()
-        with BackgroundServer(exported.folder / "cloud", port=nobody):
+        with BackgroundServer(exported.folder / "cloud", port=port):
             asking.join(timeout=60)
     connection.close()
     assert len(answers) == 2
