@@ -151,3 +151,26 @@ def test_no_checkpoint_there(tmp_path, model, content):
         prefix.with_name("model.ckpt.index").write_bytes(content)
     with pytest.raises(UserError, match="model.ckpt is not a readable TensorFlow checkpoint"):
         deepmind_i3d.load(model, prefix)
+
+
+def test_converts_to_keras_weights_of_as_many_classes(tmp_path):
+    source = InceptionI3D(6)
+    source.build((None, 4, 32, 32, 3))
+    values = released_values(source, np.random.default_rng(2), scope="")
+    prefix = write_checkpoint(tmp_path / "model.ckpt", values)
+    output = tmp_path / "made" / "i3d.weights.h5"
+    assert deepmind_i3d.convert(prefix, output) == 6
+    model = InceptionI3D(6)
+    model.build((None, 4, 32, 32, 3))
+    model.load_weights(output)
+    for name, variable in deepmind_i3d.variables_by_name(model).items():
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(variable), values[name].reshape(variable.shape))
+    assert [path.name for path in output.parent.iterdir()] == ["i3d.weights.h5"]
+
+
+def test_does_not_convert_what_it_cannot_write_or_read(tmp_path):
+    with pytest.raises(UserError, match=r"must end in .weights.h5. Received: i3d.ckpt"):
+        deepmind_i3d.convert(tmp_path / "model.ckpt", "i3d.ckpt")
+    prefix = write_checkpoint(tmp_path / "model.ckpt", {"Flow/inception_i3d/x": np.ones(3, "float32")})
+    with pytest.raises(UserError, match="it has no RGB logits"):
+        deepmind_i3d.convert(prefix, tmp_path / "i3d.weights.h5")

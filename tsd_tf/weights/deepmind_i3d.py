@@ -1,7 +1,11 @@
 """DeepMind's released I3D checkpoints (github.com/deepmind/kinetics-i3d, TensorFlow 1), loaded by name."""
 
+import pathlib
+
 from tsd_tf.errors import UserError
 from tsd_tf.layers import InceptionBlock, Unit3D
+from tsd_tf.main_networks import InceptionI3D
+from tsd_tf.weights import tensorflow_checkpoint
 
 # rgb_imagenet and rgb_scratch have this scope before every name, rgb_scratch_kin600 has none.
 SCOPE = "RGB/inception_i3d/"
@@ -57,50 +61,43 @@ def load(model, checkpoint_prefix):
     Raises:
         UserError: no such checkpoint; a variable is left over on either side, or its shape does not fit.
     """
-    values = _read(checkpoint_prefix)
-    named = variables_by_name(model)
-    problems = []
-    if missing := sorted(set(named) - set(values)):
-        problems.append(f"the checkpoint lacks {_listing(missing)}")
-    if unknown := sorted(set(values) - set(named)):
-        problems.append(f"the network has no {_listing(unknown)}")
-    misfits = [
-        f"{name} (expected {tuple(named[name].shape)}, received {values[name].shape})"
-        for name in sorted(set(named) & set(values))
-        if _squeezed(values[name].shape) != _squeezed(named[name].shape)
-    ]
-    if misfits:
-        problems.append(f"shapes differ: {_listing(misfits)}")
-    if problems:
-        raise UserError(f"{checkpoint_prefix} is not a checkpoint of this InceptionI3D: {'; '.join(problems)}")
-    for name, variable in named.items():
-        variable.assign(values[name].reshape(variable.shape))
+    values = _without_scope(tensorflow_checkpoint.read(checkpoint_prefix))
+    tensorflow_checkpoint.assign(variables_by_name(model), values, checkpoint_prefix)
 
 
-def _read(checkpoint_prefix):
-    import tensorflow as tf
+def convert(checkpoint_prefix, output_path):
+    """Writes a released RGB checkpoint as Keras weights of an InceptionI3D of as many classes.
 
+    Args:
+        checkpoint_prefix: see `load`.
+        output_path: file to write, its name ending in ".weights.h5".
+
+    Returns:
+        The number of classes.
+
+    Raises:
+        UserError: see `load`; or the file cannot be written.
+    """
+    output_path = pathlib.Path(output_path)
+    if not output_path.name.endswith(".weights.h5"):
+        raise UserError(f"the output's name must end in .weights.h5. Received: {output_path}")
+    bias = _without_scope(tensorflow_checkpoint.read(checkpoint_prefix)).get("Logits/Conv3d_0c_1x1/conv_3d/b")
+    if bias is None:
+        raise UserError(f"{checkpoint_prefix} is not a checkpoint of an InceptionI3D: it has no RGB logits")
+    model = InceptionI3D(bias.size)
+    model.build((None, 16, 224, 224, 3))
+    load(model, checkpoint_prefix)
+    partial = output_path.with_name(f"partial.{output_path.name}")
     try:
-        reader = tf.train.load_checkpoint(str(checkpoint_prefix))
-        names = list(reader.get_variable_to_shape_map())
-        scope = SCOPE if all(name.startswith(SCOPE) for name in names) else ""
-        return {name[len(scope) :]: reader.get_tensor(name) for name in names}
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"{checkpoint_prefix} is not a readable TensorFlow checkpoint: expected the path before '.index', "
-            f"e.g. checkpoints/rgb_imagenet/model.ckpt. {reason}"
-        ) from error
+        output_path.parent.mkdir(parents=True, exist_ok=True)
+        model.save_weights(partial)
+        partial.rename(output_path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise UserError(f"cannot write {output_path}: {error.strerror or error}") from error
+    return bias.size
 
 
-def _squeezed(shape):
-    """A shape without its leading ones: (1, 1, 1, 1, C) of Sonnet's batch norm is (C,) here."""
-    sizes = list(shape)
-    while len(sizes) > 1 and sizes[0] == 1:
-        sizes.pop(0)
-    return tuple(sizes)
-
-
-def _listing(names):
-    shown = ", ".join(names[:10])
-    return shown if len(names) <= 10 else f"{shown} and {len(names) - 10} more"
+def _without_scope(values):
+    scope = SCOPE if all(name.startswith(SCOPE) for name in values) else ""
+    return {name[len(scope) :]: value for name, value in values.items()}
