@@ -20,6 +20,10 @@ def test_concatenates_its_branches(arguments, size, channels):
         np.testing.assert_array_equal(answer[..., -3:], pooled)
     else:
         np.testing.assert_allclose(answer[..., :2], ops.convert_to_numpy(block.branches[0][0](inputs)), atol=1e-5)
+        padded = np.pad(inputs, [(0, 0), (1, 1), (1, 1), (0, 0)])
+        pooled = sum(padded[:, h : h + 6, w : w + 6] for h in range(3) for w in range(3)) / 9
+        projected = ops.convert_to_numpy(block.branches[-1][-1](pooled))
+        np.testing.assert_allclose(answer[..., -8:], projected, rtol=1e-4, atol=1e-5)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(block))
     assert again.get_config() == block.get_config()
 
@@ -27,3 +31,5 @@ def test_concatenates_its_branches(arguments, size, channels):
 def test_a_projection_that_does_not_fit():
     with pytest.raises(ValueError, match=r"Received: single=2, projection=\('avg', None\)"):
         InceptionV2Block(**{**FULL, "projection": ("avg", None)})
+    with pytest.raises(ValueError, match=r"Received: single=None, projection=\('avg', None\)"):
+        InceptionV2Block(**{**STRIDED, "projection": ("avg", None)})

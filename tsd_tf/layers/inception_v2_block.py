@@ -14,7 +14,7 @@ class InceptionV2Block(keras.layers.Layer):
         single: channels of the 1x1 branch; None in the blocks of stride 2, which have neither it nor a projection.
         triple: (reduced, out) of the 3x3 branch.
         double: (reduced, middle, out) of the double 3x3 branch.
-        projection: (pool, channels): "avg" or "max", and the 1x1 after it; channels None with `single` None.
+        projection: (pool, channels): "avg" or "max", and the 1x1 after it; ("max", None) with `single` None.
         batch_norm_momentum: see ConvNorm.
 
     Input shape: (batch, height, width, channels).
@@ -24,9 +24,9 @@ class InceptionV2Block(keras.layers.Layer):
     def __init__(self, single, triple, double, projection, batch_norm_momentum=0.9, **kwargs):
         super().__init__(**kwargs)
         pool, projected = projection
-        if pool not in ("avg", "max") or (single is None) != (projected is None):
+        if pool not in ("avg", "max") or (single is None) != (projected is None) or (pool, projected) == ("avg", None):
             raise ValueError(
-                "`projection` must be ('avg' or 'max', channels), channels None where `single` is. "
+                "`projection` must be ('avg' or 'max', channels), or ('max', None) where `single` is None. "
                 f"Received: single={single}, projection={projection}"
             )
         self.single = single
@@ -47,7 +47,16 @@ class InceptionV2Block(keras.layers.Layer):
                 name=name,
             )
 
-        pooling = keras.layers.AveragePooling2D if pool == "avg" else keras.layers.MaxPooling2D
+        if pool == "avg":
+            # Caffe's average counts the zeros around the map; TensorFlow's SAME average would not.
+            pooling = [
+                keras.layers.ZeroPadding2D(1, dtype=self.dtype_policy, name="pool_padding"),
+                keras.layers.AveragePooling2D(3, strides=1, dtype=self.dtype_policy, name="pool"),
+            ]
+        else:
+            pooling = [
+                keras.layers.MaxPooling2D(3, strides=strides, padding="same", dtype=self.dtype_policy, name="pool")
+            ]
         branches = [
             [unit(triple[0], 1, "triple_reduce"), unit(triple[1], 3, "triple_3x3", strides)],
             [
@@ -55,7 +64,7 @@ class InceptionV2Block(keras.layers.Layer):
                 unit(double[1], 3, "double_3x3_1"),
                 unit(double[2], 3, "double_3x3_2", strides),
             ],
-            [pooling(3, strides=strides, padding="same", dtype=self.dtype_policy, name="pool")],
+            pooling,
         ]
         if single is not None:
             branches.insert(0, [unit(single, 1, "single_1x1")])
