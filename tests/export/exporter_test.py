@@ -19,7 +19,15 @@ def _interpreter(exported, name="client.tflite"):
 
 def test_what_is_written(exported):
     names = {path.name for path in exported.folder.iterdir()}
-    assert names >= {"cloud", "client", "client.tflite", "client_float16.tflite", "client.json", "labels.txt"}
+    assert names >= {
+        "cloud",
+        "client",
+        "client.tflite",
+        "client_float16.tflite",
+        "client_int8.tflite",
+        "client.json",
+        "labels.txt",
+    }
     assert not [name for name in names if name.startswith(".")]
     assert (exported.folder / "labels.txt").read_text().splitlines() == exported.labels
     written = signatures.ClientModel.from_json((exported.folder / "client.json").read_text())
@@ -36,7 +44,7 @@ def test_it_was_checked_on_clips_of_the_shards(exported):
     assert 0 <= exported.report["cloud"] < 1e-4
 
 
-@pytest.mark.parametrize("name", ["client.tflite", "client_float16.tflite"])
+@pytest.mark.parametrize("name", ["client.tflite", "client_float16.tflite", "client_int8.tflite"])
 def test_distill_is_the_network(exported, name):
     distill = _interpreter(exported, name).get_signature_runner("distill")
     matrices = []
@@ -45,7 +53,9 @@ def test_distill_is_the_network(exported, name):
         matrix = np.asarray(exported.network.transformation_matrix(inputs, training=False))
         frames = np.asarray(to_uint8(exported.network.client(inputs, training=False)))
         answer = distill(frames=clip[None])
-        limits = verification.TOLERANCES["float32" if name == "client.tflite" else "float16"]
+        limits = verification.TOLERANCES[
+            name.removesuffix(".tflite").removeprefix("client_").replace("client", "float32")
+        ]
         np.testing.assert_allclose(answer["transformation_matrix"], matrix, atol=limits.transformation_matrix)
         assert np.abs(answer["distilled_frames"].astype(int) - frames).max() <= limits.distilled_frames
         matrices.append(matrix)
@@ -64,6 +74,18 @@ def test_the_streaming_pair_is_distill(exported):
     whole = interpreter.get_signature_runner("distill")(frames=clip)
     np.testing.assert_allclose(pair["transformation_matrix"], whole["transformation_matrix"], atol=1e-5)
     assert np.abs(pair["distilled_frames"].astype(int) - whole["distilled_frames"]).max() <= 1
+
+
+def test_int8_quantises_the_predictor_and_leaves_the_product_exact(exported):
+    interpreter = _interpreter(exported, "client_int8.tflite")
+    clip = exported.clips[:1]
+    answer = interpreter.get_signature_runner("distill")(frames=clip)
+    product = np.einsum("bthwc,btk->bkhwc", clip.astype("float32"), answer["transformation_matrix"])
+    assert np.abs(product - answer["distilled_frames"]).max() <= 0.501
+    np.testing.assert_allclose(answer["transformation_matrix"].sum(axis=1), 1, atol=1e-5)
+    for operation in interpreter._get_ops_details():
+        if operation["op_name"] in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+            assert interpreter._get_tensor_details(operation["inputs"][1], 0)["dtype"] is np.int8
 
 
 def test_builtin_operations_only(exported):

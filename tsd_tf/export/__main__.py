@@ -19,8 +19,8 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "The run to export; by default the newest under runs/.")
 flags.DEFINE_string("output_dir", "export", "Folder to write to; a further export there is a new version.")
 flags.DEFINE_string("data_dir", None, "Shards whose clips the export is checked on; by default the run's.")
-flags.DEFINE_integer("check_clips", 4, "Clips to check on.", lower_bound=1)
-flags.DEFINE_list("variants", ["float32", "float16"], "TFLite files to write: float32, float16.")
+flags.DEFINE_integer("check_clips", 8, "Clips to check on, and to quantise with.", lower_bound=1)
+flags.DEFINE_list("variants", ["float32", "float16", "int8"], "TFLite files to write; float32 is always one.")
 
 
 def main(argv):

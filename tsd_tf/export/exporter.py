@@ -14,7 +14,7 @@ from tsd_tf.errors import UserError
 from tsd_tf.export import signatures, tflite, verification
 from tsd_tf.export.saved_model import save_client, save_cloud
 
-VARIANTS = ("float32", "float16")
+VARIANTS = ("float32", "float16", "int8")
 
 
 def next_version(output_dir):
@@ -65,7 +65,7 @@ def export(network, config, labels, output_dir, clips, variants=VARIANTS):
         config: its Config.
         labels: the class names, by label.
         output_dir: folder; made where missing.
-        clips: uint8 (n, T, crop, crop, 3) to check on.
+        clips: uint8 (n, T, crop, crop, 3) to check on, and to take the ranges of the int8 file from.
         variants: the TFLite files to write, of VARIANTS.
 
     Returns:
@@ -97,7 +97,7 @@ def export(network, config, labels, output_dir, clips, variants=VARIANTS):
             keys = sorted(client.signatures)
             written = []
             for variant in variants:
-                contents = tflite.convert(aside / signatures.CLIENT_DIR, keys, variant)
+                contents = tflite.convert(aside / signatures.CLIENT_DIR, keys, variant, clips)
                 differences = verification.check_client(
                     variant, reference, verification.tflite_distill(contents), classify
                 )

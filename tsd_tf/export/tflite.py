@@ -2,23 +2,68 @@
 
 import tensorflow as tf
 
+from tsd_tf.export import signatures
 
-def convert(saved_model_path, signature_keys, variant):
+# What stays in float32 in the int8 file: the operations around the convolutions and dense layers of P's predictor. Above
+# all the product Y = XP and the softmax, whose output in 8 bits would have steps of 1/256 and columns that do not sum
+# to 1.
+_FLOAT_OPERATIONS = [
+    "BATCH_MATMUL",
+    "CAST",
+    "CONV_3D",
+    "MINIMUM",
+    "MUL",
+    "RELU",
+    "RESHAPE",
+    "RESIZE_BILINEAR",
+    "ROUND",
+    "SOFTMAX",
+    "SUB",
+    "TRANSPOSE",
+]
+
+
+def convert(saved_model_path, signature_keys, variant, clips=None):
     """A client half as TFLite, its signatures kept by name.
 
     Args:
         saved_model_path: folder that `save_client` wrote.
         signature_keys: the signatures to keep.
-        variant: "float32", or "float16": weights stored in half precision, computed in float32.
+        variant: "float32"; "float16": weights stored in half precision, computed in float32; "int8": convolutions and
+            dense layers of P's predictor in 8 bits, Y = XP exact.
+        clips: uint8 (n, T, H, W, 3) that stand for all clips; int8 takes the ranges of activations from them.
 
     Returns:
         bytes: the file's contents.
     """
     converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model_path), signature_keys=list(signature_keys))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if variant == "float32":
+        return converter.convert()
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if variant == "float16":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
-    elif variant != "float32":
-        raise ValueError(f"`variant` must be one of float32, float16. Received: variant={variant!r}")
-    return converter.convert()
+        return converter.convert()
+    if variant != "int8":
+        raise ValueError(f"`variant` must be one of float32, float16, int8. Received: variant={variant!r}")
+    functions = tf.saved_model.load(str(saved_model_path)).signatures
+
+    def representative_inputs():
+        for clip in clips:
+            yield signatures.DISTILL, {signatures.FRAMES: clip[None]}
+            if signatures.ENCODE_FRAME in signature_keys:
+                encode = functions[signatures.ENCODE_FRAME]
+                features = [encode(frame=frame[None])[signatures.FEATURES] for frame in clip]
+                yield signatures.ENCODE_FRAME, {signatures.FRAME: clip[:1]}
+                yield (
+                    signatures.DISTILL_FEATURES,
+                    {signatures.FRAMES: clip[None], signatures.FEATURES: tf.stack(features, axis=1).numpy()},
+                )
+
+    converter.target_spec.supported_ops.append(tf.lite.OpsSet.TFLITE_BUILTINS_INT8)
+    converter.representative_dataset = representative_inputs
+    # The debugger is the one public way to name the operations that stay in float.
+    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=_FLOAT_OPERATIONS)
+    return tf.lite.experimental.QuantizationDebugger(
+        converter=converter, debug_dataset=representative_inputs, debug_options=options
+    ).get_nondebug_quantized_model()

@@ -52,12 +52,14 @@ class Differences:
     top1_agreement: float
 
 
-# Float32 sums in another order move P by some 1e-6 and so a pixel in a thousand across a rounding edge. Weights in half
-# precision have 11 bits: P of a trained network moves by some 1e-3. Top-1 may fall where two classes are level.
+# Float32 sums in another order move P by some 1e-5 and so a pixel in a thousand across a rounding edge. Of a network
+# trained on the sample data set, P moves by 0.01 with half precision weights and by 0.1 in int8, Y by 0.02 and 0.3 levels
+# on average, probabilities by 0.01 and 0.07. Top-1 may fall where two classes are level: it is written down, not judged.
 TOLERANCES = {
     "saved_model": Differences(1e-4, 1, 0.05, 5e-3, 0.0),
     "float32": Differences(1e-4, 1, 0.05, 5e-3, 0.0),
     "float16": Differences(5e-2, 16, 1.0, 5e-2, 0.0),
+    "int8": Differences(0.4, 255, 4.0, 0.3, 0.0),
 }
 CLOUD_TOLERANCE = 1e-3
 
