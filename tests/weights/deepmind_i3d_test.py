@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from tsd_tf.errors import UserError
-from tsd_tf.main_networks import InceptionI3D
-from tsd_tf.weights import deepmind_i3d
+from tsd_tf.main_networks import InceptionI3D, ResNet3D18
+from tsd_tf.weights import deepmind_i3d, inflation
 
 TINY = {"width": 0.04, "dropout_rate": 0.0}
 
@@ -142,6 +142,15 @@ def test_another_network_is_listed_short(tmp_path, model):
     message = refusal(tmp_path, model, optical_flow)
     assert "and 220 more" in message
     assert len(message) < 2500
+
+
+def test_another_main_network_is_refused(tmp_path, model):
+    other = ResNet3D18(3, width=0.04)
+    other.build((None, 4, 32, 32, 3))
+    prefix = write_checkpoint(tmp_path / "model.ckpt", released_values(model, np.random.default_rng(1)))
+    for load in (deepmind_i3d.load, inflation.load):
+        with pytest.raises(UserError, match=r"--main_network=inception_i3d\). Received: ResNet3D18"):
+            load(other, prefix)
 
 
 @pytest.mark.parametrize("content", [None, b"not a checkpoint"])

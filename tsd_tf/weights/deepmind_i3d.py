@@ -22,7 +22,15 @@ def variables_by_name(model):
 
     Returns:
         dict from name, e.g. "Conv3d_1a_7x7/conv_3d/w", to Keras variable; all variables of `model`, 230 of them.
+
+    Raises:
+        UserError: `model` is another network.
     """
+    if not isinstance(model, InceptionI3D):
+        raise UserError(
+            "Inception checkpoints start Inception-v1 I3D alone (--main_network=inception_i3d). "
+            f"Received: {type(model).__name__}"
+        )
     named = {}
     for block in model.blocks:
         if isinstance(block, Unit3D):
