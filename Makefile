@@ -31,7 +31,7 @@ test-latest: $(LATEST)/installed
 	KERAS_BACKEND=jax $(LATEST)/bin/python -m pytest tests/layers tests/selectors tests/main_networks tests/network_test.py
 
 demo: $(VENV)/installed
-	$(VENV)/bin/python examples/demo.py
+	$(VENV)/bin/python -m examples.demo
 
 lock:
 	uv pip compile -q --universal --python-version 3.10 --no-emit-index-url --no-emit-find-links \

@@ -1,8 +1,9 @@
 """How every program starts and ends."""
 
+import os
 import sys
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from tsd_tf.errors import UserError
 
@@ -14,7 +15,11 @@ def run(main):
         main: takes the list of positional arguments, the program's name first; returns None or an exit code.
     """
 
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
     def guarded(argv):
+        if flags.FLAGS["verbosity"].using_default_value:
+            logging.set_verbosity(logging.WARNING)
         try:
             return main(argv)
         except UserError as error:

@@ -6,6 +6,8 @@ import json
 METHODS = ("i3d", "i3d_r", "i3d_e", "i3d_a", "tsd")
 MAIN_NETWORKS = ("inception_i3d", "artnet_resnet18", "tsn_bn_inception", "c3d", "resnet3d_18")
 
+C3D_FRAMES = 16  # the only clip length that its fully connected layers take
+
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
@@ -128,9 +130,10 @@ class Config:
         if self.main_network == "c3d":
             # Temporal attention trains on all T frames of a clip.
             name, count = ("T", self.num_frames) if self.method == "i3d_a" else ("Ts", self.num_distilled_frames)
-            if count != 16 or self.num_distilled_frames != 16:
+            if count != C3D_FRAMES or self.num_distilled_frames != C3D_FRAMES:
                 raise ValueError(
-                    f"--main_network=c3d takes clips of 16 frames, so --method={self.method} needs --{name}=16. "
+                    f"--main_network=c3d takes clips of {C3D_FRAMES} frames, so --method={self.method} needs "
+                    f"--{name}={C3D_FRAMES}. "
                     f"Received: --T={self.num_frames}, --Ts={self.num_distilled_frames}"
                 )
         if self.num_classes < 1:
@@ -203,6 +206,7 @@ def sample(method="tsd"):
     and rate make P one-hot within 50 steps, so the block starts from 0.1, its logits are scaled by
     1 / sqrt(H W C') = 1/32 and the client's gradient is clipped. No flips: they would turn one diagonal into the other.
     """
+    coarse = _sample_stage("coarse", "coarse_extractor", 150, 0.05, split="trimmed", num_frames=1, batch_size=64)
     end_to_end = {"num_steps": 200, "learning_rate": 0.0005, "optimizer": "adam"}
     if method == "i3d":
         stages = (
@@ -211,12 +215,13 @@ def sample(method="tsd"):
         )
     elif method == "tsd":
         stages = (
-            _sample_stage("coarse", "coarse_extractor", 150, 0.05, split="trimmed", num_frames=1, batch_size=64),
+            coarse,
             _sample_stage("tsd_stage1", "client", 150, 0.03),
             _sample_stage("tsd_stage2", "network", **end_to_end),
         )
     else:
-        stages = (_sample_stage("sampling", "network", **end_to_end),)
+        sampling = _sample_stage("sampling", "network", **end_to_end)
+        stages = (coarse, sampling) if method == "i3d_a" else (sampling,)
     return Config(
         dataset="sample",
         data_dir="data/sample",

@@ -14,6 +14,7 @@ FLAGS = flags.FLAGS
 _FIELDS = {
     "T": "num_frames",
     "Ts": "num_distilled_frames",
+    "main_network": "main_network",
     "data_dir": "data_dir",
     "mobilenet_weights": "mobilenet_weights",
     "initializer_stddev": "initializer_stddev",
@@ -22,7 +23,7 @@ _FIELDS = {
     "seed": "seed",
 }
 # I3D has no client, and is trained once, on clips of its schedule's length, before it is tested with any.
-_FLAGS_OF_I3D = ("data_dir", "seed")
+_FLAGS_OF_I3D = ("data_dir", "main_network", "seed")
 
 
 def define(presets):
@@ -30,8 +31,13 @@ def define(presets):
     flags.DEFINE_integer("T", None, "T: frames of a clip, at 25 a second (default: the preset's, 40 for the paper's)")
     flags.DEFINE_integer("Ts", None, "T_s: frames that are left after distillation and travel to the cloud")
     flags.DEFINE_enum(
-        "method", None, configs.METHODS, "how frames are selected: i3d (consecutive), i3d_e (uniform), tsd (distilled)"
+        "method",
+        None,
+        configs.METHODS,
+        "how frames are selected: i3d (consecutive), i3d_r (random), i3d_e (uniform), i3d_a (temporal attention), tsd "
+        "(distilled; the default)",
     )
+    flags.DEFINE_enum("main_network", None, configs.MAIN_NETWORKS, "what recognises the frames (default: the preset's)")
     flags.DEFINE_enum("preset", presets[0], presets, "the setting that the other flags change")
     flags.DEFINE_string("data_dir", None, "folder of the TFRecord shards (default: the preset's, data/<dataset>)")
     flags.DEFINE_string("runs_dir", "runs", "folder of the default work directories")
@@ -62,6 +68,8 @@ def config_from_flags(method=None):
     if method == "i3d":
         fields = {flag: field for flag, field in fields.items() if flag in _FLAGS_OF_I3D}
     changes = {field: FLAGS[flag].value for flag, field in fields.items()}
+    if method == "i3d" and FLAGS.main_network == "c3d":
+        changes |= {"num_frames": configs.C3D_FRAMES, "num_distilled_frames": configs.C3D_FRAMES}
     stages = preset.stages
     if FLAGS.batch_size is not None:
         stages = [dataclasses.replace(stage, batch_size=FLAGS.batch_size) for stage in stages]

@@ -39,7 +39,7 @@ def train_on_kinetics(
             deepmind_i3d.load(network.main_network, i3d_checkpoint)
         elif main_network_weights:
             initialization.load_main_network(network, main_network_weights)
-        if config.method == "tsd":
+        if hasattr(network.selector, "coarse_extractor"):
             mobilenet.load(network.selector.coarse_extractor, config.mobilenet_weights, config.coarse_width)
 
     return Trainer(WorkDirectory(workdir), config, initialize, **trainer_options).run()

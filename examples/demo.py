@@ -1,0 +1,257 @@
+"""The whole path in one command: videos -> shards -> training -> evaluation -> export -> server -> client -> answer.
+
+    make demo
+
+writes a small procedural action data set as video files, then runs on it the programs that a user runs on Kinetics, at
+small size (--preset=sample), and ends with a summary. It takes about ten minutes on two cores; everything lies under
+demo/. Interrupted, it goes on where it was; `rm -r demo` starts it over. It fails, with exit code 1, if distilled
+frames are not recognised far above chance, or if the served answer is not the in-process one.
+"""
+
+import csv
+import dataclasses
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+from absl import flags
+
+from tsd_tf import command_line
+from tsd_tf.errors import UserError
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("output_dir", "demo", "folder of everything that the demo makes")
+flags.DEFINE_integer("num_train", 1500, "training videos", lower_bound=12)
+flags.DEFINE_integer("num_test", 300, "test videos", lower_bound=6)
+flags.DEFINE_integer("max_steps", None, "cut every training stage short, to try the path out: accuracy is not checked")
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+_STEPS = 11
+_NUM_CLIPS = 10
+# The cloud half gets frames rounded to uint8, the network in this process float32 ones.
+_PROBABILITY_TOLERANCE = 0.02
+# What distilled frames must reach. Of 300 videos, 2.5 times the chance of one class in six is more than eleven standard
+# errors above chance.
+_TIMES_CHANCE = 2.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Paths:
+    """Where everything lies."""
+
+    videos: pathlib.Path
+    shards: pathlib.Path
+    runs: pathlib.Path
+    export: pathlib.Path
+    summary: pathlib.Path
+
+
+def main(argv):
+    """Runs the demo."""
+    command_line.no_arguments(argv)
+    began = time.monotonic()
+    output = pathlib.Path(FLAGS.output_dir).resolve()
+    paths = Paths(*(output / name for name in ("videos", "shards", "runs", "export", "summary.json")))
+    steps = _Steps()
+    _build_data(steps, paths)
+    results = {method: _train_and_evaluate(steps, paths, method) for method in ("tsd", "i3d_e")}
+    workdir = results["tsd"]["workdir"]
+    if not (paths.export / "client.json").exists():
+        steps.run("Export both halves", "-m", "tsd_tf.export", f"--workdir={workdir}", f"--output_dir={paths.export}")
+    video, label = _test_video(paths.videos)
+    steps.announce("Serve the cloud half, and ask it with the client half")
+    served = _serve_and_ask(paths.export, video)
+    steps.announce("Ask the network in this process, to compare")
+    in_process = _in_process_probabilities(workdir, video)
+    difference = max(abs(one - other) for one, other in zip(served["raw"]["probabilities"], in_process, strict=True))
+    summary = {
+        "chance": 1 / len(in_process),
+        "accuracy_distilled": results["tsd"]["top1"],
+        "accuracy_uniform": results["i3d_e"]["top1"],
+        "standard_error_distilled": results["tsd"]["top1_standard_error"],
+        "standard_error_uniform": results["i3d_e"]["top1_standard_error"],
+        "clips": _NUM_CLIPS,
+        "test_videos": results["tsd"]["videos"],
+        "video": str(video),
+        "label": label,
+        "predicted": served["jpeg"]["label"],
+        "score": served["jpeg"]["score"],
+        "bytes": served["jpeg"]["bytes"],
+        "served_minus_in_process": difference,
+        "tolerance": _PROBABILITY_TOLERANCE,
+        "minutes": (time.monotonic() - began) / 60,
+    }
+    paths.summary.write_text(json.dumps(summary, indent=2) + "\n")
+    _print_summary(summary, paths, results)
+    _check(summary)
+
+
+class _Steps:
+    """Announces and runs the demo's steps."""
+
+    def __init__(self):
+        self.count = 0
+        self.began = time.monotonic()
+
+    def announce(self, title, command=()):
+        self.count += 1
+        minutes, seconds = divmod(int(time.monotonic() - self.began), 60)
+        print(f"\n[{self.count}/{_STEPS}, {minutes}:{seconds:02d}] {title}", flush=True)
+        if command:
+            print("    python " + " ".join(command), flush=True)
+
+    def run(self, title, *command):
+        self.announce(title, command)
+        if code := subprocess.run([sys.executable, *command], cwd=_ROOT).returncode:
+            raise UserError(f"this command of the demo ended with exit code {code}: python {' '.join(command)}")
+
+
+def _build_data(steps, paths):
+    if not paths.videos.exists():
+        steps.run(
+            "Write the sample data set as video files",
+            "-m",
+            "tfrecords.build_sample",
+            f"--output_dir={paths.videos}",
+            f"--num_train={FLAGS.num_train}",
+            f"--num_test={FLAGS.num_test}",
+        )
+    for split in ("train", "trimmed", "test"):
+        steps.run(
+            f"Turn the {split} videos into TFRecord shards",
+            "-m",
+            "tfrecords.build_kinetics",
+            f"--csv={paths.videos / split}.csv",
+            f"--videos_dir={paths.videos / split}",
+            f"--labels={paths.videos / 'labels.txt'}",
+            f"--split={split}",
+            f"--output_dir={paths.shards}",
+            "--num_shards=4",
+            "--short_side=64",
+        )
+
+
+def _train_and_evaluate(steps, paths, method):
+    """The evaluation's JSON of a method, trained first."""
+    titles = {"tsd": "I3D, then I3D+TSD in its two stages", "i3d_e": "I3D_E: uniformly sampled frames, to compare with"}
+    names = {"tsd": "distilled frames", "i3d_e": "uniformly sampled frames"}
+    workdir = paths.runs / f"sample/{method}_T20_Ts5"
+    arguments = ["--preset=sample", f"--method={method}", f"--data_dir={paths.shards}", f"--runs_dir={paths.runs}"]
+    if FLAGS.max_steps:
+        arguments.append(f"--max_steps={FLAGS.max_steps}")
+    steps.run(f"Train {titles[method]}", "train_kinetics.py", *arguments)
+    steps.run(f"Evaluate {names[method]}", "evaluate.py", f"--workdir={workdir}", f"--clips={_NUM_CLIPS}")
+    result = json.loads((workdir / f"evaluation_test_T20_Ts5_clips{_NUM_CLIPS}.json").read_text())
+    return {**result, "workdir": workdir}
+
+
+def _test_video(videos):
+    """A test video and its class: the first of the list."""
+    with (videos / "test.csv").open(newline="") as file:
+        row = next(csv.DictReader(file))
+    (path,) = (videos / "test" / row["label"]).glob(f"{row['youtube_id']}_*.mp4")
+    return path, row["label"]
+
+
+def _serve_and_ask(export, video):
+    """What the client prints, with frames sent as they are ("raw") and as JPEG, from a server of its own."""
+    command = [sys.executable, "-m", "tsd_tf.serving", f"--model_dir={export / 'cloud'}", "--port=0", "--rest_port=0"]
+    server = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        ready = server.stdout.readline()
+        found = re.search(r"gRPC (\S+:\d+)", ready)
+        if not found:
+            raise UserError(f"the server did not start: expected its ready line, received {ready!r}")
+        print(f"    {ready.strip()}", flush=True)
+        return {codec: _ask(export, video, found[1].rstrip(","), codec) for codec in ("raw", "jpeg")}
+    finally:
+        server.terminate()
+        server.wait(timeout=60)
+
+
+def _ask(export, video, server, codec):
+    command = [
+        "-m",
+        "tsd_tf.client",
+        str(video),
+        f"--model={export / 'client.tflite'}",
+        f"--server={server}",
+        f"--codec={codec}",
+        "--json",
+    ]
+    print("    python " + " ".join(command), flush=True)
+    done = subprocess.run([sys.executable, *command], cwd=_ROOT, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise UserError(f"the client ended with exit code {done.returncode}")
+    return json.loads(done.stdout)
+
+
+def _in_process_probabilities(workdir, video):
+    """The trained Keras network's answer to the frames that the client captures, averaged over its clips."""
+    import numpy as np
+    from keras import ops
+
+    from tsd_tf.client import capture, clips
+    from tsd_tf.data.preprocessing import to_network_input
+    from tsd_tf.work_directory import WorkDirectory
+
+    run = WorkDirectory(workdir)
+    config, network = run.config(), run.load_network()
+    frames = capture.frames(
+        capture.open_video(video),
+        frames_per_second=25.0,
+        short_side=config.short_side,
+        frame_size=config.crop_size,
+    )
+    batch = np.stack([clip for _, clip in clips.sliding(frames, config.num_frames, config.num_frames)])
+    return np.asarray(ops.softmax(network(to_network_input(batch)))).mean(axis=0).tolist()
+
+
+def _print_summary(summary, paths, results):
+    sizes = summary["bytes"]
+    print(
+        f"""
+Summary
+  accuracy on {summary["test_videos"]} held-out videos, {summary["clips"]} clips each, 5 of 20 frames sent
+    distilled frames (I3D+TSD)        {summary["accuracy_distilled"]:6.1%}  +- {summary["standard_error_distilled"]:.1%}
+    uniformly sampled frames (I3D_E)  {summary["accuracy_uniform"]:6.1%}  +- {summary["standard_error_uniform"]:.1%}
+    chance                            {summary["chance"]:6.1%}
+  one video through client and server
+    {summary["video"]}
+    is "{summary["label"]}"; the answer is "{summary["predicted"]}" ({summary["score"]:.1%})
+    the served probabilities differ from the in-process ones by {summary["served_minus_in_process"]:.1e}
+      (tolerance {summary["tolerance"]}; frames sent without loss)
+    bytes that travelled: {sizes["distilled"]:,} of distilled frames as JPEG
+      (all frames as JPEG: {sizes["frames"]:,}; the video file: {sizes["video"]:,})
+  what lies where
+    videos and their lists    {paths.videos}
+    TFRecord shards           {paths.shards}
+    runs                      {results["tsd"]["workdir"]}
+                              {results["i3d_e"]["workdir"]}
+    cloud half (SavedModel)   {paths.export / "cloud"}
+    client half (TFLite)      {paths.export / "client.tflite"}
+    this summary as JSON      {paths.summary}
+  {summary["minutes"]:.1f} minutes""",
+        flush=True,
+    )
+
+
+def _check(summary):
+    if summary["served_minus_in_process"] > _PROBABILITY_TOLERANCE:
+        raise UserError(
+            f"the served answer is not the in-process one: their probabilities differ by "
+            f"{summary['served_minus_in_process']:.3g}, at most {_PROBABILITY_TOLERANCE} was expected"
+        )
+    if FLAGS.max_steps is None and summary["accuracy_distilled"] < _TIMES_CHANCE * summary["chance"]:
+        raise UserError(
+            f"the accuracy with distilled frames is {summary['accuracy_distilled']:.1%}; at least "
+            f"{_TIMES_CHANCE} times chance, {_TIMES_CHANCE * summary['chance']:.1%}, was expected"
+        )
+
+
+if __name__ == "__main__":
+    command_line.run(main)
