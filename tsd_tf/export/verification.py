@@ -53,8 +53,8 @@ class Differences:
 
 
 # Float32 sums in another order move P by some 1e-5 and so a pixel in a thousand across a rounding edge. Of a network
-# trained on the sample data set, P moves by 0.01 with half precision weights and by 0.1 in int8, Y by 0.02 and 0.3 levels
-# on average, probabilities by 0.01 and 0.07. Top-1 may fall where two classes are level: it is written down, not judged.
+# trained on the sample data set, P moves by 0.01 with half precision weights and by 0.1 in int8, Y by 0.02 and 0.3
+# levels on average, probabilities by 0.01 and 0.07. Top-1 may fall where two classes are level: it is reported only.
 TOLERANCES = {
     "saved_model": Differences(1e-4, 1, 0.05, 5e-3, 0.0),
     "float32": Differences(1e-4, 1, 0.05, 5e-3, 0.0),
