@@ -23,11 +23,20 @@ def test_appearance_and_relation():
 
 
 def test_round_trip_and_error():
-    block = SmartBlock(4, 3, 2, batch_norm_momentum=0.5, name="smart")
+    block = SmartBlock(4, 3, 2, use_bias=True, batch_norm_momentum=0.5, name="smart")
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(block))
     assert again.get_config() == block.get_config()
     with pytest.raises(ValueError, match="`filters` must be even.*Received: filters=3"):
         SmartBlock(3, 3)
+
+
+def test_biases_come_on_request():
+    for smart, expected in ((True, 5), (False, 3)):
+        block = ArtBlock(4, 2, smart, use_bias=True, name="block")
+        block.build((None, 4, 6, 6, 2))
+        assert sum(variable.path.endswith("/bias") for variable in block.variables) == expected
+        again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(block))
+        assert again.get_config() == block.get_config()
 
 
 @pytest.mark.parametrize(("strides", "smart"), [(1, True), (1, False), (2, True)])

@@ -17,19 +17,21 @@ class ArtBlock(keras.layers.Layer):
         filters: number of output channels.
         strides: int, of the first convolution and of the shortcut; blocks that change the channels have 2.
         smart: whether the second layer is a SMART block; else it is a convolution.
+        use_bias: whether the convolutions have a bias.
         batch_norm_momentum: see ConvNorm.
 
     Input shape: (batch, num_frames, height, width, channels).
     Output shape: (batch, ceil(num_frames / stride), ceil(height / stride), ceil(width / stride), filters).
     """
 
-    def __init__(self, filters, strides=1, smart=True, batch_norm_momentum=0.9, **kwargs):
+    def __init__(self, filters, strides=1, smart=True, use_bias=False, batch_norm_momentum=0.9, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
         self.strides = strides
         self.smart = smart
+        self.use_bias = use_bias
         self.batch_norm_momentum = batch_norm_momentum
-        common = {"batch_norm_momentum": batch_norm_momentum, "dtype": self.dtype_policy}
+        common = {"use_bias": use_bias, "batch_norm_momentum": batch_norm_momentum, "dtype": self.dtype_policy}
         self.batch_norm = keras.layers.BatchNormalization(
             momentum=batch_norm_momentum, epsilon=1e-5, dtype=self.dtype_policy, name="batch_norm"
         )
@@ -43,7 +45,7 @@ class ArtBlock(keras.layers.Layer):
             3,
             strides=strides,
             padding="same" if strides == 1 else "valid",
-            use_bias=False,
+            use_bias=self.use_bias,
             kernel_initializer="he_normal",
             dtype=self.dtype_policy,
             name=name,
@@ -77,5 +79,6 @@ class ArtBlock(keras.layers.Layer):
             "filters": self.filters,
             "strides": self.strides,
             "smart": self.smart,
+            "use_bias": self.use_bias,
             "batch_norm_momentum": self.batch_norm_momentum,
         }

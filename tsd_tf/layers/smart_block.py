@@ -20,21 +20,23 @@ class SmartBlock(keras.layers.Layer):
         filters: c, even.
         kernel_size: k, odd.
         strides: int or (time, height, width), of both branches.
+        use_bias: whether its three convolutions have a bias.
         batch_norm_momentum: see ConvNorm.
 
     Input shape: (batch, num_frames, height, width, channels).
     Output shape: (batch, ceil(num_frames / stride), ceil(height / stride), ceil(width / stride), c).
     """
 
-    def __init__(self, filters, kernel_size, strides=1, batch_norm_momentum=0.9, **kwargs):
+    def __init__(self, filters, kernel_size, strides=1, use_bias=False, batch_norm_momentum=0.9, **kwargs):
         super().__init__(**kwargs)
         if filters < 2 or filters % 2:
             raise ValueError(f"`filters` must be even: channels are pooled in pairs. Received: filters={filters}")
         self.filters = filters
         self.kernel_size = kernel_size
         self.strides = strides
+        self.use_bias = use_bias
         self.batch_norm_momentum = batch_norm_momentum
-        common = {"batch_norm_momentum": batch_norm_momentum, "dtype": self.dtype_policy}
+        common = {"use_bias": use_bias, "batch_norm_momentum": batch_norm_momentum, "dtype": self.dtype_policy}
         self.appearance = ConvNorm(
             filters, (1, kernel_size, kernel_size), strides, activation=False, name="appearance", **common
         )
@@ -45,7 +47,7 @@ class SmartBlock(keras.layers.Layer):
             momentum=batch_norm_momentum, epsilon=1e-5, dtype=self.dtype_policy, name="relation_norm"
         )
         self.reduction = keras.layers.Conv3D(
-            filters, 1, use_bias=False, kernel_initializer="he_normal", dtype=self.dtype_policy, name="reduction"
+            filters, 1, use_bias=use_bias, kernel_initializer="he_normal", dtype=self.dtype_policy, name="reduction"
         )
 
     def build(self, input_shape):
@@ -71,5 +73,6 @@ class SmartBlock(keras.layers.Layer):
             "filters": self.filters,
             "kernel_size": self.kernel_size,
             "strides": self.strides,
+            "use_bias": self.use_bias,
             "batch_norm_momentum": self.batch_norm_momentum,
         }

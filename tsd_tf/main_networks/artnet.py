@@ -6,16 +6,17 @@ from keras import ops
 from tsd_tf.layers import ArtBlock, SmartBlock
 from tsd_tf.main_networks.main_network import MainNetwork
 
-# Filters, stride, whether the second layer is a SMART block. Shapes are those of (16, 112, 112, 3) clips.
+# Filters, stride, whether the second layer is a SMART block, whether convolutions have a bias: as released.
+# Shapes are those of (16, 112, 112, 3) clips.
 _ARCHITECTURE = (
-    (64, 1, True),  # 8, 56, 56, 64 (the stem halves time and edges)
-    (64, 1, True),
-    (128, 2, True),  # 4, 28, 28, 128
-    (128, 1, True),
-    (256, 2, True),  # 2, 14, 14, 256
-    (256, 1, True),
-    (512, 2, False),  # 1, 7, 7, 512
-    (512, 1, False),
+    (64, 1, True, False),  # 8, 56, 56, 64 (the stem halves time and edges)
+    (64, 1, True, False),
+    (128, 2, True, True),  # 4, 28, 28, 128
+    (128, 1, True, True),
+    (256, 2, True, True),  # 2, 14, 14, 256
+    (256, 1, True, True),
+    (512, 2, False, True),  # 1, 7, 7, 512
+    (512, 1, False, True),
 )
 
 
@@ -39,9 +40,9 @@ class ARTNetResNet18(MainNetwork):
         self.batch_norm_momentum = batch_norm_momentum
         common = {"batch_norm_momentum": batch_norm_momentum, "dtype": self.dtype_policy}
         self.blocks = [SmartBlock(self.channels(64), 7, 2, name="stem", **common)]
-        for number, (filters, strides, smart) in enumerate(_ARCHITECTURE):
+        for number, (filters, strides, smart, use_bias) in enumerate(_ARCHITECTURE):
             name = f"stage_{number // 2 + 1}_block_{number % 2 + 1}"
-            self.blocks.append(ArtBlock(self.channels(filters), strides, smart, name=name, **common))
+            self.blocks.append(ArtBlock(self.channels(filters), strides, smart, use_bias, name=name, **common))
         self.batch_norm = keras.layers.BatchNormalization(
             momentum=batch_norm_momentum, epsilon=1e-5, dtype=self.dtype_policy, name="batch_norm"
         )
