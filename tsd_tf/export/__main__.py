@@ -9,7 +9,7 @@ a minute at small size, half a minute at T = 40, 224 x 224 on two cores.
 
 import os
 
-from absl import flags
+from absl import flags, logging
 
 from tsd_tf import command_line
 
@@ -25,6 +25,7 @@ flags.DEFINE_list("variants", ["float32", "float16", "int8"], "TFLite files to w
 
 def main(argv):
     del argv
+    logging.set_verbosity(logging.WARNING)
     from tsd_tf import work_directory
     from tsd_tf.errors import UserError
     from tsd_tf.export import exporter

@@ -11,7 +11,7 @@ import asyncio
 import os
 import signal
 
-from absl import flags
+from absl import flags, logging
 
 from tsd_tf import command_line
 from tsd_tf.serving.limits import Limits
@@ -64,6 +64,7 @@ async def _serve(server):
 
 def main(argv):
     del argv
+    logging.set_verbosity(logging.WARNING)
     labels = _labels(FLAGS.version_labels)
     from tsd_tf.serving.server import Server
 
