@@ -208,7 +208,7 @@ def count_bytes(folder, video):
 
 
 def main(argv):
-    del argv
+    command_line.no_arguments(argv)
     logging.set_verbosity(logging.WARNING)
     import numpy as np
 

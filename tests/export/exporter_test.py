@@ -10,7 +10,9 @@ from tsd_tf.data.preprocessing import to_network_input, to_uint8
 from tsd_tf.errors import UserError
 from tsd_tf.export import exporter, signatures, tflite, verification
 from tsd_tf.export.saved_model import save_client
-from tsd_tf.network_builder import build_network
+from tsd_tf.main_networks import InceptionI3D
+from tsd_tf.network import FewFrameNetwork
+from tsd_tf.selectors import Consecutive, Random, TemporalAttention, Uniform
 
 
 def _interpreter(exported, name="client.tflite"):
@@ -104,18 +106,27 @@ def test_warmup_requests_are_served_signatures(exported):
     assert names == ["serving_default", "jpeg", "video"]
 
 
-@pytest.mark.parametrize("method", ["i3d", "i3d_e"])
-def test_methods_without_variables(tiny_config, tmp_path, method):
-    config = tiny_config(method=method)
-    network = build_network(config)
+@pytest.mark.parametrize(
+    "selector",
+    [
+        Consecutive(8, 4),
+        Uniform(8, 4),
+        Random(8, 4),
+        TemporalAttention(8, 4, coarse_size=32, coarse_width=0.25, coarse_features_layer="conv_pw_5_relu"),
+    ],
+    ids=lambda selector: type(selector).__name__,
+)
+def test_the_sampling_methods(tmp_path, selector):
+    network = FewFrameNetwork(selector, InceptionI3D(3, width=0.03))
+    network.build((None, 8, 64, 64, 3))
     half = save_client(network, 64, tmp_path / "client")
     assert half.feature_shape is None
     contents = tflite.convert(tmp_path / "client", ["distill"], "float32")
     clip = np.random.default_rng(0).integers(0, 256, (1, 8, 64, 64, 3), "uint8")
     answer = verification.tflite_distill(contents)(frames=clip)
-    indices = network.selector.indices()
-    np.testing.assert_array_equal(answer["distilled_frames"][0], clip[0, indices])
-    np.testing.assert_array_equal(answer["transformation_matrix"][0].argmax(axis=0), indices)
+    matrix = np.asarray(network.transformation_matrix(to_network_input(clip), training=False))
+    np.testing.assert_array_equal(answer["transformation_matrix"], matrix)
+    np.testing.assert_array_equal(answer["distilled_frames"][0], clip[0, matrix[0].argmax(axis=0)])
 
 
 def test_a_further_export_is_the_next_version(tmp_path):

@@ -24,7 +24,7 @@ flags.DEFINE_list("variants", ["float32", "float16", "int8"], "TFLite files to w
 
 
 def main(argv):
-    del argv
+    command_line.no_arguments(argv)
     logging.set_verbosity(logging.WARNING)
     from tsd_tf import work_directory
     from tsd_tf.errors import UserError

@@ -23,6 +23,10 @@ class ClientHalf:
         self.frame_size = frame_size
         self.weights = [variable.value for variable in network.selector.weights]
         self._network = network
+        # A selector without weights does not look at the frames: its P is a constant.
+        self._matrix = None
+        if not self.weights:
+            self._matrix = network.transformation_matrix(ops.zeros((1, network.selector.num_frames, 1, 1, 3)))
 
     @property
     def feature_shape(self):
@@ -40,7 +44,10 @@ class ClientHalf:
 
     def distill(self, frames):
         """uint8 (1, T, H, W, 3) -> Y, uint8 (1, T_s, H, W, 3), and P, float32 (1, T, T_s)."""
-        return self._answer(frames, self._network.transformation_matrix(to_network_input(frames), training=False))
+        matrix = self._matrix
+        if matrix is None:
+            matrix = self._network.transformation_matrix(to_network_input(frames), training=False)
+        return self._answer(frames, matrix)
 
     def encode_frame(self, frame):
         """One frame, uint8 (1, H, W, 3) -> its coarse features, float32 (1, h, w, c)."""

@@ -63,7 +63,7 @@ async def _serve(server):
 
 
 def main(argv):
-    del argv
+    command_line.no_arguments(argv)
     logging.set_verbosity(logging.WARNING)
     labels = _labels(FLAGS.version_labels)
     from tsd_tf.serving.server import Server
