@@ -5,7 +5,6 @@ import json
 import pathlib
 import re
 import subprocess
-import sys
 import venv
 
 import pytest
@@ -63,7 +62,3 @@ def test_the_client_runs_in_it(environment, exported, server, sample_videos):
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=_ROOT)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["label"] in exported.labels
-
-
-def test_this_python_is_another(environment):
-    assert pathlib.Path(sys.executable).parent != environment.parent

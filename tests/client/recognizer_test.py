@@ -102,6 +102,18 @@ def test_a_short_video_loops(server, distiller, frames, tmp_path):
     connection.close()
 
 
+def test_a_camera_is_answered_clip_by_clip(server, distiller, video, frames, expected, monkeypatch):
+    monkeypatch.setattr(capture, "open_camera", lambda index: capture.open_video(video))
+    connection = GrpcConnection(server.address)
+    results = list(Recognizer(distiller, connection, "raw").watch(0))
+    connection.close()
+    assert [result.clips for result in results] == [1] * len(expected)
+    assert [result.start for result in results] == [8 * index / 25 for index in range(len(expected))]
+    np.testing.assert_allclose([result.probabilities for result in results], expected, atol=5e-3)
+    assert results[0].source == "camera 0"
+    assert set(results[0].bytes) == {"distilled"}
+
+
 def test_a_stride_beyond_the_clip_is_refused(distiller):
     with pytest.raises(UserError, match=r"--stride must be between 1 and T = 8. Received: --stride=9"):
         Recognizer(distiller, None, stride=9)

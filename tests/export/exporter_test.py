@@ -118,7 +118,7 @@ def test_warmup_requests_are_served_signatures(exported):
 )
 def test_the_sampling_methods(tmp_path, selector):
     network = FewFrameNetwork(selector, InceptionI3D(3, width=0.03))
-    network.build((None, 8, 64, 64, 3))
+    selector.build((None, 8, 64, 64, 3))
     half = save_client(network, 64, tmp_path / "client")
     assert half.feature_shape is None
     contents = tflite.convert(tmp_path / "client", ["distill"], "float32")

@@ -82,17 +82,15 @@ def export(network, config, labels, output_dir, clips, variants=VARIANTS):
             reference = verification.Reference.of(network, clips)
             progress.update()
             save_cloud(network, labels, config.crop_size, aside / signatures.CLOUD_DIR)
-            client_half = save_client(network, config.crop_size, aside / signatures.CLIENT_DIR)
-            progress.update()
             cloud = tf.saved_model.load(str(aside / signatures.CLOUD_DIR))
             classify = cloud.signatures[signatures.SERVING_DEFAULT]
+            report = {"cloud": verification.check_cloud(reference, classify)}
+            progress.update()
+            client_half = save_client(network, config.crop_size, aside / signatures.CLIENT_DIR)
             client = tf.saved_model.load(str(aside / signatures.CLIENT_DIR))
-            report = {
-                "cloud": verification.check_cloud(reference, classify),
-                "client": verification.check_client(
-                    "saved_model", reference, client.signatures[signatures.DISTILL], classify
-                ),
-            }
+            report["client"] = verification.check_client(
+                "saved_model", reference, client.signatures[signatures.DISTILL], classify
+            )
             progress.update()
             keys = sorted(client.signatures)
             written = []
