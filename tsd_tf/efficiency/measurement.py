@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from tsd_tf.config import Config
 from tsd_tf.efficiency.counting import multiply_accumulates, parameters
-from tsd_tf.network_builder import build_network
+from tsd_tf.network import FewFrameNetwork
+from tsd_tf.network_builder import build_main_network, build_selector
 
 JPEG_QUALITY = 90
 # Table 1's and 5's FLOPS of I3D are this many G a frame, whatever the length.
@@ -84,7 +85,9 @@ def _counts(main_network, method, num_frames, num_distilled_frames, size, timing
         crop_size=size,
         mobilenet_weights="none",
     )
-    network = build_network(config)
+    # The variables of a main network do not depend on the length of its clips, so rows share them.
+    network = FewFrameNetwork(build_selector(config), _main_network(main_network))
+    network.build((1, num_frames, size, size, 3))
     clip, distilled = (1, num_frames, size, size, 3), (1, num_distilled_frames, size, size, 3)
     has_client = bool(network.selector.weights)
     counts = {
@@ -102,6 +105,11 @@ def _counts(main_network, method, num_frames, num_distilled_frames, size, timing
         counts["client_milliseconds"] = milliseconds(network.client, clip, timing_runs) if has_client else None
         counts["cloud_milliseconds"] = milliseconds(network.cloud, distilled, timing_runs)
     return counts
+
+
+@functools.cache
+def _main_network(name):
+    return build_main_network(Config(main_network=name))
 
 
 def milliseconds(function, shape, runs):
