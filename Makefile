@@ -38,3 +38,5 @@ lock:
 		--custom-compile-command "make lock" requirements/lock.in -o requirements/lock.txt
 	uv pip compile -q --universal --python-version 3.10 --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make lock" requirements/latest.in -o requirements/latest.txt
+	uv pip compile -q --universal --python-version 3.10 --no-emit-index-url --no-emit-find-links \
+		--custom-compile-command "make lock" requirements/client.in -o requirements/client.txt

@@ -262,3 +262,18 @@ def test_a_mistake_is_one_line(exported, video, nobody):
         assert len(lines) == 1
         assert lines[0].startswith("error: ")
         assert text in lines[0]
+
+
+def test_a_folder_with_a_bad_file(exported, server, video, tmp_path):
+    shutil.copy(video, tmp_path / "good.mp4")
+    (tmp_path / "bad.mp4").write_text("no video")
+    (tmp_path / "notes.txt").write_text("no video")
+    program = [sys.executable, "-m", "tsd_tf.client", f"--model={exported.folder}/client.tflite"]
+    done = subprocess.run(
+        [*program, str(tmp_path), f"--server={server.address}"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert f"error: {tmp_path}/bad.mp4 is not a video that OpenCV can decode" in done.stderr
+    first, *_, last = done.stdout.splitlines()
+    assert first.startswith(f"{tmp_path}/good.mp4: class ")
+    assert "kB of distilled frames; all frames as JPEG" in last

@@ -419,6 +419,10 @@ def test_versions_come_and_go(exported, tmp_path):
     store.load()
     assert store.find(spec).version == 1
     assert store.status(spec).model_version_status[0].status.error_message
+    # Copied slowly: its files were not all there at first.
+    shutil.copytree(exported.folder / "cloud/1", tmp_path / "2", dirs_exist_ok=True)
+    store.load()
+    assert store.find(spec).version == 2
     (tmp_path / "3").symlink_to(tmp_path / "1")
     store.load()
     assert store.find(spec).version == 3

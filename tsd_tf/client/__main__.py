@@ -10,6 +10,7 @@ Needs a server (python -m tsd_tf.serving, or TensorFlow Serving with deploy/). I
 import dataclasses
 import json
 import pathlib
+import sys
 
 from absl import flags
 
@@ -76,7 +77,7 @@ def _show(result):
 def main(argv):
     if (FLAGS.camera is None) == (len(argv) < 2):
         raise UserError("name a video, a folder of videos, or --camera=0: python -m tsd_tf.client video.mp4")
-    from tsd_tf.client import pictures
+    from tsd_tf.client import capture, pictures
     from tsd_tf.client.distiller import Distiller
     from tsd_tf.client.grpc_connection import GrpcConnection
     from tsd_tf.client.recognizer import Recognizer
@@ -91,12 +92,20 @@ def main(argv):
         if FLAGS.camera is not None:
             for result in recognizer.watch(FLAGS.camera):
                 _show(result)
-            return
+            return 0
+        unreadable = 0
         for video in videos:
             distilled = []
-            _show(recognizer.recognize(video, distilled.append if FLAGS.save_distilled else None))
+            try:
+                _show(recognizer.recognize(video, distilled.append if FLAGS.save_distilled else None))
+            except capture.UnreadableVideoError as error:
+                # One bad file does not keep the others of a folder from their answers.
+                unreadable += 1
+                print(f"error: {error}", file=sys.stderr)
+                continue
             if FLAGS.save_distilled:
                 pictures.save(distilled, _picture_path(video, len(videos) > 1))
+        return 1 if unreadable else 0
     finally:
         connection.close()
 

@@ -12,6 +12,10 @@ from tsd_tf.errors import UserError
 _LONGEST_PAUSE = 30.0  # seconds; a longer jump between two timestamps is a broken one
 
 
+class UnreadableVideoError(UserError):
+    """A file that is not a video that can be decoded; others may be."""
+
+
 def prepare(picture, short_side, frame_size):
     """One BGR picture of any size -> uint8 RGB (frame_size, frame_size, 3): scaled, then cropped at the centre."""
     height, width = picture.shape[:2]
@@ -24,12 +28,12 @@ def prepare(picture, short_side, frame_size):
 
 
 def open_video(path):
-    """The cv2.VideoCapture of a file; UserError where it is not a video that OpenCV can decode."""
+    """The cv2.VideoCapture of a file; UnreadableVideoError where it is not a video that OpenCV can decode."""
     if not os.path.isfile(path):
-        raise UserError(f"no such video: {path}")
+        raise UnreadableVideoError(f"no such video: {path}")
     capture = cv2.VideoCapture(os.fspath(path), cv2.CAP_FFMPEG)
     if not capture.isOpened():
-        raise UserError(f"{path} is not a video that OpenCV can decode")
+        raise UnreadableVideoError(f"{path} is not a video that OpenCV can decode")
     return capture
 
 

@@ -78,7 +78,7 @@ class Recognizer:
         size = {"frames": 0}
         answered = list(self._answers(capture.open_video(path), False, keep, size))
         if not answered:
-            raise UserError(f"no frame of {path} can be decoded")
+            raise capture.UnreadableVideoError(f"no frame of {path} can be decoded")
         return self._result(
             os.fspath(path), answered, began, {"frames": size["frames"], "video": os.path.getsize(path)}
         )

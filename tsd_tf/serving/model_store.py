@@ -27,6 +27,7 @@ class ModelStore:
         self._labels = dict(labels or {})
         self._servables = {}
         self._states = {}
+        self._failed = {}
 
     def _versions_on_disk(self):
         return {
@@ -61,15 +62,19 @@ class ModelStore:
             )
 
     def _load_one(self, version, path):
-        """Whether the version serves; a version that failed once is not tried again."""
+        """Whether the version serves; one that failed is tried again when its files have changed."""
         if version in self._servables:
             return True
-        if path is None or self._states.get(version, (None, None))[1]:
+        if path is None:
+            return False
+        written = max(file.stat().st_mtime_ns for file in (path, *path.rglob("*")))
+        if self._failed.get(version) == written:
             return False
         self._states = {**self._states, version: (_State.LOADING, None)}
         try:
             servable = Servable(version, path)
         except Exception as error:
+            self._failed[version] = written
             self._states = {**self._states, version: (_State.END, f"{type(error).__name__}: {error}".splitlines()[0])}
             return False
         # Requests are answered in another thread: they see the old dictionary or the new one.
