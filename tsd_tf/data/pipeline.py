@@ -8,11 +8,12 @@ order of its own, some at a time in turn, and shuffles within blocks of records;
 """
 
 import concurrent.futures
+import json
 import re
 
 import tensorflow as tf
 
-from tsd_tf.data import clip_sampling, schema, tfrecord
+from tsd_tf.data import clip_sampling, remote, schema, tfrecord
 from tsd_tf.errors import UserError
 
 _SHARDS_AT_ONCE = 16
@@ -25,7 +26,7 @@ def find_shards(data_dir, split):
     """The shards of a split, in order.
 
     Args:
-        data_dir: folder that a builder filled.
+        data_dir: folder that a builder filled: local, s3:// or http(s)://.
         split: "train", "validate", "test", ...
 
     Returns:
@@ -34,9 +35,13 @@ def find_shards(data_dir, split):
     Raises:
         UserError: none there, not all there, or one that is empty.
     """
-    data_dir = str(data_dir)
+    data_dir = str(data_dir).rstrip("/")
     pattern = re.compile(re.escape(split) + r"-(\d{5})-of-(\d{5})")
-    names = tf.io.gfile.listdir(data_dir) if tf.io.gfile.isdir(data_dir) else []
+    remote.prepare(data_dir)
+    try:
+        names = _list(data_dir, split)
+    except tf.errors.OpError as error:
+        raise UserError(f"cannot list the {split} shards of {data_dir}: {error.message}") from error
     found = [match for name in sorted(names) if (match := pattern.fullmatch(name.rstrip("/")))]
     if not found:
         raise UserError(
@@ -49,7 +54,7 @@ def find_shards(data_dir, split):
             f"{data_dir} holds {len(found)} {split} shards, whose names promise {' or '.join(sorted(counts))}; "
             "build the split again with --overwrite"
         )
-    shards = [f"{data_dir.rstrip('/')}/{match[0]}" for match in found]
+    shards = [f"{data_dir}/{match[0]}" for match in found]
     _check_sizes(shards)
     return shards
 
@@ -57,6 +62,7 @@ def find_shards(data_dir, split):
 def read_labels(data_dir):
     """Class names of a data folder, by label index; UserError where there is no list."""
     path = f"{str(data_dir).rstrip('/')}/{schema.LABELS_FILE}"
+    remote.prepare(data_dir)
     try:
         with tf.io.gfile.GFile(path) as file:
             return file.read().splitlines()
@@ -230,6 +236,19 @@ def count_records(shards):
         return list(pool.map(count, shards))
 
 
+def _list(data_dir, split):
+    if remote.scheme_of(data_dir) not in ("http", "https"):
+        return tf.io.gfile.listdir(data_dir) if tf.io.gfile.isdir(data_dir) else []
+    # A web server does not list its folders: the manifest does.
+    try:
+        with tf.io.gfile.GFile(f"{data_dir}/{schema.MANIFEST_JSON.format(split=split)}") as file:
+            return list(json.loads(file.read())["shards"])
+    except tf.errors.NotFoundError:
+        return []
+    except (ValueError, KeyError) as error:
+        raise UserError(f"{data_dir}/{schema.MANIFEST_JSON.format(split=split)} is no manifest of a builder") from error
+
+
 def _shards_of_host(shards, num_hosts, host):
     if not 0 <= host < num_hosts or len(shards) < num_hosts:
         raise UserError(f"every host needs a shard: host {host} of {num_hosts} and {len(shards)} shards came")
@@ -239,7 +258,11 @@ def _shards_of_host(shards, num_hosts, host):
 
 def _check_sizes(shards):
     for shard in shards:
-        if not tf.io.gfile.stat(shard).length:
+        try:
+            length = tf.io.gfile.stat(shard).length
+        except tf.errors.OpError as error:
+            raise UserError(f"cannot read shard {shard}: {error.message}") from error
+        if not length:
             raise UserError(f"shard {shard} is empty, at least one record was expected; build it again")
 
 

@@ -1,0 +1,58 @@
+"""Shards on s3:// and http(s)://, which TensorFlow reads with tensorflow-io's file systems."""
+
+import contextlib
+import ctypes
+import functools
+import importlib
+
+import tensorflow as tf
+
+from tsd_tf.errors import UserError
+
+_SCHEMES = ("s3", "http", "https")
+
+
+def scheme_of(path):
+    """ "s3", "http", "https", another scheme, or "" of a local path."""
+    return str(path).partition("://")[0] if "://" in str(path) else ""
+
+
+def prepare(path):
+    """Loads the file system of a remote path; does nothing for a local one.
+
+    For s3, TensorFlow reads the environment variables S3_ENDPOINT, AWS_REGION, AWS_ACCESS_KEY_ID and so on.
+
+    Raises:
+        UserError: tensorflow-io is not there, or its libraries do not load under this TensorFlow.
+    """
+    scheme = scheme_of(path)
+    if scheme not in _SCHEMES:
+        return
+    try:
+        importlib.import_module("tensorflow_io")
+        reason = "its libraries did not load"
+    except (ImportError, NotImplementedError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if scheme not in tf.io.gfile.get_registered_schemes():
+        raise UserError(
+            f"{path}: {scheme}:// needs tensorflow-io, whose libraries load under TensorFlow 2.16 alone "
+            f"(pip install 'tsd_tf[remote]'); TensorFlow {tf.__version__} is installed, and {reason}. "
+            "Or copy the shards to a local folder"
+        )
+    if scheme == "s3":
+        with contextlib.suppress(tf.errors.OpError):
+            tf.io.gfile.isdir(str(path))  # makes the client
+        _leave_before_destructors()
+
+
+@functools.cache
+def _leave_before_destructors():
+    """Ends the process before its C++ destructors run, with the exit status that it has anyway.
+
+    The destructors of tensorflow-io's S3 client abort ("pure virtual method called", exit status 134). Python has
+    finished by then, so that a C function must step in: handlers run last come, first served, and this one comes after
+    the S3 client's own. glibc alone has on_exit; elsewhere the abort stays.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "on_exit"):
+        libc.on_exit(libc._exit, None)
