@@ -1,4 +1,5 @@
 import hashlib
+import json
 
 import numpy as np
 import pytest
@@ -43,7 +44,12 @@ def test_what_is_written(exported):
 def test_it_was_checked_on_clips_of_the_shards(exported):
     assert exported.source == f"{exported.config.data_dir} (test)"
     assert exported.clips.shape == (3, 8, 64, 64, 3)
-    assert 0 <= exported.report["cloud"] < 1e-4
+    report = json.loads((exported.folder / "report.json").read_text())
+    assert report == exported.report
+    assert report["cloud"]["probabilities"] < 1e-4
+    assert report["cloud"]["top1_agreement"] == 1
+    assert set(report["client"]) == {"saved_model", "float32", "float16", "int8"}
+    assert all(0 <= values["logits"] < 10 for values in report["client"].values())
 
 
 @pytest.mark.parametrize("name", ["client.tflite", "client_float16.tflite", "client_int8.tflite"])
@@ -148,7 +154,7 @@ def test_a_wrong_distiller_is_noticed(exported):
     right = {"transformation_matrix": reference.transformation_matrices, "distilled_frames": reference.distilled_frames}
 
     def classify(frames):
-        return {"probabilities": reference.probabilities}
+        return {"logits": reference.logits, "probabilities": reference.probabilities}
 
     assert verification.check_client("float32", reference, lambda frames: right, classify).top1_agreement == 1
     for name, change in (("transformation_matrix", 0.01), ("distilled_frames", 2), ("transformation_matrix", np.nan)):

@@ -4,7 +4,7 @@ import pytest
 
 from tsd_tf.export.signatures import ClientModel, Variant, tflite_file
 
-_VARIANT = Variant("float32", "client.tflite", 10, "ab", 1e-6, 1.0, 0.01, 1e-5, 1.0)
+_VARIANT = Variant("float32", "client.tflite", 10, "ab", 1e-6, 1.0, 0.01, 1e-4, 1e-5, 1.0)
 _MODEL = ClientModel(3, "tsd", 40, 10, 224, 256, 25.0, 400, (3, 3, 1024), ("distill",), (_VARIANT,))
 
 

@@ -44,7 +44,7 @@ def main(argv):
         f"exported {run.path} as version {sidecar.version} of {FLAGS.output_dir}, "
         f"checked on {len(clips)} clips: {source}"
     )
-    print(f"cloud: probabilities differ by at most {report['cloud']:.1e}")
+    print(f"cloud: probabilities differ by at most {report['cloud']['probabilities']:.1e}")
     for variant in sidecar.variants:
         print(
             f"{variant.file}: {variant.num_bytes / 1e6:.2f} MB, "

@@ -1,6 +1,8 @@
 """Writes, checks and puts in place everything that is deployed of a trained run."""
 
+import dataclasses
 import hashlib
+import json
 import pathlib
 import shutil
 import tempfile
@@ -69,7 +71,8 @@ def export(network, config, labels, output_dir, clips, variants=VARIANTS):
         variants: the TFLite files to write, of VARIANTS.
 
     Returns:
-        (ClientModel, report): the sidecar, and {"cloud": ..., "client": ...} with the differences of the SavedModels.
+        (ClientModel, report): the sidecar, and what report.json holds: the differences of both SavedModels and of every
+        TFLite file.
     """
     if len(labels) != config.num_classes:
         raise UserError(f"the run has {config.num_classes} classes, its labels.txt names {len(labels)}")
@@ -84,13 +87,15 @@ def export(network, config, labels, output_dir, clips, variants=VARIANTS):
             save_cloud(network, labels, config.crop_size, aside / signatures.CLOUD_DIR)
             cloud = tf.saved_model.load(str(aside / signatures.CLOUD_DIR))
             classify = cloud.signatures[signatures.SERVING_DEFAULT]
-            report = {"cloud": verification.check_cloud(reference, classify)}
+            report = {"version": version, "num_clips": len(clips)}
+            report["cloud"] = verification.check_cloud(reference, classify)
             progress.update()
             client_half = save_client(network, config.crop_size, aside / signatures.CLIENT_DIR)
             client = tf.saved_model.load(str(aside / signatures.CLIENT_DIR))
-            report["client"] = verification.check_client(
+            differences = verification.check_client(
                 "saved_model", reference, client.signatures[signatures.DISTILL], classify
             )
+            report["client"] = {"saved_model": dataclasses.asdict(differences)}
             progress.update()
             keys = sorted(client.signatures)
             written = []
@@ -99,6 +104,7 @@ def export(network, config, labels, output_dir, clips, variants=VARIANTS):
                 differences = verification.check_client(
                     variant, reference, verification.tflite_distill(contents), classify
                 )
+                report["client"][variant] = dataclasses.asdict(differences)
                 written.append(_write_variant(aside, variant, contents, differences))
                 progress.update()
             sidecar = signatures.ClientModel(
@@ -115,6 +121,7 @@ def export(network, config, labels, output_dir, clips, variants=VARIANTS):
                 variants=written,
             )
             (aside / signatures.LABELS_FILE).write_text("".join(f"{label}\n" for label in labels))
+            (aside / signatures.REPORT_FILE).write_text(json.dumps(report, indent=2) + "\n")
             (aside / signatures.SIDECAR_FILE).write_text(sidecar.to_json())
             _put_in_place(aside, output_dir, version)
             progress.update()
@@ -134,6 +141,7 @@ def _write_variant(folder, name, contents, differences):
         transformation_matrix_difference=differences.transformation_matrix,
         distilled_frames_difference=differences.distilled_frames,
         distilled_frames_mean_difference=differences.distilled_frames_mean,
+        logits_difference=differences.logits,
         probabilities_difference=differences.probabilities,
         top1_agreement=differences.top1_agreement,
     )
@@ -146,5 +154,4 @@ def _put_in_place(aside, output_dir, version):
         path.replace(output_dir / path.name)
     for half in halves:
         (output_dir / half).mkdir(exist_ok=True)
-        # mkdtemp's folders are private; a server may run as another user.
         (aside / half).rename(output_dir / half / str(version))

@@ -35,6 +35,7 @@ CLOUD_DIR = "cloud"
 CLIENT_DIR = "client"
 LABELS_FILE = "labels.txt"
 SIDECAR_FILE = "client.json"
+REPORT_FILE = "report.json"  # how far both SavedModels and every TFLite file are from the Keras network
 
 
 def tflite_file(variant):
@@ -53,7 +54,7 @@ class Variant:
         transformation_matrix_difference: largest absolute difference of P.
         distilled_frames_difference: largest absolute difference of Y, in levels of 255.
         distilled_frames_mean_difference: mean absolute difference of Y, in levels of 255.
-        probabilities_difference: largest absolute difference of the class probabilities after the cloud half.
+        logits_difference, probabilities_difference: largest absolute differences after the cloud half.
         top1_agreement: share of the clips whose likeliest class is the network's.
     """
 
@@ -64,6 +65,7 @@ class Variant:
     transformation_matrix_difference: float
     distilled_frames_difference: float
     distilled_frames_mean_difference: float
+    logits_difference: float
     probabilities_difference: float
     top1_agreement: float
 
