@@ -93,7 +93,8 @@ def gradients():
             def value(trainable):
                 return loss(layer.stateless_call(trainable, others, *inputs, **arguments)[0])
 
-            values = jax.grad(value)([variable.value for variable in variables])
+            # Compiled whole: one by one, the operations of a deep network take minutes to compile.
+            values = jax.jit(jax.grad(value))([variable.value for variable in variables])
         else:
             import tensorflow as tf
 

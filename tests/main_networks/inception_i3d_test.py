@@ -62,7 +62,8 @@ import numpy as np
 from tsd_tf.main_networks import InceptionI3D
 
 model = InceptionI3D(4, width=0.05, dropout_rate=0.0)
-model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
+eager = keras.backend.backend() == "tensorflow"
+model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=eager)
 clip = np.random.default_rng(0).uniform(-1, 1, (2, 5, 64, 64, 3)).astype("float32")
 model.build(clip.shape)
 before = np.array(model.blocks[0].conv_3d.kernel)
