@@ -22,7 +22,7 @@ def record(media_id="m", label=0, num_frames=3, **changes):
         schema.LABEL_STRING: ["a b", "c"][label] if label in (0, 1) else "?",
     }
     lists = {
-        schema.IMAGE_ENCODED: [jpeg(50 * i) for i in range(num_frames)],
+        schema.IMAGE_ENCODED: [jpeg(min(50 * i, 255)) for i in range(num_frames)],
         schema.IMAGE_TIMESTAMP: [40_000 * i for i in range(num_frames)],
     }
     context |= changes.get("context", {})

@@ -313,7 +313,7 @@ def _parse(record, shard, index, num_classes):
         _require(tf.size(jpegs) > 0, [name, f": JPEG frames under {schema.IMAGE_ENCODED} were expected, none came"]),
     ]
     with tf.control_dependencies(complaints):
-        label = tf.cast(label, tf.int32)
+        label, jpegs = tf.cast(label, tf.int32), tf.identity(jpegs)
     return {"label": label, "media_id": context[schema.MEDIA_ID], "jpegs": jpegs, "name": name}
 
 
