@@ -3,6 +3,8 @@ PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.10; do \
 	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$python && break; done)
 VENV := .venv
 LATEST := .venv-latest
+# Two files of tests at a time: most of a test is one thread that traces graphs.
+WORKERS := -n 2 --dist loadfile
 
 .PHONY: venv test test-latest demo lock
 
@@ -23,12 +25,12 @@ test: $(VENV)/installed
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest $(WORKERS)
 
 # The same suite on the newest TensorFlow, then layers, selectors and main networks on Keras' JAX backend.
 test-latest: $(LATEST)/installed
-	$(LATEST)/bin/python -m pytest
-	KERAS_BACKEND=jax $(LATEST)/bin/python -m pytest tests/layers tests/selectors tests/main_networks tests/network_test.py
+	$(LATEST)/bin/python -m pytest $(WORKERS)
+	KERAS_BACKEND=jax $(LATEST)/bin/python -m pytest $(WORKERS) tests/layers tests/selectors tests/main_networks tests/network_test.py
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python -m examples.demo

@@ -15,10 +15,6 @@ def payloads():
     return [generator.bytes(length) for length in LENGTHS]
 
 
-def test_crc_of_the_standard_check_string():
-    assert tfrecord.crc32c(b"123456789") == 0xE3069283
-
-
 def test_frames_are_tensorflows(payloads, tmp_path):
     with tf.io.TFRecordWriter(str(tmp_path / "by_tensorflow")) as writer:
         for payload in payloads:

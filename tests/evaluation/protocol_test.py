@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tsd_tf.data import pipeline
@@ -7,8 +8,9 @@ from tsd_tf.evaluation import protocol
 from tsd_tf.network_builder import build_network
 
 
-def test_every_video_is_predicted_once_whatever_the_batch(tiny_config, sample_shards):
-    config = tiny_config()
+@pytest.mark.parametrize("method", ["tsd", "i3d_r"])
+def test_every_video_is_predicted_once_whatever_the_batch(tiny_config, sample_shards, method):
+    config = tiny_config(method=method)
     network = build_network(config)
     shards = pipeline.find_shards(sample_shards, "test")
 
@@ -30,7 +32,12 @@ def test_every_video_is_predicted_once_whatever_the_batch(tiny_config, sample_sh
 def test_probabilities_are_the_networks_softmax_clip_by_clip(tiny_config):
     network = build_network(tiny_config())
     frames = tf.constant(np.random.default_rng(0).integers(0, 256, (1, 2, 8, 64, 64, 3)), tf.uint8)
-    batch = {"frames": frames, "label": tf.constant([3]), "media_id": tf.constant([b"video"])}
+    batch = {
+        "frames": frames,
+        "label": tf.constant([3]),
+        "media_id": tf.constant([b"video"]),
+        "seed": tf.zeros((1, 2, 2), tf.int32),
+    }
     found = protocol.predict(network, [batch])
     for clip in range(2):
         logits = np.asarray(network(to_network_input(frames[:, clip])))[0]

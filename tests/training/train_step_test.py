@@ -45,7 +45,8 @@ class LinearNetwork:
         optimizer.build(list(self.stage.variables))
         before = self.weights()
         train_step = make_train_step(self.stage, optimizer, config, strategy or tf.distribute.get_strategy(), BATCH)
-        metrics = train_step({"frames": tf.constant(self.frames), "label": tf.constant(self.labels)})
+        seeds = tf.zeros((BATCH, 2), tf.int32)
+        metrics = train_step({"frames": tf.constant(self.frames), "label": tf.constant(self.labels), "seed": seeds})
         moves = [(old - new) / rate for old, new in zip(before, self.weights(), strict=True)]
         return moves, {name: float(value) for name, value in metrics.items()}
 

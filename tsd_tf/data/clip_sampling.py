@@ -7,7 +7,7 @@ execution, so that a resumed run draws what an uninterrupted one would have draw
 import tensorflow as tf
 
 # What a record's seed is used for, folded into it so that the draws are independent of each other.
-_START, _CROP_Y, _CROP_X, _FLIP = range(4)
+_START, _CROP_Y, _CROP_X, _FLIP, _SELECTION = range(5)
 
 
 def seed_of(*path):
@@ -46,6 +46,16 @@ def random_frames(video_length, num_frames, seed):
 def random_clips(video_length, num_frames, num_clips, seed):
     """`num_clips` independent draws of `random_frames`: int32 (num_clips, num_frames)."""
     return tf.stack([random_frames(video_length, num_frames, _purpose(seed, q)) for q in range(num_clips)])
+
+
+def selection_seed(seed):
+    """The seed from which a selector that draws at random draws the frames of the clip: int32 (2,)."""
+    return _purpose(seed, _SELECTION)
+
+
+def selection_seeds(num_clips, seed):
+    """`selection_seed` of each of the `num_clips` clips that `random_clips` draws: int32 (num_clips, 2)."""
+    return tf.stack([selection_seed(_purpose(seed, q)) for q in range(num_clips)])
 
 
 def random_crop(height, width, crop_size, seed):

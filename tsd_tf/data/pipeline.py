@@ -101,7 +101,8 @@ def training_clips(
 
     Returns:
         tf.data.Dataset of {"frames": uint8 (batch_size, num_frames, crop_size, crop_size, 3), "label": int32
-        (batch_size,), "media_id": string (batch_size,)}. Iterate it through `checked`.
+        (batch_size,), "media_id": string (batch_size,), "seed": int32 (batch_size, 2)}; the seed is for selectors
+        that draw frames at random. Iterate it through `checked`.
 
     Raises:
         UserError: an empty shard; fewer shards than hosts.
@@ -148,7 +149,8 @@ def training_clips(
         height, width = _shape_of(clip, crop_size)
         window = clip_sampling.random_crop(height, width, crop_size, clip["seed"])
         frames = _decode(clip["jpegs"], window, crop_size, clip_sampling.random_flip(clip["seed"]) & random_flip)
-        return _finished(clip, tf.ensure_shape(frames, (num_frames, crop_size, crop_size, 3)))
+        frames = tf.ensure_shape(frames, (num_frames, crop_size, crop_size, 3))
+        return _finished(clip, frames, clip_sampling.selection_seed(clip["seed"]))
 
     epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
     clips = epochs.flat_map(_as_it_is(groups_of_epoch)).flat_map(_as_it_is(clips_of_group))
@@ -167,7 +169,7 @@ def evaluation_clips(shards, *, num_frames, num_clips, crop_size, num_classes, b
 
     Returns:
         Finite tf.data.Dataset of {"frames": uint8 (batch, num_clips, num_frames, crop_size, crop_size, 3), "label":
-        int32 (batch,), "media_id": string (batch,)}. Iterate it through `checked`.
+        int32 (batch,), "media_id": string (batch,), "seed": int32 (batch, num_clips, 2)}. Iterate it through `checked`.
     """
     numbers = _shards_of_host(shards, num_hosts, host)
 
@@ -176,14 +178,15 @@ def evaluation_clips(shards, *, num_frames, num_clips, crop_size, num_classes, b
         clip_seed = clip_sampling.seed_of(seed, _RECORD, 0, shard, index)
         indices = clip_sampling.random_clips(tf.size(clip["jpegs"]), num_frames, num_clips, clip_seed)
         needed, places = tf.unique(tf.reshape(indices, [-1]))
-        return clip | {"jpegs": tf.gather(clip["jpegs"], needed), "places": places}
+        return clip | {"jpegs": tf.gather(clip["jpegs"], needed), "places": places, "seed": clip_seed}
 
     def decode(clip):
         height, width = _shape_of(clip, crop_size)
         window = clip_sampling.centre_crop(height, width, crop_size)
         frames = _decode(clip["jpegs"], window, crop_size, tf.constant(False))
         shape = (num_clips, num_frames, crop_size, crop_size, 3)
-        return _finished(clip, tf.reshape(tf.gather(frames, clip["places"]), shape))
+        frames = tf.reshape(tf.gather(frames, clip["places"]), shape)
+        return _finished(clip, frames, clip_sampling.selection_seeds(num_clips, clip["seed"]))
 
     clips = _records(shards, tf.constant(numbers, tf.int64))
     for function in (sample, decode):
@@ -349,8 +352,8 @@ def _decode(jpegs, window, crop_size, flip):
     return tf.cond(flip, lambda: decode_all(lambda frame: tf.reverse(frame, [1])), lambda: decode_all(tf.identity))
 
 
-def _finished(clip, frames):
-    return {"frames": frames, "label": clip["label"], "media_id": clip["media_id"]}
+def _finished(clip, frames, seed):
+    return {"frames": frames, "label": clip["label"], "media_id": clip["media_id"], "seed": seed}
 
 
 def _batches(clips, batch_size, drop_remainder):

@@ -4,12 +4,10 @@ A record is: length (uint64), masked CRC of the length (uint32), payload, masked
 endian. Source: https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details.
 """
 
-import functools
 import struct
 
-import numpy as np
+import google_crc32c
 
-_POLYNOMIAL = 0x82F63B78  # Castagnoli, bit-reversed
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
 
@@ -29,7 +27,7 @@ class DamagedRecordError(Exception):
 def frame(payload):
     """One record as the bytes of a TFRecord file."""
     length = struct.pack("<Q", len(payload))
-    return length + struct.pack("<I", _masked(crc32c(length))) + payload + struct.pack("<I", _masked(crc32c(payload)))
+    return length + _FOOTER.pack(_masked_crc(length)) + payload + _FOOTER.pack(_masked_crc(payload))
 
 
 def read_records(file, check_payloads=True):
@@ -93,31 +91,9 @@ def check_record(file, offset):
             return
 
 
-def crc32c(data):
-    """CRC-32C (Castagnoli) of bytes, as an int."""
-    data = np.frombuffer(data, np.uint8)
-    table = _table()
-    # The bytes are cut into `lanes` runs, whose CRCs are advanced together, one NumPy operation a byte position.
-    lanes = int(np.sqrt(len(data) / 4))
-    crc = 0xFFFFFFFF
-    if lanes > 8:
-        run = len(data) // lanes
-        columns = np.ascontiguousarray(data[: run * lanes].reshape(lanes, run).T)
-        registers = np.zeros(lanes, np.uint32)
-        for column in columns:
-            registers = table[(registers ^ column) & 0xFF] ^ (registers >> np.uint32(8))
-        # The CRC is linear: that of two runs is that of the first, moved on by a run of zeros, xor that of the second.
-        one, two, three, four = _moved_by_zeros(run)
-        for register in registers.tolist():
-            crc = one[crc & 0xFF] ^ two[crc >> 8 & 0xFF] ^ three[crc >> 16 & 0xFF] ^ four[crc >> 24] ^ register
-        data = data[run * lanes :]
-    rows = _rows()
-    for byte in data.tolist():
-        crc = rows[(crc ^ byte) & 0xFF] ^ crc >> 8
-    return crc ^ 0xFFFFFFFF
-
-
-def _masked(crc):
+def _masked_crc(data):
+    """CRC-32C, rotated and shifted as the format asks."""
+    crc = google_crc32c.value(bytes(data))
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
@@ -133,7 +109,7 @@ def _read_header(file, offset, size):
     if len(header) < _HEADER.size:
         raise DamagedRecordError(f"truncated: the file ends at byte {size}, within the record at byte {offset}", offset)
     length, expected = _HEADER.unpack(header)
-    if _masked(crc32c(header[:8])) != expected:
+    if _masked_crc(header[:8]) != expected:
         raise DamagedRecordError(
             f"the length of the record at byte {offset} is damaged, or this is no TFRecord file", offset
         )
@@ -148,43 +124,6 @@ def _read_header(file, offset, size):
 def _check_payload(file, offset, length):
     payload = file.read(length)
     (expected,) = _FOOTER.unpack(file.read(_FOOTER.size))
-    if _masked(crc32c(payload)) != expected:
+    if _masked_crc(payload) != expected:
         raise DamagedRecordError(f"the record at byte {offset} is damaged: its checksum does not match", offset)
     return payload
-
-
-@functools.cache
-def _table():
-    crc = np.arange(256, dtype=np.uint32)
-    for _ in range(8):
-        crc = np.where(crc & 1, crc >> np.uint32(1) ^ np.uint32(_POLYNOMIAL), crc >> np.uint32(1)).astype(np.uint32)
-    return crc
-
-
-@functools.cache
-def _rows():
-    return _table().tolist()
-
-
-@functools.lru_cache(maxsize=64)
-def _moved_by_zeros(count):
-    """Four tables, one a byte of the register: what `count` zero bytes make of it."""
-    table = _table()
-
-    def apply(tables, registers):
-        return (
-            tables[0][registers & 0xFF]
-            ^ tables[1][registers >> 8 & 0xFF]
-            ^ tables[2][registers >> 16 & 0xFF]
-            ^ tables[3][registers >> 24]
-        )
-
-    single = [np.arange(256, dtype=np.uint32) << np.uint32(shift) for shift in (0, 8, 16, 24)]
-    total = [values.copy() for values in single]
-    power = [table[values & 0xFF] ^ (values >> np.uint32(8)) for values in single]
-    while count:
-        if count & 1:
-            total = [apply(power, values) for values in total]
-        power = [apply(power, values) for values in power]
-        count >>= 1
-    return tuple(values.tolist() for values in total)

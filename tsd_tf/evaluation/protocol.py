@@ -42,21 +42,21 @@ def predict(network, batches):
 
     Args:
         network: a FewFrameNetwork.
-        batches: iterable of {"frames": uint8 (B, Q, T, h, w, 3), "label": (B,), "media_id": (B,)}.
+        batches: iterable of {"frames": uint8 (B, Q, T, h, w, 3), "label": (B,), "media_id": (B,), "seed": (B, Q, 2)}.
 
     Returns:
         Predictions.
     """
 
     @tf.function(jit_compile=False, reduce_retracing=True)
-    def probabilities_of(frames):
-        return tf.nn.softmax(network(to_network_input(frames), training=False))
+    def probabilities_of(frames, seeds):
+        return tf.nn.softmax(network(to_network_input(frames), seeds=seeds, training=False))
 
     media_ids, labels, probabilities = [], [], []
     for batch in batches:
-        frames = batch["frames"]
+        frames, seeds = batch["frames"], batch["seed"]
         # One clip of every video at a time bounds the memory by the batch, whatever Q is.
-        clips = [probabilities_of(frames[:, clip]).numpy() for clip in range(frames.shape[1])]
+        clips = [probabilities_of(frames[:, clip], seeds[:, clip]).numpy() for clip in range(frames.shape[1])]
         probabilities.append(np.stack(clips, axis=1))
         labels.append(batch["label"].numpy())
         media_ids.extend(media_id.decode() for media_id in batch["media_id"].numpy())

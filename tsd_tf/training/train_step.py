@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from tsd_tf.data.preprocessing import to_network_input
+from tsd_tf.network import FewFrameNetwork
 
 
 def make_train_step(stage_model, optimizer, config, strategy, global_batch_size):
@@ -26,9 +27,12 @@ def make_train_step(stage_model, optimizer, config, strategy, global_batch_size)
     decayed = [len(variable.shape) > 1 for variable in variables]
     num_replicas = strategy.num_replicas_in_sync
 
-    def replica_step(frames, labels):
+    draws_frames = isinstance(stage_model.model, FewFrameNetwork)
+
+    def replica_step(frames, labels, seeds):
+        seeds = {"seeds": seeds} if draws_frames else {}
         with tf.GradientTape() as tape:
-            logits = stage_model.model(to_network_input(frames), training=True)
+            logits = stage_model.model(to_network_input(frames), training=True, **seeds)
             losses = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
             loss = tf.reduce_sum(losses) / global_batch_size
         gradients = tape.gradient(loss, variables)
@@ -51,14 +55,14 @@ def make_train_step(stage_model, optimizer, config, strategy, global_batch_size)
 
     # XLA is several times slower for 3D convolutions on CPU, so it is never left to chance.
     @tf.function(jit_compile=False)
-    def train_step(frames, labels):
-        loss, accuracy = strategy.run(replica_step, args=(frames, labels))
+    def train_step(frames, labels, seeds):
+        loss, accuracy = strategy.run(replica_step, args=(frames, labels, seeds))
         return {
             "loss": strategy.reduce(tf.distribute.ReduceOp.SUM, loss, axis=None),
             "accuracy": strategy.reduce(tf.distribute.ReduceOp.SUM, accuracy, axis=None),
         }
 
-    return lambda batch: train_step(batch["frames"], batch["label"])
+    return lambda batch: train_step(batch["frames"], batch["label"], batch["seed"])
 
 
 def _clip(gradients, chosen, norm):
