@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -29,18 +30,35 @@ def assert_one_line_error(result, *parts):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, sample_shards):
-    """A folder with the sample shards at their default place and a finished run in the default work directory."""
-    folder = tmp_path_factory.mktemp("user")
-    (folder / "data").mkdir()
-    (folder / "data/sample").symlink_to(sample_shards)
-    result = run("train_kinetics.py", "--preset=sample", "--max_steps=1", "--batch_size=2", folder=folder)
-    assert result[0] == 0, result[2]
-    assert "runs/sample/tsd_T20_Ts5" in result[1]
+def folder(tmp_path_factory):
+    """What the demo leaves, at its smallest: a step a stage. Runs lie in `runs`, shards in `shards`."""
+    folder = tmp_path_factory.mktemp("demo")
+    done = subprocess.run(
+        [sys.executable, "-m", "examples.demo", f"--output_dir={folder}", "--num_train=12", "--num_test=6"]
+        + ["--max_steps=1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=1200,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder / "stdout").write_text(done.stdout)
     return folder
 
 
-def test_training_fills_the_default_work_directories(folder):
+def test_the_demo_ends_with_its_summary(folder):
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["test_videos"] == 6
+    assert summary["chance"] == pytest.approx(1 / 6)
+    assert summary["served_minus_in_process"] <= summary["tolerance"]
+    assert 0 < summary["bytes"]["distilled"] < summary["bytes"]["frames"]
+    assert summary["predicted"] in (folder / "videos/labels.txt").read_text().splitlines()
+    text = (folder / "stdout").read_text()
+    for part in ("distilled frames (I3D+TSD)", "uniformly sampled frames", "chance", summary["predicted"]):
+        assert part in text.split("Summary")[1]
+
+
+def test_training_leaves_its_configuration(folder):
     assert (folder / "runs/sample/tsd_T20_Ts5/finished").exists()
     assert (folder / "runs/sample/i3d/finished").exists()
     config = json.loads((folder / "runs/sample/tsd_T20_Ts5/config.json").read_text())
@@ -48,13 +66,29 @@ def test_training_fills_the_default_work_directories(folder):
     assert all(stage["num_steps"] == 1 for stage in config["stages"])
 
 
-def test_evaluation_finds_the_run_by_itself(folder):
+def test_evaluation_finds_the_newest_run_by_itself(folder):
     code, stdout, stderr = run("evaluate.py", "--clips=1,3", folder=folder)
     assert code == 0, stderr
-    assert "runs/sample/tsd_T20_Ts5" in stdout
-    found = json.loads((folder / "runs/sample/tsd_T20_Ts5/evaluation_test_T20_Ts5_clips3.json").read_text())
+    assert "runs/sample/i3d_e_T20_Ts5" in stdout
+    found = json.loads((folder / "runs/sample/i3d_e_T20_Ts5/evaluation_test_T20_Ts5_clips3.json").read_text())
     assert (found["videos"], found["clips"]) == (6, 3)
     assert 0 <= found["top1"] <= found["top5"] <= 1
+
+
+@pytest.mark.parametrize("size", [0, 1000], ids=["empty", "truncated"])
+def test_a_damaged_shard_is_named(folder, tmp_path, size):
+    shutil.copytree(folder / "shards", tmp_path / "shards")
+    shard = sorted((tmp_path / "shards").glob("test-00000-of-*"))[0]
+    shard.write_bytes(shard.read_bytes()[:size])
+    workdir = folder / "runs/sample/i3d_e_T20_Ts5"
+    result = run("evaluate.py", f"--workdir={workdir}", f"--data_dir={tmp_path}/shards", folder=tmp_path)
+    assert_one_line_error(result, shard.name)
+
+
+def test_a_second_training_of_another_configuration_is_refused(folder):
+    data = f"--data_dir={folder}/shards"
+    result = run("train_kinetics.py", "--preset=sample", "--method=i3d_e", data, "--max_steps=2", folder=folder)
+    assert_one_line_error(result, "runs/sample/i3d", "another configuration", "--workdir")
 
 
 def test_i3d_is_tested_with_any_number_of_frames(folder):

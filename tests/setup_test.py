@@ -1,0 +1,64 @@
+"""`pip install .`: what is in the wheel, and that its commands start."""
+
+import importlib.metadata
+import pathlib
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder into which the project is installed, not editable, and which holds nothing else."""
+    folder = tmp_path_factory.mktemp("install")
+    source = folder / "source"
+    ignore = shutil.ignore_patterns(".*", "__pycache__", "demo", "data", "runs", "export", "build", "*.egg-info")
+    shutil.copytree(ROOT, source, ignore=lambda path, names: ignore(path, names) if path == str(ROOT) else [])
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    build = [*pip, "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder), str(source)]
+    done = subprocess.run(build, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = folder.glob("tsd_tf-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+def entry_points(installed):
+    (distribution,) = importlib.metadata.distributions(path=[str(installed)])
+    return [point for point in distribution.entry_points if point.group == "console_scripts"]
+
+
+def test_nothing_but_the_two_packages_is_installed(installed):
+    top = {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")}
+    assert top == {"tsd_tf", "tfrecords"}
+
+
+def test_every_module_and_class_list_is_installed(installed):
+    for package in ("tsd_tf", "tfrecords"):
+        here = {path.relative_to(ROOT) for path in (ROOT / package).rglob("*.py")}
+        here |= {path.relative_to(ROOT) for path in (ROOT / package).rglob("*.txt")}
+        there = {path.relative_to(installed) for path in (installed / package).rglob("*") if path.is_file()}
+        assert here <= there
+
+
+def test_every_command_starts(installed, tmp_path):
+    points = entry_points(installed)
+    assert {"tsd-train-kinetics", "tsd-evaluate", "tsd-export", "tsd-serve", "tsd-client"} <= {p.name for p in points}
+    for point in points:
+        module, function = point.value.split(":")
+        code = f"import sys; sys.argv = [{point.name!r}, '--help']; from {module} import {function}; {function}()"
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env={"PYTHONPATH": str(installed), "PATH": ""},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, f"{point.name}: {done.stderr}"
+        assert "--" in done.stdout, point.name
