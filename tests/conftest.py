@@ -12,6 +12,14 @@ if os.environ.get("KERAS_BACKEND") == "jax":
     os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def seeds():
+    """Every module's initial weights are the same in every run."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+
+
 @pytest.fixture(scope="session")
 def test_data():
     """The folder of optional reference data, named by the environment variable TSD_TEST_DATA."""

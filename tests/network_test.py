@@ -52,7 +52,7 @@ def test_client_is_equation_1_of_the_matrix(network):
     frames = clips(1)
     matrix = ops.convert_to_numpy(network.transformation_matrix(frames))
     np.testing.assert_allclose(matrix.sum(axis=1), 1.0, atol=1e-6)
-    assert np.ptp(matrix) > 0.01
+    assert np.ptp(matrix) > 1e-3  # not uniform, or the comparison below would say little
     expected = np.einsum("bthwc,bts->bshwc", frames, matrix)
     np.testing.assert_allclose(ops.convert_to_numpy(network.client(frames)), expected, atol=1e-5)
 
