@@ -1,8 +1,12 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from tsd_tf.config import Stage
+from tsd_tf.data import pipeline
 from tsd_tf.errors import UserError
+from tsd_tf.evaluation import protocol
 from tsd_tf.training import recipe
 from tsd_tf.work_directory import WorkDirectory
 
@@ -85,3 +89,46 @@ def test_fine_tuning_starts_from_the_kinetics_run(runs, tiny_config, tmp_path):
 def test_a_source_that_is_no_run_is_named(tiny_config, tmp_path):
     with pytest.raises(UserError, match="nowhere is not a work directory"):
         recipe.fine_tune(tiny_config(), tmp_path / "ucf", tmp_path / "nowhere")
+
+
+def test_weights_that_cannot_be_had_are_missed_before_anything_is_trained(tiny_config, tmp_path):
+    config = tiny_config(mobilenet_weights=str(tmp_path / "none.weights.h5"))
+    with pytest.raises(UserError, match="none.weights.h5"):
+        recipe.train_on_kinetics(
+            config, tmp_path / "tsd", i3d_config=i3d_config(tiny_config), i3d_workdir=tmp_path / "i3d"
+        )
+    assert not (tmp_path / "i3d").exists()
+
+
+def test_checkpoints_of_i3d_are_refused_for_other_main_networks(tiny_config, tmp_path):
+    config = tiny_config(main_network="resnet3d_18")
+    with pytest.raises(UserError, match="Received: --main_network=resnet3d_18"):
+        recipe.train_on_kinetics(
+            config,
+            tmp_path / "tsd",
+            i3d_config=i3d_config(tiny_config),
+            i3d_workdir=tmp_path / "i3d",
+            i3d_checkpoint="model.ckpt",
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "main_network"), [("i3d_r", "inception_i3d"), ("i3d_a", "inception_i3d"), ("tsd", "resnet3d_18")]
+)
+def test_other_methods_and_networks_take_the_same_path(tiny_config, tmp_path, sample_shards, method, main_network):
+    stage = Stage("end_to_end", "network", 1, 0.01, batch_size=2)
+    config = tiny_config(method=method, main_network=main_network, stages=(stage,))
+    network = recipe.train_on_kinetics(
+        config,
+        tmp_path / "run",
+        i3d_config=dataclasses.replace(config, method="i3d", num_distilled_frames=8),
+        i3d_workdir=tmp_path / "i3d",
+    )
+    shards = pipeline.find_shards(sample_shards, "test")
+    clips = pipeline.evaluation_clips(
+        shards, num_frames=8, num_clips=2, crop_size=64, num_classes=6, batch_size=4, seed=0
+    )
+    found = protocol.predict(network, pipeline.checked(clips, shards))
+    assert found.probabilities.shape == (6, 2, 6)
+    np.testing.assert_allclose(found.probabilities.sum(-1), 1.0, atol=1e-5)

@@ -26,6 +26,9 @@ flags.DEFINE_string(
     "trained first if it is not there)",
 )
 flags.DEFINE_string("i3d_checkpoint", None, "prefix of one of DeepMind's TensorFlow checkpoints to start I3D from")
+flags.DEFINE_string(
+    "inception_checkpoint", None, "prefix of TF-Slim's 2D Inception-v1, inflated to start the training of I3D from"
+)
 
 
 def main(argv):
@@ -44,6 +47,7 @@ def main(argv):
         i3d_workdir=pathlib.Path(FLAGS.runs_dir, i3d_config.dataset, i3d_config.run_name),
         main_network_weights=FLAGS.main_network_weights,
         i3d_checkpoint=FLAGS.i3d_checkpoint,
+        inception_checkpoint=FLAGS.inception_checkpoint,
         checkpoint_steps=FLAGS.checkpoint_steps,
     )
     print(f"Trained {config.run_name}: {workdir}")

@@ -1,20 +1,28 @@
 """What a training program does, from nothing to a trained network: the order in which parts are trained or loaded."""
 
-import pathlib
-
+from tsd_tf.errors import UserError
+from tsd_tf.network_builder import build_network
 from tsd_tf.training import initialization
 from tsd_tf.training.trainer import Trainer
-from tsd_tf.weights import deepmind_i3d, mobilenet
+from tsd_tf.weights import deepmind_i3d, inflation, mobilenet
 from tsd_tf.work_directory import WorkDirectory
 
 
 def train_on_kinetics(
-    config, workdir, *, i3d_config, i3d_workdir, main_network_weights=None, i3d_checkpoint=None, **trainer_options
+    config,
+    workdir,
+    *,
+    i3d_config,
+    i3d_workdir,
+    main_network_weights=None,
+    i3d_checkpoint=None,
+    inception_checkpoint=None,
+    **trainer_options,
 ):
     """Trains `config` on Kinetics, or on a data set laid out like it (Section 4.2).
 
     Methods other than I3D start from a trained I3D: the one that is named, else that of `i3d_workdir`, which is trained
-    first if it is not there.
+    first if it is not there. What can be refused is refused before any training.
 
     Args:
         config: a Config.
@@ -22,27 +30,51 @@ def train_on_kinetics(
         i3d_config: the Config of the I3D run that other methods start from.
         i3d_workdir: its work directory.
         main_network_weights: a work directory or .weights.h5 file to take the main network from, or None.
-        i3d_checkpoint: prefix of one of DeepMind's TensorFlow checkpoints, or None.
+        i3d_checkpoint: prefix of one of DeepMind's TensorFlow checkpoints to take it from, or None.
+        inception_checkpoint: prefix of TF-Slim's 2D Inception-v1, inflated to start the training of I3D from, or None.
         trainer_options: see Trainer.
 
     Returns:
         The trained FewFrameNetwork.
     """
-    if config.method != "i3d" and not main_network_weights and not i3d_checkpoint:
-        main_network_weights = pathlib.Path(i3d_workdir)
-        if not WorkDirectory(main_network_weights).finished():
-            print(f"The main network comes first: training I3D in {main_network_weights}")
-            Trainer(WorkDirectory(main_network_weights), i3d_config, **trainer_options).run()
+    if config.main_network != "inception_i3d" and (i3d_checkpoint or inception_checkpoint):
+        raise UserError(
+            "--i3d_checkpoint and --inception_checkpoint are for --main_network=inception_i3d. "
+            f"Received: --main_network={config.main_network}"
+        )
+    needs_i3d = config.method != "i3d" and not main_network_weights and not i3d_checkpoint
 
     def initialize(network):
         if i3d_checkpoint:
             deepmind_i3d.load(network.main_network, i3d_checkpoint)
-        elif main_network_weights:
-            initialization.load_main_network(network, main_network_weights)
-        if hasattr(network.selector, "coarse_extractor"):
-            mobilenet.load(network.selector.coarse_extractor, config.mobilenet_weights, config.coarse_width)
+        elif main_network_weights or needs_i3d:
+            initialization.load_main_network(network, main_network_weights or i3d_workdir)
+        elif inception_checkpoint:
+            inflation.load(network.main_network, inception_checkpoint)
+        _start_client(network, config)
 
-    return Trainer(WorkDirectory(workdir), config, initialize, **trainer_options).run()
+    run = WorkDirectory(workdir)
+    trainer = Trainer(run, config, initialize, **trainer_options)
+    trainer.prepare()
+    if needs_i3d and not run.checkpoints() and not WorkDirectory(i3d_workdir).finished():
+        _start_client(
+            build_network(config), config
+        )  # weights that cannot be had are missed now, not after I3D's training
+        print(f"The main network comes first: training it in {i3d_workdir}")
+        train_on_kinetics(
+            i3d_config,
+            i3d_workdir,
+            i3d_config=i3d_config,
+            i3d_workdir=i3d_workdir,
+            inception_checkpoint=inception_checkpoint,
+            **trainer_options,
+        )
+    return trainer.run()
+
+
+def _start_client(network, config):
+    if hasattr(network.selector, "coarse_extractor"):
+        mobilenet.load(network.selector.coarse_extractor, config.mobilenet_weights, config.coarse_width)
 
 
 def fine_tune(config, workdir, kinetics_workdir, **trainer_options):

@@ -39,11 +39,14 @@ class Trainer:
         self.strategy = strategy or default_strategy()
         self.checkpoint_steps = checkpoint_steps
 
-    def run(self):
-        """Trains every stage that is not finished yet and returns the trained FewFrameNetwork.
+    def prepare(self):
+        """Makes the work directory, after checking that the run can start.
+
+        Returns:
+            The shards of every stage: a list of lists of paths.
 
         Raises:
-            UserError: no shards, a work directory of another configuration, a loss that is not finite.
+            UserError: no shards, another class list, a work directory of another configuration, or a read-only one.
         """
         labels = pipeline.read_labels(self.config.data_dir)
         if len(labels) != self.config.num_classes:
@@ -51,9 +54,18 @@ class Trainer:
                 f"{self.config.data_dir} has {len(labels)} classes in its labels.txt, the configuration expects "
                 f"{self.config.num_classes}; choose another --data_dir or --preset"
             )
-        stages = self.config.stages
-        shards = [pipeline.find_shards(self.config.data_dir, stage.split) for stage in stages]
+        shards = [pipeline.find_shards(self.config.data_dir, stage.split) for stage in self.config.stages]
         _claim(self.work_directory, self.config, labels)
+        return shards
+
+    def run(self):
+        """Trains every stage that is not finished yet and returns the trained FewFrameNetwork.
+
+        Raises:
+            UserError: see `prepare`; or a loss that is not finite.
+        """
+        shards = self.prepare()
+        stages = self.config.stages
         keras.utils.set_random_seed(self.config.seed)
         with self.strategy.scope():
             network = build_network(self.config)
