@@ -97,8 +97,8 @@ def run(command, user, ports):
         text=True,
     )
     if background:
-        line = process.stdout.readline()
-        assert "serving" in line, line
+        line = next((line for line in process.stdout if line.startswith("serving")), "")
+        assert line, "the server ended without its ready line"
         return process, line
     output, _ = process.communicate(timeout=1200)
     assert process.returncode == 0, f"{command}\n{output}"
