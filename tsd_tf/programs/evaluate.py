@@ -12,6 +12,7 @@ import json
 import pathlib
 
 from absl import flags
+from tqdm import tqdm
 
 from tsd_tf import command_line
 from tsd_tf.errors import UserError
@@ -64,7 +65,8 @@ def main(argv):
         batch_size=FLAGS.batch_size,
         seed=FLAGS.seed,
     )
-    predictions = protocol.predict(network, pipeline.checked(batches, shards))
+    with tqdm(total=sum(pipeline.count_records(shards)), desc="evaluate", unit="video", mininterval=1.0) as bar:
+        predictions = protocol.predict(network, _shown(pipeline.checked(batches, shards), bar))
     for count in clips:
         summary = {
             **predictions.summary(count),
@@ -81,6 +83,12 @@ def main(argv):
             f"Q={count}: top-1 {summary['top1']:.1%} (standard error {summary['top1_standard_error']:.1%}), "
             f"top-5 {summary['top5']:.1%}, {summary['videos']} videos -> {path}"
         )
+
+
+def _shown(batches, bar):
+    for batch in batches:
+        yield batch
+        bar.update(len(batch["label"]))
 
 
 def _clip_counts(values):

@@ -49,7 +49,8 @@ def make_train_step(stage_model, optimizer, config, strategy, global_batch_size)
             gradient if factor == 1.0 else gradient * factor
             for gradient, factor in zip(gradients, stage_model.rate_factors, strict=True)
         ]
-        optimizer.apply(gradients, variables)
+        # The optimiser sums over the replicas once more, over gradients that are the same on all of them by now.
+        optimizer.apply([gradient / num_replicas for gradient in gradients], variables)
         correct = tf.cast(tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), labels), tf.float32)
         return loss, tf.reduce_sum(correct) / global_batch_size
 
