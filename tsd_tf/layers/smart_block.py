@@ -60,7 +60,9 @@ class SmartBlock(keras.layers.Layer):
     def call(self, inputs, training=None):
         squared = ops.square(self.relation(inputs, training=training))
         pairs = ops.reshape(squared, (-1, *squared.shape[1:-1], self.filters // 2, 2))
-        relation = self.relation_norm(ops.mean(pairs, axis=-1), training=training)
+        # The cross-channel pooling of the released network: a product with weights that do not learn.
+        pooled = ops.matmul(pairs, ops.full((2, 1), 0.5, dtype=pairs.dtype))[..., 0]
+        relation = self.relation_norm(pooled, training=training)
         both = ops.concatenate([self.appearance(inputs, training=training), relation], axis=-1)
         return self.reduction(ops.relu(both))
 
