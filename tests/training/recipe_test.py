@@ -2,12 +2,15 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tsd_tf.config import Stage
 from tsd_tf.data import pipeline
 from tsd_tf.errors import UserError
 from tsd_tf.evaluation import protocol
+from tsd_tf.network_builder import build_network
 from tsd_tf.training import recipe
+from tsd_tf.weights import deepmind_i3d
 from tsd_tf.work_directory import WorkDirectory
 
 
@@ -132,3 +135,26 @@ def test_other_methods_and_networks_take_the_same_path(tiny_config, tmp_path, sa
     found = protocol.predict(network, pipeline.checked(clips, shards))
     assert found.probabilities.shape == (6, 2, 6)
     np.testing.assert_allclose(found.probabilities.sum(-1), 1.0, atol=1e-5)
+
+
+def test_deepminds_checkpoint_stands_in_for_the_training_of_i3d(tiny_config, tmp_path):
+    still = (Stage("sampling", "network", 1, 1e-30, batch_size=2),)
+    config = tiny_config(method="i3d_e", stages=still, main_network_batch_norm_momentum=1.0)
+    source = build_network(config).main_network
+    names, values = zip(*deepmind_i3d.variables_by_name(source).items(), strict=True)
+    prefix = str(tmp_path / "model.ckpt")
+    tf.raw_ops.SaveV2(
+        prefix=prefix,
+        tensor_names=[deepmind_i3d.SCOPE + name for name in names],
+        shape_and_slices=[""] * len(names),
+        tensors=[tf.convert_to_tensor(np.asarray(value)) for value in values],
+    )
+    network = recipe.train_on_kinetics(
+        config,
+        tmp_path / "run",
+        i3d_config=i3d_config(tiny_config),
+        i3d_workdir=tmp_path / "i3d",
+        i3d_checkpoint=prefix,
+    )
+    assert not (tmp_path / "i3d").exists()
+    assert difference(network.main_network, source) < 1e-20
