@@ -47,6 +47,7 @@ class Paths:
     shards: pathlib.Path
     runs: pathlib.Path
     export: pathlib.Path
+    picture: pathlib.Path
     summary: pathlib.Path
 
 
@@ -55,7 +56,7 @@ def main(argv):
     command_line.no_arguments(argv)
     began = time.monotonic()
     output = pathlib.Path(FLAGS.output_dir).resolve()
-    paths = Paths(*(output / name for name in ("videos", "shards", "runs", "export", "summary.json")))
+    paths = Paths(*(output / name for name in ("videos", "shards", "runs", "export", "distilled.png", "summary.json")))
     steps = _Steps()
     _build_data(steps, paths)
     results = {method: _train_and_evaluate(steps, paths, method) for method in ("tsd", "i3d_e")}
@@ -64,7 +65,7 @@ def main(argv):
         steps.run("Export both halves", "-m", "tsd_tf.export", f"--workdir={workdir}", f"--output_dir={paths.export}")
     video, label = _test_video(paths.videos)
     steps.announce("Serve the cloud half, and ask it with the client half")
-    served = _serve_and_ask(paths.export, video)
+    served = _serve_and_ask(paths, video)
     steps.announce("Ask the network in this process, to compare")
     in_process = _in_process_probabilities(workdir, video)
     difference = max(abs(one - other) for one, other in zip(served["raw"]["probabilities"], in_process, strict=True))
@@ -157,9 +158,16 @@ def _test_video(videos):
     return path, row["label"]
 
 
-def _serve_and_ask(export, video):
+def _serve_and_ask(paths, video):
     """What the client prints, with frames sent as they are ("raw") and as JPEG, from a server of its own."""
-    command = [sys.executable, "-m", "tsd_tf.serving", f"--model_dir={export / 'cloud'}", "--port=0", "--rest_port=0"]
+    command = [
+        sys.executable,
+        "-m",
+        "tsd_tf.serving",
+        f"--model_dir={paths.export / 'cloud'}",
+        "--port=0",
+        "--rest_port=0",
+    ]
     server = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True)
     try:
         ready = server.stdout.readline()
@@ -167,20 +175,21 @@ def _serve_and_ask(export, video):
         if not found:
             raise UserError(f"the server did not start: expected its ready line, received {ready!r}")
         print(f"    {ready.strip()}", flush=True)
-        return {codec: _ask(export, video, found[1].rstrip(","), codec) for codec in ("raw", "jpeg")}
+        return {codec: _ask(paths, video, found[1].rstrip(","), codec) for codec in ("raw", "jpeg")}
     finally:
         server.terminate()
         server.wait(timeout=60)
 
 
-def _ask(export, video, server, codec):
+def _ask(paths, video, server, codec):
     command = [
         "-m",
         "tsd_tf.client",
         str(video),
-        f"--model={export / 'client.tflite'}",
+        f"--model={paths.export / 'client.tflite'}",
         f"--server={server}",
         f"--codec={codec}",
+        f"--save_distilled={paths.picture}",
         "--json",
     ]
     print("    python " + " ".join(command), flush=True)
@@ -234,6 +243,7 @@ Summary
                               {results["i3d_e"]["workdir"]}
     cloud half (SavedModel)   {paths.export / "cloud"}
     client half (TFLite)      {paths.export / "client.tflite"}
+    its distilled frames      {paths.picture}
     this summary as JSON      {paths.summary}
   {summary["minutes"]:.1f} minutes""",
         flush=True,

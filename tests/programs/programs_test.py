@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import cv2
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -53,6 +54,7 @@ def test_the_demo_ends_with_its_summary(folder):
     assert summary["served_minus_in_process"] <= summary["tolerance"]
     assert 0 < summary["bytes"]["distilled"] < summary["bytes"]["frames"]
     assert summary["predicted"] in (folder / "videos/labels.txt").read_text().splitlines()
+    assert cv2.imread(str(folder / "distilled.png")).shape[0] >= 2 * 64  # a row a clip
     text = (folder / "stdout").read_text()
     for part in ("distilled frames (I3D+TSD)", "uniformly sampled frames", "chance", summary["predicted"]):
         assert part in text.split("Summary")[1]
