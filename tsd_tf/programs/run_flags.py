@@ -15,6 +15,7 @@ _FIELDS = {
     "T": "num_frames",
     "Ts": "num_distilled_frames",
     "main_network": "main_network",
+    "crop_size": "crop_size",
     "data_dir": "data_dir",
     "mobilenet_weights": "mobilenet_weights",
     "initializer_stddev": "initializer_stddev",
@@ -23,7 +24,7 @@ _FIELDS = {
     "seed": "seed",
 }
 # I3D has no client, and is trained once, on clips of its schedule's length, before it is tested with any.
-_FLAGS_OF_I3D = ("data_dir", "main_network", "seed")
+_FLAGS_OF_I3D = ("crop_size", "data_dir", "main_network", "seed")
 
 
 def define(presets):
@@ -39,6 +40,11 @@ def define(presets):
     )
     flags.DEFINE_enum("main_network", None, configs.MAIN_NETWORKS, "what recognises the frames (default: the preset's)")
     flags.DEFINE_enum("preset", presets[0], presets, "the setting that the other flags change")
+    flags.DEFINE_integer(
+        "crop_size",
+        None,
+        "pixels of the square crop (default: the preset's, 224; c3d, resnet3d_18 and artnet_resnet18 are meant for 112)",
+    )
     flags.DEFINE_string("data_dir", None, "folder of the TFRecord shards (default: the preset's, data/<dataset>)")
     flags.DEFINE_string("runs_dir", "runs", "folder of the default work directories")
     flags.DEFINE_string("workdir", None, "work directory (default: <runs_dir>/<dataset>/<method>_T<T>_Ts<T_s>)")
