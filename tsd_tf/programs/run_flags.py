@@ -43,7 +43,7 @@ def define(presets):
     flags.DEFINE_integer(
         "crop_size",
         None,
-        "pixels of the square crop (default: the preset's, 224; c3d, resnet3d_18 and artnet_resnet18 are meant for 112)",
+        "pixels of the square crop (default: the preset's, 224; c3d, resnet3d_18 and artnet_resnet18 want 112)",
     )
     flags.DEFINE_string("data_dir", None, "folder of the TFRecord shards (default: the preset's, data/<dataset>)")
     flags.DEFINE_string("runs_dir", "runs", "folder of the default work directories")
