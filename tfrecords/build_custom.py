@@ -36,7 +36,7 @@ _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replaces the split's shards 
 
 
 def main(argv):
-    del argv
+    command_line.no_arguments(argv)
     from tfrecords import annotations, conversion, sharding
 
     class_names = annotations.read_class_list(_LABELS.value) if _LABELS.value else None

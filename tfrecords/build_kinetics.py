@@ -39,7 +39,7 @@ _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replaces the split's shards 
 
 
 def main(argv):
-    del argv
+    command_line.no_arguments(argv)
     from tfrecords import annotations, conversion, sharding
 
     labels = _LABELS.value or pathlib.Path(command_line.__file__).parent / "data/labels/kinetics400.txt"

@@ -35,7 +35,7 @@ _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replaces the shards of an ea
 
 
 def main(argv):
-    del argv
+    command_line.no_arguments(argv)
     from tfrecords import annotations, conversion, sharding
 
     lists_dir = pathlib.Path(_LISTS_DIR.value)

@@ -56,10 +56,10 @@ def define(presets):
     flags.DEFINE_float("initializer_stddev", None, "standard deviation of the TSD block's initial kernels")
     flags.DEFINE_float("logit_scale", None, "factor on the logits of P")
     flags.DEFINE_float("client_gradient_clip_norm", None, "bound on the client's gradient norm (default: none)")
-    flags.DEFINE_integer("batch_size", None, "clips a replica and step, in every stage (default: the preset's)")
+    flags.DEFINE_integer("batch_size", None, "clips a replica and step, in every stage (default: the preset's)", 1)
     flags.DEFINE_integer("max_steps", None, "cut every stage to this many steps: to try a set-up out", lower_bound=1)
     flags.DEFINE_integer("checkpoint_steps", None, "steps between checkpoints (default: one every ten minutes)", 1)
-    flags.DEFINE_integer("seed", None, "seed of initialisation, clips and shuffling")
+    flags.DEFINE_integer("seed", None, "seed of initialisation, clips and shuffling", lower_bound=0)
 
 
 def config_from_flags(method=None):
@@ -68,6 +68,11 @@ def config_from_flags(method=None):
     Args:
         method: one of METHODS; None for --method, or tsd.
     """
+    if FLAGS.method == "i3d" and (FLAGS.T is not None or FLAGS.Ts is not None):
+        raise UserError(
+            "--method=i3d is trained once, on clips of its schedule's length: expected neither --T nor --Ts, received "
+            f"--T={FLAGS.T}, --Ts={FLAGS.Ts}. Give them to evaluate.py"
+        )
     method = method or FLAGS.method or "tsd"
     preset = getattr(configs, FLAGS.preset)(method)
     fields = {flag: field for flag, field in _FIELDS.items() if FLAGS[flag].value is not None}
