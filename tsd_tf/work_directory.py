@@ -15,7 +15,7 @@ _CHECKPOINT = re.compile(r"step_(\d{8})")
 class WorkDirectory:
     """A folder with `config.json`, `labels.txt` and `checkpoints/step_00000123/network.weights.h5`.
 
-    A file `finished` appears when all stages are trained.
+    A file `finished` appears when all stages are trained; `environment.json` has the versions and the data's hashes.
 
     Args:
         path: the folder; need not exist yet.
@@ -27,6 +27,10 @@ class WorkDirectory:
     @property
     def config_path(self):
         return self.path / "config.json"
+
+    @property
+    def environment_path(self):
+        return self.path / "environment.json"
 
     @property
     def labels_path(self):

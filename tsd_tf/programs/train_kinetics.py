@@ -5,7 +5,8 @@
 reads data/kinetics400/train-*, trains the main network first if there is none (I3D, 115k steps), then the client with
 the main network frozen (stage 1, 50k steps), then both (stage 2, 90k steps), on all GPUs that are visible; on 8 GPUs
 of today count in days, on CPU it is for trying things out (--max_steps, --preset=sample). It leaves checkpoints,
-log.jsonl, config.json and labels.txt in runs/kinetics400/tsd_T40_Ts10; the same command resumes an interrupted run.
+log.jsonl, config.json, environment.json and labels.txt in runs/kinetics400/tsd_T40_Ts10; the same command resumes an
+interrupted run.
 python -m tfrecords.build_kinetics makes the shards; evaluate.py tests the result.
 """
 

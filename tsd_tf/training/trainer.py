@@ -1,7 +1,6 @@
 """The training loop: stages in order, checkpoints, and resuming where the last checkpoint stands."""
 
 import contextlib
-import dataclasses
 import math
 import time
 
@@ -13,6 +12,7 @@ from tsd_tf.data import pipeline
 from tsd_tf.errors import UserError
 from tsd_tf.network_builder import build_network
 from tsd_tf.training import checkpoints
+from tsd_tf.training.claim import claim
 from tsd_tf.training.progress import Progress
 from tsd_tf.training.schedules import learning_rate
 from tsd_tf.training.stages import stage_model
@@ -46,7 +46,8 @@ class Trainer:
             The shards of every stage: a list of lists of paths.
 
         Raises:
-            UserError: no shards, another class list, a work directory of another configuration, or a read-only one.
+            UserError: no shards, another class list, a work directory of another configuration or other data, or a
+                read-only one.
         """
         labels = pipeline.read_labels(self.config.data_dir)
         if len(labels) != self.config.num_classes:
@@ -55,7 +56,7 @@ class Trainer:
                 f"{self.config.num_classes}; choose another --data_dir or --preset"
             )
         shards = [pipeline.find_shards(self.config.data_dir, stage.split) for stage in self.config.stages]
-        _claim(self.work_directory, self.config, labels)
+        claim(self.work_directory, self.config, labels)
         return shards
 
     def run(self):
@@ -145,31 +146,6 @@ class Trainer:
 def default_strategy():
     """MirroredStrategy over all visible GPUs, or the default strategy where there is none."""
     return tf.distribute.MirroredStrategy() if tf.config.list_physical_devices("GPU") else tf.distribute.get_strategy()
-
-
-def _claim(work_directory, config, labels):
-    """Writes config.json and labels.txt, or checks that those there are this run's."""
-    if work_directory.config_path.exists():
-        there = work_directory.config()
-        differences = [
-            f"{field.name} is {getattr(there, field.name)!r} there and {getattr(config, field.name)!r} here"
-            for field in dataclasses.fields(there)
-            if getattr(there, field.name) != getattr(config, field.name)
-        ]
-        if differences:
-            raise UserError(
-                f"the work directory {work_directory.path} belongs to a run of another configuration: "
-                f"{'; '.join(differences)}. Choose another --workdir, or remove that one"
-            )
-        return
-    try:
-        work_directory.path.mkdir(parents=True, exist_ok=True)
-        work_directory.labels_path.write_text("".join(f"{label}\n" for label in labels))
-        partial = work_directory.config_path.with_suffix(".partial")
-        partial.write_text(config.to_json())
-        partial.rename(work_directory.config_path)
-    except OSError as error:
-        raise UserError(f"cannot write the work directory {work_directory.path}: {error.strerror or error}") from error
 
 
 def _optimizer(stage, config):

@@ -1,0 +1,96 @@
+"""What a run was started with: the packages' versions and the data's hashes, `environment.json` beside config.json."""
+
+import hashlib
+import json
+import platform
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import tsd_tf
+from tsd_tf.data import pipeline, remote, schema
+from tsd_tf.errors import UserError
+
+
+def describe(config):
+    """The environment of a run that starts now: {"versions": {package: version}, "data": {split: hash}}.
+
+    Args:
+        config: a Config; the splits are those of its stages.
+
+    Raises:
+        UserError: no shards of a split, or a manifest that cannot be read.
+    """
+    return {
+        "versions": {
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+            "tsd_tf": tsd_tf.__version__,
+        },
+        "data": {
+            split: data_hash(config.data_dir, split) for split in sorted({stage.split for stage in config.stages})
+        },
+    }
+
+
+def data_hash(data_dir, split):
+    """SHA-256 of the split's manifest-<split>.json, whichever folder it lies in.
+
+    Shards that no builder of this project made have no manifest: their names and sizes are hashed instead.
+    """
+    data_dir = str(data_dir).rstrip("/")
+    remote.prepare(data_dir)
+    path = f"{data_dir}/{schema.MANIFEST_JSON.format(split=split)}"
+    try:
+        with tf.io.gfile.GFile(path, "rb") as file:
+            return hashlib.sha256(file.read()).hexdigest()
+    except tf.errors.NotFoundError:
+        digest = hashlib.sha256()
+        for shard in pipeline.find_shards(data_dir, split):
+            digest.update(f"{shard.rpartition('/')[2]} {tf.io.gfile.stat(shard).length}\n".encode())
+        return digest.hexdigest()
+    except tf.errors.OpError as error:
+        raise UserError(f"cannot read {path}: {error.message}") from error
+
+
+def read(work_directory):
+    """What `environment.json` of a work directory holds, or None where there is none."""
+    try:
+        return json.loads(work_directory.environment_path.read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{work_directory.environment_path} cannot be read: {error}; remove that file") from error
+
+
+def check(work_directory, there, here, data_dir):
+    """Compares the environment that a run was started in with the one it is resumed in.
+
+    Other shards are refused: what a step sees would be something else. Other versions are noted.
+
+    Args:
+        work_directory: of the run.
+        there, here: what `describe` said then and says now.
+        data_dir: names the data in errors.
+
+    Raises:
+        UserError: the data of a split has another hash.
+    """
+    for split, value in here["data"].items():
+        known = there["data"].get(split, value)
+        if known != value:
+            raise UserError(
+                f"the {split} shards of {data_dir} are not those that {work_directory.path} was started with: their "
+                f"manifest's hash was {known[:12]} and is {value[:12]}. Choose another --workdir, name the right "
+                f"--data_dir, or remove {work_directory.environment_path} to go on with these"
+            )
+    changed = [
+        f"{name} {there['versions'].get(name)} then, {version} now"
+        for name, version in here["versions"].items()
+        if there["versions"].get(name) != version
+    ]
+    if changed:
+        print(f"Note: {work_directory.path} was started with other versions: {'; '.join(changed)}")
