@@ -69,6 +69,25 @@ def test_loads_the_newest_checkpoint_by_step(tmp_path, network):
     assert all(np.array_equal(a, b) for a, b in zip(loaded.get_weights(), newer.get_weights(), strict=True))
 
 
+def test_a_checkpoint_is_chosen_by_name_or_step(tmp_path, network):
+    run = write_run(tmp_path / "run", TINY, network, steps=(3, 20))
+    assert run.best() is None
+    with pytest.raises(UserError, match=r"no checkpoint best; a run with validation keeps one. It has: 3, 20, latest"):
+        run.checkpoint("best")
+    best = run.checkpoints_path / "best_00000005"
+    best.mkdir()
+    better = build_network(TINY)
+    better.save_weights(best / "network.weights.h5")
+    assert run.checkpoint() == run.checkpoint("latest") == run.checkpoint(20) == run.checkpoints_path / "step_00000020"
+    assert run.checkpoint("3") == run.checkpoints_path / "step_00000003"
+    assert run.checkpoint("best") == best
+    assert list(run.checkpoints()) == [3, 20]
+    with pytest.raises(UserError, match=r"no checkpoint 4. It has: 3, 20, latest, best"):
+        run.checkpoint("4")
+    loaded = run.load_network(checkpoint="best")
+    assert all(np.array_equal(a, b) for a, b in zip(loaded.get_weights(), better.get_weights(), strict=True))
+
+
 def test_latest_is_the_run_with_the_newest_checkpoint(tmp_path, network):
     runs = [write_run(tmp_path / "kinetics400" / name, TINY, network) for name in ("a", "b")]
     other = write_run(tmp_path / "ucf101" / "c", TINY, network)

@@ -10,11 +10,13 @@ from tsd_tf.network_builder import build_network
 from tsd_tf.weights.hdf5 import count_arrays
 
 _CHECKPOINT = re.compile(r"step_(\d{8})")
+_BEST = re.compile(r"best_(\d{8})")
 
 
 class WorkDirectory:
     """A folder with `config.json`, `labels.txt` and `checkpoints/step_00000123/network.weights.h5`.
 
+    `checkpoints/best_00000120` holds the weights that were best on validation, and `validation.json`: how good.
     A file `finished` appears when all stages are trained; `environment.json` has the versions and the data's hashes.
 
     Args:
@@ -61,12 +63,38 @@ class WorkDirectory:
 
     def checkpoints(self):
         """The finished checkpoints, oldest first, as {step: folder}."""
+        return self._folders(_CHECKPOINT)
+
+    def best(self):
+        """The folder of the weights that were best on validation so far, or None."""
+        # Where two are, the older one has just been surpassed.
+        return next(reversed(self._folders(_BEST).values()), None)
+
+    def checkpoint(self, which="latest"):
+        """The folder of one checkpoint.
+
+        Args:
+            which: "latest", "best" (on validation), or the number of its step.
+
+        Raises:
+            UserError: it is not there.
+        """
+        found = {str(step): path for step, path in self.checkpoints().items()}
+        if not found:
+            raise UserError(f"{self.path} has no checkpoint yet: looked in {self.checkpoints_path}; train first")
+        found["latest"] = list(found.values())[-1]
+        if best := self.best():
+            found["best"] = best
+        if str(which) not in found:
+            reason = "; a run with validation keeps one" if which == "best" else ""
+            raise UserError(f"{self.path} has no checkpoint {which}{reason}. It has: {', '.join(found)}")
+        return found[str(which)]
+
+    def _folders(self, pattern):
         if not self.checkpoints_path.is_dir():
             return {}
         found = {
-            int(match[1]): path
-            for path in self.checkpoints_path.iterdir()
-            if (match := _CHECKPOINT.fullmatch(path.name))
+            int(match[1]): path for path in self.checkpoints_path.iterdir() if (match := pattern.fullmatch(path.name))
         }
         return dict(sorted(found.items()))
 
@@ -74,18 +102,17 @@ class WorkDirectory:
         """Whether the run has trained all of its stages."""
         return (self.path / "finished").exists()
 
-    def load_network(self, config=None):
-        """The run's FewFrameNetwork with the weights of its newest checkpoint.
+    def load_network(self, config=None, checkpoint="latest"):
+        """The run's FewFrameNetwork with the weights of a checkpoint.
 
         Args:
             config: what to build, where it is not the run's own Config; its variables must be the same.
+            checkpoint: "latest", "best" or a step: see `checkpoint`.
         """
         config = config or self.config()
-        checkpoints = self.checkpoints()
-        if not checkpoints:
-            raise UserError(f"{self.path} has no checkpoint yet: looked in {self.checkpoints_path}; train first")
+        path = self.checkpoint(checkpoint) / "network.weights.h5"
         network = build_network(config)
-        load_weights(network, list(checkpoints.values())[-1] / "network.weights.h5")
+        load_weights(network, path)
         return network
 
 

@@ -5,9 +5,16 @@ import numpy as np
 import pytest
 
 from tsd_tf.errors import UserError
-from tsd_tf.training import initialization
+from tsd_tf.training import checkpoints, initialization
 from tsd_tf.training.trainer import Trainer
+from tsd_tf.training.validation import ValidationPlan
 from tsd_tf.work_directory import WorkDirectory
+
+
+def trainer(directory, config):
+    """With a checkpoint after every step and a validation at the end of each stage."""
+    plan = ValidationPlan(split="test", steps=2, num_videos=2, batch_size=2)
+    return Trainer(directory, config, checkpoint_steps=1, validation=plan)
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +22,7 @@ def trained(tiny_config, tmp_path_factory):
     """A finished I3D+TSD run: (WorkDirectory, Config, weights)."""
     directory = WorkDirectory(tmp_path_factory.mktemp("runs") / "tsd")
     config = tiny_config()
-    network = Trainer(directory, config, checkpoint_steps=1).run()
+    network = trainer(directory, config).run()
     return directory, config, [np.asarray(variable) for variable in network.variables]
 
 
@@ -37,12 +44,32 @@ def test_a_run_leaves_what_evaluation_and_export_need(trained):
             np.testing.assert_array_equal(value, np.asarray(variable), err_msg=variable.path)
 
 
+def log(directory):
+    return [json.loads(line) for line in (directory.path / "log.jsonl").read_text().splitlines()]
+
+
+def test_the_best_weights_on_validation_are_kept(trained):
+    directory = trained[0]
+    results = [line["validation"] for line in log(directory) if "validation" in line]
+    assert [(result["stage"], result["total_steps"]) for result in results] == [("tsd_stage1", 2), ("tsd_stage2", 4)]
+    assert all(result["videos"] == 2 and 0 <= result["top1"] <= result["top5"] <= 1 for result in results)
+    best = max(results, key=lambda result: (result["top1"], -result["total_steps"]))
+    assert directory.best().name == f"best_{best['total_steps']:08d}"
+    assert checkpoints.best_result(directory) == best
+    loaded = directory.load_network(checkpoint="best")
+    if best["total_steps"] == 4:
+        np.testing.assert_array_equal(
+            np.asarray(loaded.selector.tsd_block.w_beta.kernel),
+            np.asarray(directory.load_network().selector.tsd_block.w_beta.kernel),
+        )
+
+
 def test_only_the_newest_checkpoints_are_kept(trained):
     assert list(trained[0].checkpoints()) == [2, 3, 4]
 
 
 def test_the_log_has_a_line_a_stage_with_finite_losses(trained):
-    lines = [json.loads(line) for line in (trained[0].path / "log.jsonl").read_text().splitlines()]
+    lines = [line for line in log(trained[0]) if "loss" in line]
     assert [(line["stage"], line["step"]) for line in lines] == [("tsd_stage1", 2), ("tsd_stage2", 2)]
     assert all(np.isfinite(line["loss"]) and 0 <= line["accuracy"] <= 1 for line in lines)
     assert lines[0]["learning_rate"] == 0.03
@@ -54,8 +81,9 @@ def test_an_interrupted_run_goes_on_where_its_last_checkpoint_stands(trained, co
         if step > kept:
             shutil.rmtree(path)
     (copy.path / "finished").unlink()
-    network = Trainer(copy, trained[1], checkpoint_steps=1).run()
+    network = trainer(copy, trained[1]).run()
     assert copy.finished()
+    assert checkpoints.best_result(copy)["top1"] == checkpoints.best_result(trained[0])["top1"]
     assert max(copy.checkpoints()) == 4
     for value, variable in zip(trained[2], network.variables, strict=True):
         np.testing.assert_allclose(np.asarray(variable), value, atol=1e-5, err_msg=variable.path)

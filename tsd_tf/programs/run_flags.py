@@ -59,6 +59,13 @@ def define(presets):
     flags.DEFINE_integer("batch_size", None, "clips a replica and step, in every stage (default: the preset's)", 1)
     flags.DEFINE_integer("max_steps", None, "cut every stage to this many steps: to try a set-up out", lower_bound=1)
     flags.DEFINE_integer("checkpoint_steps", None, "steps between checkpoints (default: one every ten minutes)", 1)
+    flags.DEFINE_integer("keep_checkpoints", 3, "how many checkpoints stay, besides the best one on validation", 1)
+    flags.DEFINE_string(
+        "validation_split", None, "shards that are tested on during training (default: validate, if it is there)"
+    )
+    flags.DEFINE_integer("validation_steps", None, "steps between validations (default: at every checkpoint)", 1)
+    flags.DEFINE_integer("validation_clips", 1, "clips a video in validation", lower_bound=1)
+    flags.DEFINE_integer("validation_videos", 1000, "videos that are validated on; 0 turns validation off", 0)
     flags.DEFINE_integer("seed", None, "seed of initialisation, clips and shuffling", lower_bound=0)
 
 
@@ -90,6 +97,22 @@ def config_from_flags(method=None):
         return dataclasses.replace(preset, method=method, stages=stages, **changes)
     except ValueError as error:
         raise UserError(str(error)) from error
+
+
+def trainer_options_from_flags():
+    """Keyword arguments of Trainer that the flags give: they change what a run leaves, not what it learns."""
+    from tsd_tf.training.validation import ValidationPlan
+
+    return {
+        "checkpoint_steps": FLAGS.checkpoint_steps,
+        "keep_checkpoints": FLAGS.keep_checkpoints,
+        "validation": ValidationPlan(
+            split=FLAGS.validation_split,
+            steps=FLAGS.validation_steps,
+            num_clips=FLAGS.validation_clips,
+            num_videos=FLAGS.validation_videos,
+        ),
+    }
 
 
 def workdir_from_flags(config):

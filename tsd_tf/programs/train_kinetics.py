@@ -49,7 +49,7 @@ def main(argv):
         main_network_weights=FLAGS.main_network_weights,
         i3d_checkpoint=FLAGS.i3d_checkpoint,
         inception_checkpoint=FLAGS.inception_checkpoint,
-        checkpoint_steps=FLAGS.checkpoint_steps,
+        **run_flags.trainer_options_from_flags(),
     )
     print(f"Trained {config.run_name}: {workdir}")
 

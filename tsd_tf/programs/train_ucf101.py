@@ -40,7 +40,7 @@ def main(argv):
 
     from tsd_tf.training import recipe
 
-    recipe.fine_tune(config, workdir, source, checkpoint_steps=FLAGS.checkpoint_steps)
+    recipe.fine_tune(config, workdir, source, **run_flags.trainer_options_from_flags())
     print(f"Trained {config.run_name}: {workdir}")
 
 

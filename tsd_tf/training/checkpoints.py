@@ -10,10 +10,8 @@ import numpy as np
 from tsd_tf.errors import UserError
 from tsd_tf.work_directory import load_weights
 
-_KEEP = 3
 
-
-def save(work_directory, network, training_variables, position):
+def save(work_directory, network, training_variables, position, keep):
     """Writes `checkpoints/step_<total_steps>/` and removes all but the newest checkpoints.
 
     Args:
@@ -21,24 +19,48 @@ def save(work_directory, network, training_variables, position):
         network: the built FewFrameNetwork; its weights become `network.weights.h5`.
         training_variables: what else the running stage needs to go on: optimiser slots, a temporary head's weights.
         position: {"stage": index, "step": steps done in it, "total_steps": steps done in all}.
+        keep: how many checkpoints stay.
     """
-    final = work_directory.checkpoints_path / f"step_{position['total_steps']:08d}"
-    partial = work_directory.checkpoints_path / ".partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir(parents=True)
-        network.save_weights(partial / "network.weights.h5")
-        _write_arrays(partial / "random_state.npz", _random_state(network))
-        _write_arrays(partial / "training.npz", training_variables)
-        (partial / "position.json").write_text(json.dumps(position) + "\n")
-        if final.exists():
-            shutil.rmtree(final)
-        partial.rename(final)
-    except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise UserError(f"cannot write the checkpoint {final}: {error.strerror or error}") from error
-    for path in list(work_directory.checkpoints().values())[:-_KEEP]:
+
+    def write(folder):
+        network.save_weights(folder / "network.weights.h5")
+        _write_arrays(folder / "random_state.npz", _random_state(network))
+        _write_arrays(folder / "training.npz", training_variables)
+        (folder / "position.json").write_text(json.dumps(position) + "\n")
+
+    _write_folder(work_directory.checkpoints_path / f"step_{position['total_steps']:08d}", write)
+    for path in list(work_directory.checkpoints().values())[:-keep]:
         shutil.rmtree(path)
+
+
+def save_best(work_directory, network, result):
+    """Writes `checkpoints/best_<total_steps>/`, which takes the place of the best one until now.
+
+    Args:
+        work_directory, network: as for `save`.
+        result: what validation said, a dict that JSON can hold, with "total_steps"; it becomes `validation.json`.
+    """
+
+    def write(folder):
+        network.save_weights(folder / "network.weights.h5")
+        (folder / "validation.json").write_text(json.dumps(result, indent=2) + "\n")
+
+    final = work_directory.checkpoints_path / f"best_{result['total_steps']:08d}"
+    _write_folder(final, write)
+    for path in work_directory.checkpoints_path.glob("best_*"):
+        if path != final:
+            shutil.rmtree(path)
+
+
+def best_result(work_directory):
+    """What `save_best` was given last, or None."""
+    path = work_directory.best()
+    if path is None:
+        return None
+    try:
+        return json.loads((path / "validation.json").read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise UserError(f"{path} is damaged: its validation.json cannot be read; remove that folder") from error
 
 
 def newest(work_directory):
@@ -62,6 +84,21 @@ def restore_network(path, network):
 def restore_training(path, training_variables):
     """Loads what `save` was given as `training_variables`, in the same order."""
     _read_arrays(pathlib.Path(path) / "training.npz", training_variables)
+
+
+def _write_folder(final, write):
+    """Calls `write` with an empty folder, which becomes `final` when it returns: whole, or not at all."""
+    partial = final.parent / ".partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        write(partial)
+        if final.exists():
+            shutil.rmtree(final)
+        partial.rename(final)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise UserError(f"cannot write the checkpoint {final}: {error.strerror or error}") from error
 
 
 def _random_state(network):

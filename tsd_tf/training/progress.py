@@ -11,6 +11,8 @@ _STEPS_A_LINE = 10
 class Progress:
     """A progress bar with rate and time left, and a line of means in `log.jsonl` every ten steps.
 
+    Validation has lines of its own, {"stage", "step", "validation": {...}}.
+
     Args:
         path: of log.jsonl; lines are appended.
         stage: the Stage.
@@ -43,6 +45,17 @@ class Progress:
             "clips_per_second": self.clips_a_step * (self.bar.format_dict["rate"] or 0.0),
             **means,
         }
+        self._write(line)
+
+    def validated(self, result):
+        """Takes what Validation.run returned: a line of its own in log.jsonl, and one for the person."""
+        self.bar.write(
+            f"step {result['total_steps']}: top-1 {result['top1']:.1%} (standard error "
+            f"{result['top1_standard_error']:.1%}) on {result['videos']} videos of {result['split']}"
+        )
+        self._write({"stage": result["stage"], "step": result["step"], "validation": result})
+
+    def _write(self, line):
         self.file.write(json.dumps(line) + "\n")
         self.file.flush()
 

@@ -1,6 +1,7 @@
 """The training loop: stages in order, checkpoints, and resuming where the last checkpoint stands."""
 
 import contextlib
+import functools
 import math
 import time
 
@@ -17,6 +18,7 @@ from tsd_tf.training.progress import Progress
 from tsd_tf.training.schedules import learning_rate
 from tsd_tf.training.stages import stage_model
 from tsd_tf.training.train_step import make_train_step
+from tsd_tf.training.validation import Validation, ValidationPlan
 
 _CHECKPOINT_SECONDS = 600.0
 
@@ -30,14 +32,27 @@ class Trainer:
         initialize: called with the freshly built network before the first step, to load pretrained weights.
         strategy: a tf.distribute strategy; None takes all visible GPUs (MirroredStrategy), or the CPU.
         checkpoint_steps: steps between checkpoints; None writes one every ten minutes. Each stage ends with one.
+        keep_checkpoints: how many of them stay, besides the best one on validation.
+        validation: a ValidationPlan; None for the default one.
     """
 
-    def __init__(self, work_directory, config, initialize=None, strategy=None, checkpoint_steps=None):
+    def __init__(
+        self,
+        work_directory,
+        config,
+        initialize=None,
+        strategy=None,
+        checkpoint_steps=None,
+        keep_checkpoints=3,
+        validation=None,
+    ):
         self.work_directory = work_directory
         self.config = config
         self.initialize = initialize
         self.strategy = strategy or default_strategy()
         self.checkpoint_steps = checkpoint_steps
+        self.keep_checkpoints = keep_checkpoints
+        self.validation_plan = validation or ValidationPlan()
 
     def prepare(self):
         """Makes the work directory, after checking that the run can start.
@@ -56,8 +71,14 @@ class Trainer:
                 f"{self.config.num_classes}; choose another --data_dir or --preset"
             )
         shards = [pipeline.find_shards(self.config.data_dir, stage.split) for stage in self.config.stages]
+        _ = self.validation_shards  # refused or announced before anything is written
         claim(self.work_directory, self.config, labels)
         return shards
+
+    @functools.cached_property
+    def validation_shards(self):
+        """The shards that the network is tested on while it trains: a list of paths, [] for no validation."""
+        return self.validation_plan.shards(self.config.data_dir)
 
     def run(self):
         """Trains every stage that is not finished yet and returns the trained FewFrameNetwork.
@@ -78,15 +99,16 @@ class Trainer:
             path, position = None, {"stage": 0, "step": 0, "total_steps": 0}
             if self.initialize:
                 self.initialize(network)
+        validation = Validation(self.work_directory, network, self.config, self.validation_plan, self.validation_shards)
         while position["stage"] < len(stages):
             index = position["stage"]
             if position["step"] < stages[index].num_steps:
-                position = self._run_stage(network, stages[index], shards[index], position, path)
+                position = self._run_stage(network, stages[index], shards[index], position, path, validation)
             path, position = None, {**position, "stage": index + 1, "step": 0}
         (self.work_directory.path / "finished").touch()
         return network
 
-    def _run_stage(self, network, stage, shards, position, path):
+    def _run_stage(self, network, stage, shards, position, path, validation):
         """Trains one stage from `position` on; `path` is the checkpoint that stands there, if one does."""
         config, strategy = self.config, self.strategy
         clips_a_step = stage.batch_size * strategy.num_replicas_in_sync
@@ -130,8 +152,14 @@ class Trainer:
                     )
                 progress.update(values, rate)
                 position = {**position, "step": step + 1, "total_steps": position["total_steps"] + 1}
-                if self._checkpoint_is_due(position["step"], stage, saved):
-                    checkpoints.save(self.work_directory, network, training_variables, position)
+                due = self._checkpoint_is_due(position["step"], stage, saved)
+                # Before the checkpoint: a run that is killed in between validates these weights again.
+                if validation.is_due(stage, position["step"], at_checkpoint=due):
+                    progress.validated(validation.run(stage, position))
+                if due:
+                    checkpoints.save(
+                        self.work_directory, network, training_variables, position, keep=self.keep_checkpoints
+                    )
                     saved = time.monotonic()
         return position
 

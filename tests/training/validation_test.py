@@ -1,0 +1,125 @@
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from tsd_tf.config import Stage
+from tsd_tf.data import pipeline
+from tsd_tf.errors import UserError
+from tsd_tf.network import FewFrameNetwork
+from tsd_tf.selectors import Uniform
+from tsd_tf.training import checkpoints
+from tsd_tf.training.validation import Validation, ValidationPlan
+from tsd_tf.work_directory import WorkDirectory
+
+CLIENT = Stage("tsd_stage1", "client", 10, 0.1)
+PLAN = ValidationPlan(split="test", num_videos=2, batch_size=1)
+
+
+class OneAnswer(keras.Model):
+    """A main network that sees nothing and always answers with its bias."""
+
+    def __init__(self):
+        super().__init__()
+        self.num_classes = 6
+
+    def build(self, input_shape):
+        self.bias = self.add_weight(shape=(6,), initializer="zeros", name="bias")
+
+    def call(self, frames, training=None):
+        return keras.ops.zeros((keras.ops.shape(frames)[0], 6)) + self.bias
+
+    def always(self, label):
+        self.bias.assign(np.eye(6)[label])
+
+
+def position(total_steps):
+    return {"stage": 0, "step": total_steps, "total_steps": total_steps}
+
+
+@pytest.fixture
+def network():
+    network = FewFrameNetwork(Uniform(8, 2), OneAnswer())
+    network.build((None, 8, 64, 64, 3))
+    return network
+
+
+@pytest.fixture(scope="module")
+def labels(sample_shards):
+    """Of the two videos that are validated on."""
+    clips = pipeline.evaluation_clips(
+        pipeline.find_shards(sample_shards, "test"),
+        num_frames=1,
+        num_clips=1,
+        crop_size=64,
+        num_classes=6,
+        batch_size=2,
+        seed=0,
+    )
+    return next(iter(clips))["label"].numpy().tolist()
+
+
+@pytest.fixture
+def validation(network, tiny_config, tmp_path):
+    config = tiny_config()
+    return Validation(WorkDirectory(tmp_path), network, config, PLAN, PLAN.shards(config.data_dir))
+
+
+def test_the_best_weights_stay(validation, network, labels, tmp_path):
+    wrong = next(label for label in range(6) if label not in labels)
+    for step, label, top1, best in (
+        (1, wrong, 0.0, 1),
+        (2, labels[0], 0.5, 2),
+        (3, wrong, 0.0, 2),
+        (4, labels[1], 0.5, 2),
+    ):
+        network.main_network.always(label)
+        result = validation.run(CLIENT, position(step))
+        assert (result["top1"], result["videos"], result["total_steps"]) == (top1, 2, step)
+        assert [path.name for path in validation.work_directory.checkpoints_path.iterdir()] == [f"best_{best:08d}"]
+    kept = json.loads((tmp_path / "checkpoints/best_00000002/validation.json").read_text())
+    assert (kept["top1"], kept["split"], kept["stage"]) == (0.5, "test", "tsd_stage1")
+    network.load_weights(tmp_path / "checkpoints/best_00000002/network.weights.h5")
+    np.testing.assert_array_equal(np.asarray(network.main_network.bias), np.eye(6)[labels[0]])
+
+
+def test_a_resumed_run_remembers_the_best(validation, network, labels, tiny_config):
+    network.main_network.always(labels[0])
+    validation.run(CLIENT, position(7))
+    again = Validation(validation.work_directory, network, tiny_config(), PLAN, validation.shards)
+    again.run(CLIENT, position(8))
+    assert checkpoints.best_result(again.work_directory)["total_steps"] == 7
+
+
+def test_when_it_is_due(network, tiny_config, tmp_path):
+    def due(plan, stage, step, at_checkpoint):
+        shards = plan.shards(tiny_config().data_dir)
+        return Validation(WorkDirectory(tmp_path), network, tiny_config(), plan, shards).is_due(
+            stage, step, at_checkpoint
+        )
+
+    assert due(PLAN, CLIENT, 3, at_checkpoint=True)
+    assert not due(PLAN, CLIENT, 3, at_checkpoint=False)
+    every_four = ValidationPlan(split="test", steps=4)
+    assert [step for step in range(1, 11) if due(every_four, CLIENT, step, at_checkpoint=True)] == [4, 8, 10]
+    assert not due(PLAN, Stage("coarse", "coarse_extractor", 10, 0.1), 10, at_checkpoint=True)
+    assert not due(ValidationPlan(split="test", num_videos=0), CLIENT, 10, at_checkpoint=True)
+
+
+def test_validate_is_the_default_split_where_it_is_there(sample_shards, tmp_path, capsys):
+    assert ValidationPlan().shards(sample_shards) == []
+    assert f"{sample_shards} has no validate shards" in capsys.readouterr().out
+    for path in sample_shards.glob("test-*-of-*"):
+        shutil.copy(path, tmp_path / path.name.replace("test", "validate"))
+    assert [path.rpartition("/")[2] for path in ValidationPlan().shards(tmp_path)] == [
+        "validate-00000-of-00002",
+        "validate-00001-of-00002",
+    ]
+    assert capsys.readouterr().out == ""
+
+
+def test_a_split_that_is_named_must_be_there(sample_shards):
+    with pytest.raises(UserError, match="no holdout shards"):
+        ValidationPlan(split="holdout").shards(sample_shards)

@@ -1,0 +1,114 @@
+"""How good the network is on held-out videos, while it trains."""
+
+import dataclasses
+import math
+import time
+
+from tqdm import tqdm
+
+from tsd_tf.data import pipeline
+from tsd_tf.errors import UserError
+from tsd_tf.evaluation import protocol
+from tsd_tf.training import checkpoints
+
+
+@dataclasses.dataclass(frozen=True)
+class ValidationPlan:
+    """Which validation a run does; it changes nothing about the training.
+
+    Attributes:
+        split: the shards; None for those of "validate" where there are any, and no validation otherwise.
+        steps: steps between validations; None for one at every checkpoint.
+        num_clips: Q, clips a video.
+        num_videos: videos at most, the first of the shards, rounded up to whole batches; 0 for no validation.
+        batch_size: videos at a time.
+    """
+
+    split: str | None = None
+    steps: int | None = None
+    num_clips: int = 1
+    num_videos: int = 1000
+    batch_size: int = 4
+
+    def shards(self, data_dir):
+        """The shards to validate on, [] where there is to be no validation: prints why."""
+        if self.num_videos == 0:
+            return []
+        try:
+            return pipeline.find_shards(data_dir, self.split or "validate")
+        except UserError:
+            if self.split is not None:
+                raise
+            print(f"No validation while it trains: {data_dir} has no validate shards (--validation_split names others)")
+            return []
+
+
+class Validation:
+    """Tests the network as evaluate.py does, and keeps the weights that were best.
+
+    Stages of the coarse extractor are left out: what they train is not the network.
+
+    Args:
+        work_directory: a WorkDirectory.
+        network: the FewFrameNetwork that is trained.
+        config: its Config.
+        plan: a ValidationPlan.
+        shards: what the plan's `shards` found.
+    """
+
+    def __init__(self, work_directory, network, config, plan, shards):
+        self.work_directory = work_directory
+        self.network = network
+        self.config = config
+        self.plan = plan
+        self.shards = shards
+        best = checkpoints.best_result(work_directory)
+        self.best_top1 = best["top1"] if best else -math.inf
+
+    def is_due(self, stage, step, at_checkpoint):
+        """Whether to validate after step `step` of a Stage."""
+        if not self.shards or stage.trains == "coarse_extractor":
+            return False
+        if self.plan.steps is None:
+            return at_checkpoint
+        return step % self.plan.steps == 0 or step == stage.num_steps
+
+    def run(self, stage, position):
+        """Tests the network, and writes `checkpoints/best_...` if it is better than ever.
+
+        Returns:
+            {"stage", "step", "total_steps", "split", "top1", "top1_standard_error", "top5", "videos", "clips",
+            "seconds"}.
+        """
+        began = time.monotonic()
+        config, plan = self.config, self.plan
+        clips = pipeline.evaluation_clips(
+            self.shards,
+            num_frames=config.num_frames,
+            num_clips=plan.num_clips,
+            crop_size=config.crop_size,
+            num_classes=config.num_classes,
+            batch_size=plan.batch_size,
+            seed=config.seed,
+        )
+        batches = pipeline.checked(clips.take(math.ceil(plan.num_videos / plan.batch_size)), self.shards)
+        with tqdm(desc="validate", unit="video", mininterval=1.0, leave=False) as bar:
+            summary = protocol.predict(self.network, _shown(batches, bar)).summary(plan.num_clips)
+        result = {
+            "stage": stage.name,
+            "step": position["step"],
+            "total_steps": position["total_steps"],
+            "split": plan.split or "validate",
+            **{name: summary[name] for name in ("top1", "top1_standard_error", "top5", "videos", "clips")},
+            "seconds": time.monotonic() - began,
+        }
+        if result["top1"] > self.best_top1:
+            self.best_top1 = result["top1"]
+            checkpoints.save_best(self.work_directory, self.network, result)
+        return result
+
+
+def _shown(batches, bar):
+    for batch in batches:
+        yield batch
+        bar.update(len(batch["label"]))
