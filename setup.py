@@ -36,6 +36,8 @@ setup(
     extras_require={
         # Shards on s3:// need tensorflow-io, whose libraries load under TensorFlow 2.16 only.
         "remote": ["tensorflow==2.16.2", "tensorflow-io==0.37.1"],
+        # Builders as pipelines on many machines (--runner).
+        "beam": ["apache-beam>=2.60"],
     },
     entry_points={
         "console_scripts": [

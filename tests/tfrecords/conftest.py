@@ -1,5 +1,6 @@
 """Videos that the tests write themselves, and programs run as a user runs them."""
 
+import hashlib
 import pathlib
 import subprocess
 import sys
@@ -36,3 +37,37 @@ def run_program():
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
 
     return run
+
+
+@pytest.fixture
+def contents():
+    """A function: {name: SHA-256} of all files below a folder."""
+
+    def contents(folder):
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+    return contents
+
+
+@pytest.fixture
+def kinetics(tmp_path, write_video):
+    """A small Kinetics with everything that real copies suffer from; returns the program's arguments."""
+    write_video("videos/air drumming/--a_000003_000004.mp4", 25)
+    write_video('videos/abseiling/it\'s a "b"_000010_000011.mp4', 25)
+    write_video("videos/c.avi", 100, frame_rate=50.0)
+    write_video("videos/still.mp4", 25, still=True)
+    (tmp_path / "videos/broken.mp4").write_bytes(b"<html>410 Gone</html>")
+    (tmp_path / "train.csv").write_text(
+        "label,youtube_id,time_start,time_end,split,is_cc\r\n"
+        + '"air drumming",--a,3,4,train,0\r\n'
+        + 'abseiling,"it\'s a ""b""",10,11,train,0\r\n'
+        + "abseiling,c,0.5,1.5,train,0\r\n"
+        + "air_drumming,c,1,3,train,0\r\n"
+        + "abseiling,c,5,6,train,0\r\n"
+        + "abseiling,broken,0,1,train,0\r\n"
+        + "abseiling,gone,0,1,train,0\r\n"
+        + "abseiling,still,0,1,train,0\r\n",
+        newline="",
+    )
+    return [f"--csv={tmp_path}/train.csv", f"--videos_dir={tmp_path}/videos", "--split=train", "--short_side=24"]

@@ -1,0 +1,129 @@
+"""Decoding in a process of its own: a video that crashes or hangs the decoder costs its own row only."""
+
+import collections
+import contextlib
+import multiprocessing
+import signal
+import time
+
+_READY = "ready"  # the process has imported what it needs
+
+
+class Worker:
+    """A process that runs one job after the other, and is replaced when it dies.
+
+    A job is a piece.Piece or a part.Part: it has a length, its number of steps, and run(given_up, report). A step that
+    takes the process down once may be chance (a full memory), and the job starts again; after the second time the job
+    is told to give the step up.
+
+    Args:
+        hang_seconds: a step that takes longer counts as one that took the process down.
+
+    Attributes:
+        job: at work on it, or None.
+        position: steps of the job that are finished.
+        connection: readable when there is news for `poll`.
+    """
+
+    def __init__(self, hang_seconds=600):
+        self.job, self.position = None, 0
+        self._hang_seconds = hang_seconds
+        self._given_up, self._failures = {}, collections.Counter()
+        self._start()
+
+    def assign(self, job):
+        """Starts a job; `job` must be None."""
+        self._given_up, self._failures = {}, collections.Counter()
+        self.job = job
+        self._send()
+
+    def poll(self):
+        """Takes the news in.
+
+        Returns:
+            The job that has ended, or None.
+
+        Raises:
+            OSError: the job's files cannot be written.
+            RuntimeError: the process dies again and again, which is not a video's fault.
+        """
+        failure = self._take_news()
+        if failure is not None:
+            at = self.position
+            self._failures[at] += 1
+            if self._failures[at] > 2:
+                raise RuntimeError(f"a worker process ended again and again: {failure}")
+            if self._failures[at] == 2:
+                self._given_up[at] = failure
+            self._start()
+            self._send()
+        if self.job is None or self.position < len(self.job):
+            return None
+        job, self.job = self.job, None
+        return job
+
+    def wait(self, seconds=1.0):
+        """Returns when there is news for `poll`, or after this time."""
+        self.connection.poll(seconds)
+
+    def kill(self):
+        """Ends the process, whatever it is doing."""
+        self._process.kill()
+        self._process.join()
+
+    def _start(self):
+        # Spawned, not forked: a fork of a process with threads (TensorFlow's, a test runner's) may never wake up.
+        context = multiprocessing.get_context("spawn")
+        self.connection, other_end = context.Pipe()
+        self._process = context.Process(target=_work, args=(other_end,), daemon=True)
+        self._process.start()
+        other_end.close()
+        self._is_ready = False
+
+    def _send(self):
+        self.position = 0
+        self._last_sign = time.monotonic()
+        with contextlib.suppress(ConnectionError):  # it died meanwhile: the next poll finds out
+            self.connection.send((self.job, self._given_up))
+
+    def _take_news(self):
+        """The reason where the step at `position` took the process down, else None."""
+        try:
+            while self.connection.poll():
+                message = self.connection.recv()
+                self._last_sign = time.monotonic()
+                if isinstance(message, Exception):
+                    raise message
+                if message == _READY:
+                    self._is_ready = True
+                else:
+                    self.position = message
+        except (EOFError, ConnectionResetError):
+            self._process.join()
+            if not self._is_ready:
+                raise RuntimeError(f"a worker process did not start, exit code {self._process.exitcode}") from None
+            return f"the decoder crashed (exit code {self._process.exitcode})"
+        if self.job is not None and self._is_ready and time.monotonic() - self._last_sign > self._hang_seconds:
+            self.kill()
+            return f"the decoder was still busy after {self._hang_seconds} s"
+        return None
+
+
+def _work(connection):
+    """What the process does, until its parent is gone."""
+    import cv2
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+    cv2.setNumThreads(1)  # there is one process a core
+    with contextlib.suppress(EOFError, ConnectionError):
+        connection.send(_READY)
+        while True:
+            job, given_up = connection.recv()
+            try:
+                job.run(given_up, connection.send)
+            except ConnectionError:
+                raise
+            except OSError as error:
+                connection.send(error)
+            else:
+                connection.send(len(job))
