@@ -6,7 +6,7 @@ LATEST := .venv-latest
 # Two files of tests at a time: most of a test is one thread that traces graphs.
 WORKERS := -n 2 --dist loadfile
 
-.PHONY: venv test test-latest demo lock
+.PHONY: venv test test-latest demo study study-quick lock
 
 venv: $(VENV)/installed
 $(VENV)/installed: requirements/lock.txt
@@ -34,6 +34,13 @@ test-latest: $(LATEST)/installed
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python -m examples.demo
+
+# The few-frame study: hours and minutes on two cores. Interrupted, they go on where they were.
+study: $(VENV)/installed
+	$(VENV)/bin/python -m study
+
+study-quick: $(VENV)/installed
+	$(VENV)/bin/python -m study --quick
 
 lock:
 	uv pip compile -q --universal --python-version 3.10 --no-emit-index-url --no-emit-find-links \

@@ -32,10 +32,11 @@ def test_data():
 @pytest.fixture(scope="session")
 def sample_videos(tmp_path_factory):
     """A tiny sample data set as video files: 12 training videos of 6 classes (whole and trimmed), 6 test videos."""
-    from tfrecords import build_sample
+    from tfrecords import sample_videos
+    from tsd_tf.data.procedural_videos import VideoSettings
 
     folder = tmp_path_factory.mktemp("videos")
-    build_sample.write(folder, {"train": 12, "test": 6}, num_axes=2, seed=0, processes=1)
+    sample_videos.write(folder, {"train": 12, "test": 6}, settings=VideoSettings(num_axes=2), seed=0, processes=1)
     return folder
 
 

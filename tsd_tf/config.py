@@ -70,7 +70,7 @@ class Config:
         main_network: one of MAIN_NETWORKS; the paper's is "inception_i3d".
         main_network_width, main_network_batch_norm_momentum, dropout_rate: see InceptionI3D; C3D has no batch norm.
         coarse_size .. coarse_batch_norm_momentum: of the coarse extractor of TSD and I3D_A, see CoarseSelector.
-        embedding_channels .. logit_scale: see TSDBlock.
+        embedding_channels .. in_time_order: see TSDBlock; in_time_order is not the paper's.
         mobilenet_weights: "imagenet" (Keras downloads them), "none", or a .weights.h5 file.
         momentum, weight_decay: of SGD; the decay is an L2 penalty on kernels.
         client_gradient_clip_norm: bound on the client's gradient norm, or None.
@@ -101,6 +101,7 @@ class Config:
     output_kernel: int = 3
     initializer_stddev: float = 0.01
     logit_scale: float = 1.0
+    in_time_order: bool = False
     mobilenet_weights: str = "imagenet"
     momentum: float = 0.9
     weight_decay: float = 1e-7

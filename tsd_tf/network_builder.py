@@ -32,6 +32,7 @@ def build_selector(config):
         output_kernel=config.output_kernel,
         initializer_stddev=config.initializer_stddev,
         logit_scale=config.logit_scale,
+        in_time_order=config.in_time_order,
         **coarse,
     )
 

@@ -118,3 +118,32 @@ def test_features_it_cannot_take():
         TSDBlock(5).build((None, 4, 3, 3, 8))
     with pytest.raises(ValueError, match=r"known shape .* Received: input_shape=\(None, None, 3, 3, 8\)"):
         TSDBlock(5).build((None, None, 3, 3, 8))
+
+
+def test_columns_in_time_order_are_the_paper_s_columns_sorted():
+    clips = features(4, 3, 7, 2, 2, 6)
+    plain = TSDBlock(4, embedding_channels=5, initializer_stddev=0.4)
+    ordered = TSDBlock(4, embedding_channels=5, initializer_stddev=0.4, in_time_order=True)
+    for block in (plain, ordered):
+        block.build(clips.shape)
+    ordered.set_weights(plain.get_weights())
+    expected = ops.convert_to_numpy(plain(clips))
+    found = ops.convert_to_numpy(ordered(clips))
+    times = np.einsum("t,btj->bj", np.arange(7.0), expected)
+    assert (np.diff(times, axis=1) < 0).any()  # else there is nothing to sort
+    for matrix, answer, time in zip(expected, found, times, strict=True):
+        np.testing.assert_allclose(answer, matrix[:, np.argsort(time)], atol=1e-6)
+
+
+def test_the_paper_s_columns_are_the_default():
+    assert TSDBlock(2).get_config()["in_time_order"] is False
+
+
+def test_gradients_reach_all_kernels_through_the_sorting(gradients):
+    block = TSDBlock(3, embedding_channels=4, initializer_stddev=0.4, in_time_order=True)
+    clips, target = features(5, 2, 5, 3, 3, 6), features(6, 2, 5, 3)
+    block(clips)
+    found = gradients(block, lambda matrix: ops.sum(matrix * target), clips)
+    assert sorted(path.split("/")[-2] for path in found) == sorted(KERNELS)
+    for path, gradient in found.items():
+        assert np.abs(gradient).max() > 0, path

@@ -4,6 +4,9 @@ A class is a colour and an axis of motion: "red horizontal". The event that show
 time of the video: a small sprite of one of the class colours darts along the axis, either way. Slow sprites and decoy
 events with the same motion in other colours clutter the video, over a panning, flickering, noisy background. A single
 frame tells the colour at best, never the axis, and most frames show no event at all.
+
+In the task `"direction"` a class is the signed direction alone, "eastward": the same videos, in which a colour tells
+nothing and only the order of the frames tells one way from the other (the arrow of time).
 """
 
 import dataclasses
@@ -15,11 +18,64 @@ SIZE = 64
 NUM_FRAMES = 40
 EVENT_FRAMES = 5
 _TRIMMED_FRAMES = 8
-_COLOURS = {"red": (225, 35, 35), "green": (35, 205, 35), "blue": (45, 60, 235)}
+TASKS = ("axis", "direction")
+_PRIMARY = {"red": (225, 35, 35), "green": (35, 205, 35), "blue": (45, 60, 235)}
+_SECONDARY = {"yellow": (235, 225, 40), "cyan": (40, 220, 220), "magenta": (220, 40, 220)}
+_OTHERS = ((240, 240, 240), (15, 15, 15), (130, 80, 30))
 _AXES = {"horizontal": 0.0, "diagonal": 45.0, "vertical": 90.0, "antidiagonal": 135.0}
-_DECOY_COLOURS = ((235, 225, 40), (40, 220, 220), (220, 40, 220), (240, 240, 240), (15, 15, 15), (130, 80, 30))
-_PIXEL_NOISE = 8.0
+_WAYS = {
+    "horizontal": ("eastward", "westward"),
+    "diagonal": ("northeastward", "southwestward"),
+    "vertical": ("northward", "southward"),
+    "antidiagonal": ("northwestward", "southeastward"),
+}
 _SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoSettings:
+    """What the videos show, and how hard it is to see; the defaults are the demo's.
+
+    Attributes:
+        num_axes: 2 (horizontal, vertical) or 4 (the diagonals as well).
+        task: "axis": a class is a colour and an axis, "direction": a way along an axis, in any of the class colours.
+        secondary_colours: classes and events are yellow, cyan and magenta; red, green and blue are decoys' then.
+        pixel_noise: standard deviation of the noise of every pixel, of 255.
+        event_radius: least and largest radius of an event's sprite, in pixels.
+        event_speed: least and largest speed of it, in pixels a frame.
+        num_drifters: slow sprites that are there throughout.
+        num_decoys: events in other colours.
+    """
+
+    num_axes: int = 4
+    task: str = "axis"
+    secondary_colours: bool = False
+    pixel_noise: float = 8.0
+    event_radius: tuple = (6.0, 8.0)
+    event_speed: tuple = (5.0, 7.0)
+    num_drifters: int = 2
+    num_decoys: int = 2
+
+    def __post_init__(self):
+        if self.num_axes not in (2, 4):
+            raise ValueError(f"`num_axes` must be 2 or 4. Received: num_axes={self.num_axes}")
+        if self.task not in TASKS:
+            raise ValueError(f"`task` must be one of {', '.join(TASKS)}. Received: task={self.task!r}")
+
+    @property
+    def axes(self):
+        """Names of the axes of motion."""
+        return list(_AXES)[:: 4 // self.num_axes]
+
+    @property
+    def colours(self):
+        """{name: RGB} of the colours of events that show a class."""
+        return _SECONDARY if self.secondary_colours else _PRIMARY
+
+    @property
+    def decoy_colours(self):
+        """RGB of everything else that moves."""
+        return (*(_PRIMARY if self.secondary_colours else _SECONDARY).values(), *_OTHERS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +84,7 @@ class ProceduralVideo:
 
     Attributes:
         frames: (NUM_FRAMES, SIZE, SIZE, 3) uint8 RGB.
-        label: index into `class_names(num_axes)`.
+        label: index into `class_names(settings)`.
         event_start: first frame of the event; it lasts EVENT_FRAMES.
     """
 
@@ -47,19 +103,15 @@ class ProceduralVideo:
         return self.frames[self.trimmed_start : self.trimmed_start + _TRIMMED_FRAMES]
 
 
-def class_names(num_axes=4):
-    """The class names by label: colours times the axes.
+def class_names(settings):
+    """The class names by label: colours times axes, or the ways along the axes.
 
     Args:
-        num_axes: 2 (horizontal, vertical) or 4 (the diagonals as well).
+        settings: VideoSettings.
     """
-    return [f"{colour} {axis}" for colour in _COLOURS for axis in _axes(num_axes)]
-
-
-def _axes(num_axes):
-    if num_axes not in (2, 4):
-        raise ValueError(f"`num_axes` must be 2 or 4. Received: num_axes={num_axes}")
-    return list(_AXES)[:: 4 // num_axes]
+    if settings.task == "direction":
+        return [way for axis in settings.axes for way in _WAYS[axis]]
+    return [f"{colour} {axis}" for colour in settings.colours for axis in settings.axes]
 
 
 def _background(rng):
@@ -82,10 +134,14 @@ def _draw(image, shape, centre, radius, colour):
     cv2.fillConvexPoly(image, np.round(corners * (1 << _SHIFT)).astype(np.int32), colour, cv2.LINE_AA, _SHIFT)
 
 
-def _dart(rng, angle, colour):
-    """An event: a sprite that crosses part of the frame along `angle` (degrees, either way) in EVENT_FRAMES frames."""
-    direction = np.asarray([np.cos(np.radians(angle)), -np.sin(np.radians(angle))]) * rng.choice([-1.0, 1.0])
-    speed, radius = rng.uniform(5, 7), rng.uniform(6, 8)
+def _dart(rng, angle, colour, settings, sign=None):
+    """An event: a sprite that crosses part of the frame along `angle` (degrees) in EVENT_FRAMES frames.
+
+    It goes the way of `sign`, 1.0 or -1.0; None draws it.
+    """
+    drawn = rng.choice([-1.0, 1.0])
+    direction = np.asarray([np.cos(np.radians(angle)), -np.sin(np.radians(angle))]) * (drawn if sign is None else sign)
+    speed, radius = rng.uniform(*settings.event_speed), rng.uniform(*settings.event_radius)
     reach = np.abs(direction) * speed * (EVENT_FRAMES - 1) / 2 + radius
     middle = rng.uniform(reach, SIZE - reach)
     offsets = (np.arange(EVENT_FRAMES) - (EVENT_FRAMES - 1) / 2) * speed
@@ -98,7 +154,7 @@ def _dart(rng, angle, colour):
     }
 
 
-def _drifter(rng):
+def _drifter(rng, colours):
     """A slow sprite, there throughout."""
     angle = rng.uniform(0, 2 * np.pi)
     velocity = np.asarray([np.cos(angle), np.sin(angle)]) * rng.uniform(0.1, 0.6)
@@ -108,30 +164,35 @@ def _drifter(rng):
         "centres": centres,
         "radius": rng.uniform(4, 6),
         "shape": str(rng.choice(["disc", "square", "triangle"])),
-        "colour": _DECOY_COLOURS[rng.integers(len(_DECOY_COLOURS))],
+        "colour": colours[rng.integers(len(colours))],
     }
 
 
-def render(seed, label, num_axes=4):
+def render(seed, label, settings=None):
     """Renders one video: a pure function of its arguments.
 
     Args:
         seed: int or sequence of ints.
-        label: index into `class_names(num_axes)`.
-        num_axes: see `class_names`.
+        label: index into `class_names(settings)`.
+        settings: VideoSettings, or None for the defaults.
 
     Returns:
         ProceduralVideo.
     """
+    settings = settings or VideoSettings()
     rng = np.random.default_rng(seed)
-    axes = _axes(num_axes)
-    colour, axis = list(_COLOURS.values())[label // len(axes)], axes[label % len(axes)]
-    event = _dart(rng, _AXES[axis], colour)
+    axes, decoy_colours = settings.axes, settings.decoy_colours
+    event = _event(rng, label, settings)
     decoys = [
-        _dart(rng, _AXES[axes[rng.integers(len(axes))]], _DECOY_COLOURS[rng.integers(len(_DECOY_COLOURS))])
-        for _ in range(2)
+        _dart(
+            rng,
+            _AXES[axes[rng.integers(len(axes))]],
+            decoy_colours[rng.integers(len(decoy_colours))],
+            settings,
+        )
+        for _ in range(settings.num_decoys)
     ]
-    sprites = [_drifter(rng), _drifter(rng), *decoys, event]
+    sprites = [*(_drifter(rng, decoy_colours) for _ in range(settings.num_drifters)), *decoys, event]
     background = _background(rng)
     pan_start, pan_velocity = rng.uniform(16, 48, 2), rng.uniform(-0.4, 0.4, 2)
     flicker = rng.normal(1.0, 0.04, NUM_FRAMES)
@@ -144,6 +205,14 @@ def render(seed, label, num_axes=4):
             if 0 <= index - sprite["start"] < len(sprite["centres"]):
                 centre = sprite["centres"][index - sprite["start"]]
                 _draw(image, sprite["shape"], centre, sprite["radius"], sprite["colour"])
-        image = image * flicker[index] + rng.normal(0, _PIXEL_NOISE, image.shape)
+        image = image * flicker[index] + rng.normal(0, settings.pixel_noise, image.shape)
         frames[index] = np.clip(np.round(image), 0, 255)
     return ProceduralVideo(frames, label, event["start"])
+
+
+def _event(rng, label, settings):
+    colours, axes = list(settings.colours.values()), settings.axes
+    if settings.task == "axis":
+        return _dart(rng, _AXES[axes[label % len(axes)]], colours[label // len(axes)], settings)
+    axis, way = divmod(label, 2)
+    return _dart(rng, _AXES[axes[axis]], colours[rng.integers(len(colours))], settings, sign=(1.0, -1.0)[way])

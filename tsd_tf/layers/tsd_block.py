@@ -22,6 +22,8 @@ class TSDBlock(keras.layers.Layer):
         output_kernel: edge of w_beta's cubic kernel.
         initializer_stddev: standard deviation of the Gaussian that the three kernels start from (Section 4.2).
         logit_scale: factor on G'O' before the softmax; 1 / sqrt(H W C') keeps P from saturating at small widths.
+        in_time_order: sorts the columns of P by their expected time, sum_i i P_ij. Not in the paper, whose columns
+            come in any order: the main network then reads distilled frames whose order means nothing. No weights.
 
     Input shape: (batch, T, H, W, C).
     Output shape: (batch, T, T_s), float32; every column sums to 1.
@@ -34,6 +36,7 @@ class TSDBlock(keras.layers.Layer):
         output_kernel=3,
         initializer_stddev=0.01,
         logit_scale=1.0,
+        in_time_order=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -49,6 +52,7 @@ class TSDBlock(keras.layers.Layer):
         self.output_kernel = output_kernel
         self.initializer_stddev = initializer_stddev
         self.logit_scale = logit_scale
+        self.in_time_order = in_time_order
 
         def gaussian():
             return keras.initializers.RandomNormal(stddev=initializer_stddev)
@@ -93,7 +97,8 @@ class TSDBlock(keras.layers.Layer):
         )
         feature = ops.reshape(self.w_gamma(features), (-1, num_frames, temporal.shape[1]))
         logits = ops.cast(ops.matmul(feature, temporal), "float32") * self.logit_scale
-        return ops.softmax(logits, axis=1)
+        matrix = ops.softmax(logits, axis=1)
+        return _sorted_by_expected_time(matrix) if self.in_time_order else matrix
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], input_shape[1], self.num_distilled_frames)
@@ -109,4 +114,12 @@ class TSDBlock(keras.layers.Layer):
             "output_kernel": self.output_kernel,
             "initializer_stddev": self.initializer_stddev,
             "logit_scale": self.logit_scale,
+            "in_time_order": self.in_time_order,
         }
+
+
+def _sorted_by_expected_time(matrix):
+    """The columns of P (batch, T, T_s), permuted so that sum_i i P_ij ascends; gradients pass through unchanged."""
+    times = ops.reshape(ops.arange(matrix.shape[1], dtype="float32"), (1, -1, 1))
+    order = ops.argsort(ops.sum(matrix * times, axis=1), axis=1)
+    return ops.matmul(matrix, ops.transpose(ops.one_hot(order, matrix.shape[2], dtype="float32"), (0, 2, 1)))

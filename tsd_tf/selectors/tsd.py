@@ -12,7 +12,7 @@ class TSD(CoarseSelector):
 
     Args:
         num_frames, num_distilled_frames: T and T_s.
-        embedding_channels, output_kernel, initializer_stddev, logit_scale: see TSDBlock.
+        embedding_channels, output_kernel, initializer_stddev, logit_scale, in_time_order: see TSDBlock.
         **kwargs: coarse_size, coarse_width, coarse_features_layer, coarse_batch_norm_momentum: see CoarseSelector.
     """
 
@@ -24,6 +24,7 @@ class TSD(CoarseSelector):
         output_kernel=3,
         initializer_stddev=0.01,
         logit_scale=1.0,
+        in_time_order=False,
         **kwargs,
     ):
         super().__init__(num_frames, num_distilled_frames, **kwargs)
@@ -31,12 +32,14 @@ class TSD(CoarseSelector):
         self.output_kernel = output_kernel
         self.initializer_stddev = initializer_stddev
         self.logit_scale = logit_scale
+        self.in_time_order = in_time_order
         self.tsd_block = TSDBlock(
             num_distilled_frames,
             embedding_channels=embedding_channels,
             output_kernel=output_kernel,
             initializer_stddev=initializer_stddev,
             logit_scale=logit_scale,
+            in_time_order=in_time_order,
             dtype=self.dtype_policy,
             name="tsd_block",
         )
@@ -55,4 +58,5 @@ class TSD(CoarseSelector):
             "output_kernel": self.output_kernel,
             "initializer_stddev": self.initializer_stddev,
             "logit_scale": self.logit_scale,
+            "in_time_order": self.in_time_order,
         }

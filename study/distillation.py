@@ -1,0 +1,146 @@
+"""What distilled frames are made of, and what they cost to send."""
+
+import pathlib
+import tempfile
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from study import data
+from tsd_tf.client import codec
+from tsd_tf.data.preprocessing import to_network_input, to_uint8
+from tsd_tf.data.video import Video
+from tsd_tf.data.video_writing import write_video
+
+QUALITIES = (5, 15, 30, 50, 75, 90, 95)
+_BATCH_SIZE = 32
+_SEED = 7
+_FRAME_RATE = 25.0
+_EXAMPLES = 3
+
+
+def clips_with_events(config, split):
+    """One random clip of every video, the true event's frames marked.
+
+    Returns:
+        (frames uint8 (n, T, size, size, 3), labels (n,), mask bool (n, T))
+    """
+    frames, labels, events = data.whole_videos(config.data_dir, split)
+    starts = data.windows(len(frames), config.num_frames, _SEED)
+    clips = np.stack([video[start : start + config.num_frames] for video, start in zip(frames, starts, strict=True)])
+    return clips, labels, data.event_mask(events, starts, config.num_frames)
+
+
+def matrices(network, clips):
+    """P of uint8 clips: (n, T, T_s)."""
+
+    @tf.function(jit_compile=False, reduce_retracing=True)
+    def matrix(frames):
+        return network.transformation_matrix(to_network_input(frames), training=False)
+
+    return np.concatenate([matrix(batch).numpy() for batch in _batches(clips)])
+
+
+def matrix_statistics(network, config, split):
+    """P against the truth, on one clip of every video.
+
+    Returns:
+        see `describe_matrices`, and under "examples" a few P with their clips' event masks.
+    """
+    clips, labels, mask = clips_with_events(config, split)
+    found = matrices(network, clips)
+    whole = np.flatnonzero(mask.sum(axis=1) == data.EVENT_FRAMES)[:_EXAMPLES]
+    examples = [
+        {
+            "video": int(i),
+            "label": int(labels[i]),
+            "event": np.flatnonzero(mask[i]).tolist(),
+            "P": np.round(found[i], 4).tolist(),
+        }
+        for i in whole
+    ]
+    return {**describe_matrices(found, mask), "examples": examples}
+
+
+def describe_matrices(matrices, mask):
+    """Where P puts its mass, and in which order, as means over clips that show some of the event.
+
+    Args:
+        matrices: P, (n, T, T_s).
+        mask: (n, T) bool, the frames of the event.
+
+    Returns:
+        {"clips": how many, "mass_in_event": share of P's mass on frames of the event, "uniform_share": the share that
+        a uniform P has, "effective_frames": exp of a column's entropy, "maximum": largest entry of a column,
+        "increasing": share of neighbouring columns whose expected times ascend,
+        "redundancy": mean cosine of two columns}.
+    """
+    shown = mask.any(axis=1)
+    p, event = matrices[shown].astype("float64"), mask[shown]
+    inside = (p * event[:, :, None]).sum(axis=1).mean(axis=1)
+    entropy = -(p * np.log(np.maximum(p, 1e-12))).sum(axis=1)
+    expected = (p * np.arange(p.shape[1])[None, :, None]).sum(axis=1)
+    unit = p / np.linalg.norm(p, axis=1, keepdims=True)
+    cosines = np.einsum("nti,ntj->nij", unit, unit)
+    i, j = np.triu_indices(p.shape[2], 1)
+    return {
+        "clips": int(shown.sum()),
+        "mass_in_event": float(inside.mean()),
+        "uniform_share": float(event.mean()),
+        "effective_frames": float(np.exp(entropy).mean()),
+        "maximum": float(p.max(axis=1).mean()),
+        "increasing": float((np.diff(expected, axis=1) > 0).mean()),
+        "redundancy": float(cosines[:, i, j].mean()),
+    }
+
+
+def compression(network, config, split):
+    """Accuracy over bytes, one clip a video: distilled frames as JPEG at QUALITIES, and the whole clip as a video file.
+
+    Returns:
+        list of {"coding", "bytes": mean bytes of what travels for a clip, "top1"}.
+    """
+    clips, labels, _ = clips_with_events(config, split)
+
+    @tf.function(jit_compile=False, reduce_retracing=True)
+    def distil(frames):
+        return to_uint8(network.client(to_network_input(frames), training=False))
+
+    @tf.function(jit_compile=False, reduce_retracing=True)
+    def recognise(frames):
+        return network.cloud(to_network_input(frames), training=False)
+
+    def row(coding, size, distilled):
+        logits = np.concatenate([recognise(batch).numpy() for batch in _batches(distilled)])
+        return {"coding": coding, "bytes": float(size), "top1": float((logits.argmax(axis=1) == labels).mean())}
+
+    def distil_all(frames):
+        return np.concatenate([distil(batch).numpy() for batch in _batches(frames)])
+
+    distilled = distil_all(clips)
+    rows = [row("uint8", distilled[0].nbytes, distilled)]
+    for quality in QUALITIES:
+        jpegs = [[codec.encode_picture(frame, "jpeg", quality) for frame in frames] for frames in distilled]
+        received = np.stack([[_decode_jpeg(jpeg) for jpeg in frames] for frames in jpegs])
+        rows.append(row(f"JPEG {quality}", np.mean([sum(map(len, frames)) for frames in jpegs]), received))
+    sizes, received = zip(*map(_through_video_file, clips), strict=True)
+    rows.append(row("video file", np.mean(sizes), distil_all(np.stack(received))))
+    return rows
+
+
+def _through_video_file(clip):
+    """(bytes of the clip as MPEG-4 part 2, its decoded frames)."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "clip.mp4"
+        write_video(path, clip, _FRAME_RATE)
+        decoded = np.stack(list(Video(path).frames(frame_rate=_FRAME_RATE, short_side=clip.shape[1])))
+        return path.stat().st_size, decoded
+
+
+def _decode_jpeg(jpeg):
+    return cv2.cvtColor(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+def _batches(array):
+    return (array[start : start + _BATCH_SIZE] for start in range(0, len(array), _BATCH_SIZE))

@@ -1,0 +1,305 @@
+"""The cells of the study: a flat list, each naming those that it starts from."""
+
+import dataclasses
+import pathlib
+
+from study import data
+from study import settings as sizes
+from study.cell import Cell, Test
+from study.run_cell import COARSE_WEIGHTS
+
+_FRAMES_OF_PRETRAINING = 20
+# CPU seconds on one core of an AMD EPYC, measured (docs/study/README.md): a clip's frame through the training step of
+# the main network, through the client, and through the main network in a test; what a cell takes to start.
+_MAIN_SECONDS, _CLIENT_SECONDS, _TEST_SECONDS, _START_SECONDS = 0.0012, 0.0005, 0.0005, 12.0
+
+
+class Grid:
+    """Makes the cells of one study.
+
+    Args:
+        settings: study.settings.Settings.
+        choices: {method: Choice}.
+        runs_dir: folder of the cells' work directories.
+        data_dir: folder of the data sets.
+        split: what is tested on: "test", or "validate" while a choice is to be made.
+    """
+
+    def __init__(self, settings, choices, runs_dir, data_dir, split="test"):
+        self.settings = settings
+        self.choices = choices
+        self.runs_dir = pathlib.Path(runs_dir)
+        self.data_dir = pathlib.Path(data_dir)
+        self.split = split
+
+    def data_folder(self, seed, name="main"):
+        """Where a seed's data set lies."""
+        return self.data_dir / self.settings.name / f"seed{seed}_{name}"
+
+    def data_cell(self, seed, name="main"):
+        """Builds a seed's data set."""
+        settings = self.settings
+        videos = {"train": settings.num_train, "validate": settings.num_validate, "test": settings.num_test}
+        if name == "target":
+            videos = {"all": settings.num_target}
+        return Cell(
+            f"seed{seed}/data_{name}",
+            "data",
+            seed,
+            data={"folder": str(self.data_folder(seed, name)), "name": name, "videos": videos, "seed": seed},
+            cost=0.025 * sum(videos.values()),
+        )
+
+    def coarse_cell(self, seed):
+        """The client's pretraining on single frames."""
+        config = self._config(seed, "tsd", 20, 5)
+        config = dataclasses.replace(config, stages=sizes.coarse_stages(self.settings))
+        return self._trained(Cell(f"seed{seed}/coarse", "coarse", seed, config), "main")
+
+    def pretrained_cell(self, seed, prefix="", **changes):
+        """The main network from random weights: what every method starts from."""
+        return self._pretrained(seed, "main", prefix, self.settings.trimmed_updates, None, **changes)
+
+    def direction_pretrained_cell(self, seed, prefix):
+        """I3D on signed directions, its last layer new: it sees motion already, and gets over its first plateau."""
+        source = f"seed{seed}/i3d_pretrained"
+        return self._pretrained(seed, "direction", prefix, self.settings.direction_updates, source)
+
+    def _pretrained(self, seed, data_name, prefix, trimmed_updates, source, **changes):
+        length = _FRAMES_OF_PRETRAINING
+        config = self._config(seed, "i3d", length, length, data_name, **changes)
+        config = dataclasses.replace(config, stages=sizes.pretraining_stages(self.settings, trimmed_updates))
+        name = f"seed{seed}/{prefix}i3d_pretrained"
+        return self._trained(Cell(name, "pretraining", seed, config, fine_tune_from=source), data_name)
+
+    def method_cell(
+        self,
+        seed,
+        method,
+        num_frames,
+        num_distilled_frames,
+        *,
+        group,
+        name=None,
+        data_name="main",
+        prefix="",
+        choice=None,
+        stages=None,
+        tests=None,
+        labels=None,
+        compression=False,
+        pretrained_client=True,
+        **changes,
+    ):
+        """A method behind its pretraining, tested.
+
+        Args:
+            seed, method, num_frames, num_distilled_frames: what the paper's tables name.
+            group: the table or picture.
+            name: of the cell; None for one made of method, T and T_s.
+            data_name: of study.data.VIDEO_SETTINGS.
+            prefix: of the pretrained network's cell.
+            choice: other than the method's.
+            stages: other than the method's.
+            tests: other than the study's Q on the grid's split.
+            labels: what the tables say about the cell.
+            compression: sends its distilled frames as JPEG, too.
+            pretrained_client: the client's weights are those of the cell "coarse".
+            **changes: other fields of Config.
+        """
+        settings, choice = self.settings, choice or self.choices[method]
+        fields = {}
+        if method == "tsd":
+            fields = {"initializer_stddev": choice.initializer_stddev, "logit_scale": choice.logit_scale}
+        coarse = f"seed{seed}/coarse" if method in ("tsd", "i3d_a") and pretrained_client else None
+        if coarse:
+            fields["mobilenet_weights"] = str(self.runs_dir / coarse / COARSE_WEIGHTS)
+        config = self._config(seed, method, num_frames, num_distilled_frames, data_name, **{**fields, **changes})
+        stages = sizes.method_stages(settings, method, choice) if stages is None else stages
+        cell = Cell(
+            f"seed{seed}/{name or config.run_name + ('' if method != 'i3d' else f'_Ts{num_distilled_frames}')}",
+            group,
+            seed,
+            dataclasses.replace(config, stages=stages),
+            main_network_from=f"seed{seed}/{prefix}i3d_pretrained",
+            coarse_from=coarse,
+            tests=tests or (Test(self.split, num_frames, num_distilled_frames, (settings.clips,)),),
+            matrix_split=self.split if method != "i3d" else None,
+            compression_split=self.split if compression else None,
+            labels={"T": num_frames, "Ts": num_distilled_frames, **(labels or {})},
+        )
+        return self._trained(cell, data_name)
+
+    def fine_tuned_cell(self, seed, ucf_split, source):
+        """`source`, fine-tuned on one split of the second data set, its last layer new (Section 4.2)."""
+        config = dataclasses.replace(
+            source.config,
+            data_dir=str(self.data_folder(seed, "target") / f"split{ucf_split}"),
+            mobilenet_weights="none",
+            last_layer_rate_factor=10.0,
+            stages=(sizes.fine_tuning_stage(self.settings),),
+        )
+        cell = Cell(
+            f"{source.name}_split{ucf_split}",
+            "table4",
+            seed,
+            config,
+            fine_tune_from=source.name,
+            tests=(Test("test", config.num_frames, config.num_distilled_frames, (1, 3)),),
+            labels={"T": config.num_frames, "Ts": config.num_distilled_frames, "ucf_split": ucf_split},
+        )
+        return self._trained(cell, "target")
+
+    def _config(self, seed, method, num_frames, num_distilled_frames, data_name="main", **changes):
+        return sizes.base(
+            self.settings,
+            method=method,
+            num_frames=num_frames,
+            num_distilled_frames=num_distilled_frames,
+            seed=seed,
+            data_dir=self.data_folder(seed, data_name),
+            data_name=data_name,
+            **changes,
+        )
+
+    def _trained(self, cell, data_name):
+        videos = self.settings.num_test
+        return dataclasses.replace(
+            cell, data_from=f"seed{cell.seed}/data_{data_name}", cost=_expected_seconds(cell, videos)
+        )
+
+
+def cells(settings, choices, runs_dir, data_dir):
+    """All cells of the study, in the order of its tables."""
+    grid = Grid(settings, choices, runs_dir, data_dir)
+    found = []
+    for seed in settings.seeds:
+        found += [grid.data_cell(seed), grid.coarse_cell(seed), grid.pretrained_cell(seed)]
+        found += table2_cells(grid, seed)
+        if settings.extras:
+            found += ablation_cells(grid, seed) + other_network_cells(grid, seed) + direction_cells(grid, seed)
+    if settings.extras:
+        found += table4_cells(grid, settings.seeds[0], found)
+    return found
+
+
+def table2_cells(grid, seed):
+    """Rows of Table 2; those of Table 3 and Figure 3 are among them."""
+    found = []
+    for distilled, lengths in grid.settings.lengths:
+        for length in lengths:
+            methods = ("i3d", "i3d_a") if length == distilled else ("i3d_a", "i3d_r", "i3d_e", "tsd")
+            for method in methods:
+                # Table 3 compares I3D at T_s with TSD from the longest clips.
+                counts = (1, 3, 10) if method == "i3d" or (method == "tsd" and length == lengths[-1]) else (1, 3)
+                found.append(
+                    grid.method_cell(
+                        seed,
+                        method,
+                        length,
+                        distilled,
+                        group="table2",
+                        tests=(Test(grid.split, length, distilled, counts),),
+                        compression=distilled == 5 and method in ("i3d", "i3d_e", "tsd"),
+                    )
+                )
+    return found
+
+
+def ablation_cells(grid, seed):
+    """What the paper leaves open about the block and its training, at T = 20 and T_s = 5."""
+    settings, choice = grid.settings, grid.choices["tsd"]
+    client, end_to_end = sizes.method_stages(settings, "tsd", choice)
+    embedding = grid._config(seed, "tsd", 20, 5).embedding_channels
+    variants = (
+        ("C' = 16", {"embedding_channels": 16, "logit_scale": choice.logit_scale * (embedding / 16) ** 0.5}),
+        ("C' = 256", {"embedding_channels": 256, "logit_scale": choice.logit_scale * (embedding / 256) ** 0.5}),
+        ("output kernel 1", {"output_kernel": 1}),
+        ("no scale of the logits", {"logit_scale": 1.0}),
+        ("the paper's deviation 0.01", {"initializer_stddev": 0.01}),
+        ("stage 1 alone", {"stages": (client,)}),
+        ("stage 2 alone", {"stages": (end_to_end,)}),
+        ("client not pretrained", {"pretrained_client": False}),
+        ("columns in time order", {"in_time_order": True}),
+    )
+    return [
+        grid.method_cell(
+            seed, "tsd", 20, 5, group="ablation", name=f"ablation_{number}", labels={"variant": variant}, **changes
+        )
+        for number, (variant, changes) in enumerate(variants)
+    ]
+
+
+def other_network_cells(grid, seed):
+    """TSD in front of a second main network."""
+    network = {"main_network": "resnet3d_18", "main_network_width": 0.25}
+    pretrained = grid.pretrained_cell(seed, prefix="resnet_", **network)
+    return [pretrained] + [
+        grid.method_cell(
+            seed, method, length, 5, group="resnet3d_18", name=f"resnet_{method}", prefix="resnet_", **network
+        )
+        for method, length in (("i3d", 5), ("i3d_e", 20), ("tsd", 20))
+    ]
+
+
+def direction_cells(grid, seed):
+    """The arrow of time: the signed direction alone tells the classes apart."""
+    rows = (
+        ("i3d", 5, {}),
+        ("i3d_e", 10, {}),
+        ("tsd", 10, {}),
+        ("tsd", 20, {}),
+        ("tsd", 10, {"in_time_order": True}),
+        ("tsd", 20, {"in_time_order": True}),
+    )
+    found = [
+        grid.data_cell(seed, "direction"),
+        grid.direction_pretrained_cell(seed, "direction_"),
+    ]
+    for method, length, changes in rows:
+        variant = "in time order" if changes else ""
+        found.append(
+            grid.method_cell(
+                seed,
+                method,
+                length,
+                5,
+                group="direction",
+                name=f"direction_{method}_T{length}" + ("_ordered" if changes else ""),
+                data_name="direction",
+                prefix="direction_",
+                labels={"variant": variant},
+                **changes,
+            )
+        )
+    return found
+
+
+def table4_cells(grid, seed, trained):
+    """Rows of Table 4: what Table 2 trained on one set of classes, fine-tuned on another."""
+    sources = [
+        cell
+        for cell in trained
+        if cell.group == "table2" and cell.seed == seed and cell.config.method in ("i3d", "tsd")
+    ]
+    return [grid.data_cell(seed, "target")] + [
+        grid.fine_tuned_cell(seed, split, source) for source in sources for split in data.UCF_SPLITS
+    ]
+
+
+def _expected_seconds(cell, num_videos):
+    """CPU seconds of a cell, from what a clip's frame takes."""
+    config = cell.config
+    looks = config.method in ("tsd", "i3d_a")
+    seconds = _START_SECONDS
+    for stage in config.stages:
+        length = stage.num_frames or config.num_frames
+        frames = {"coarse_extractor": 0, "client": config.num_distilled_frames}.get(
+            stage.trains, length if config.method == "i3d_a" or stage.num_frames else config.num_distilled_frames
+        )
+        seen = length if looks and (stage.trains != "network" or not stage.num_frames) else 0
+        seconds += stage.num_steps * stage.batch_size * (frames * _MAIN_SECONDS + seen * _CLIENT_SECONDS)
+    for test in cell.tests:
+        frames = test.num_distilled_frames + (test.num_frames if looks else 0)
+        seconds += max(test.clips) * num_videos * frames * _TEST_SECONDS
+    return seconds

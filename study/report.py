@@ -1,0 +1,42 @@
+"""Tables and pictures of a finished study, from its JSON."""
+
+import csv
+import pathlib
+
+from study import figures, results, tables
+
+
+def write(output_dir):
+    """Writes tables.md, a CSV a table and the pictures into `output_dir`, where results.json is."""
+    output_dir = pathlib.Path(output_dir)
+    found = results.read(output_dir)
+    made = tables.all_tables(found)
+    for table in made:
+        with (output_dir / f"{table.name}.csv").open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerows([table.header, *table.rows])
+    (output_dir / "tables.md").write_text(markdown(found, made))
+    figures.write(found, output_dir)
+
+
+def markdown(found, made):
+    """The text of tables.md.
+
+    Args:
+        found: what results.read returns.
+        made: the Tables.
+    """
+    environment, settings = found["environment"], found["settings"]
+    versions = ", ".join(f"{name} {environment[name]}" for name in ("python", "tensorflow", "keras", "numpy", "scipy"))
+    head = [
+        f"# The {settings['name']} study in tables",
+        "",
+        f"Written by `python -m study --report_only{' --quick' if settings['name'] == 'quick' else ''}` from "
+        "results.json, "
+        f"which has the answer of every cell to every test video. Seeds {', '.join(map(str, settings['seeds']))}; "
+        f"{len(found['cells'])} cells took {found['cpu_seconds'] / 3600:.2f} CPU hours, "
+        f"{found['wall_seconds'] / 3600:.2f} hours of wall time with {environment['workers']} workers, on "
+        f"{environment['cores']} cores of a machine with {environment['processor']}; {versions}.",
+        "",
+    ]
+    return "\n".join([*head, *(table.markdown() for table in made)])

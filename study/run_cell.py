@@ -1,0 +1,103 @@
+"""Runs one cell: trains, tests, and leaves what it found as JSON."""
+
+import contextlib
+import gc
+import json
+import os
+import pathlib
+import time
+
+RESULT = "result.json"
+COARSE_WEIGHTS = "coarse.weights.h5"
+
+
+def result_path(runs_dir, name):
+    """Where the finished cell's result is."""
+    return pathlib.Path(runs_dir) / name / RESULT
+
+
+def run_cell(cell, runs_dir):
+    """Runs `cell`, unless its result is there; a cell that was interrupted goes on at its newest checkpoint.
+
+    Args:
+        cell: a study.cell.Cell.
+        runs_dir: folder of the cells' work directories.
+    """
+    path = result_path(runs_dir, cell.name)
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    began, cpu_began = time.monotonic(), _cpu_seconds()
+    with (path.parent / "output.txt").open("a") as output, _into(output):
+        found = _build_data(cell) if cell.data else _train_and_test(cell, pathlib.Path(runs_dir))
+    result = {
+        "cell": cell.name,
+        "group": cell.group,
+        "seed": cell.seed,
+        **({"method": cell.config.method} if cell.config else {}),
+        **cell.labels,
+        "main_network_updates": cell.main_network_updates,
+        **found,
+        # An interrupted cell counts from its last start.
+        "cpu_seconds": round(_cpu_seconds() - cpu_began, 1),
+        "wall_seconds": round(time.monotonic() - began, 1),
+    }
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(result, indent=1) + "\n")
+    partial.rename(path)
+
+
+def _build_data(cell):
+    from study import data
+
+    data.build(cell.data["folder"], cell.data["name"], cell.data["videos"], cell.data["seed"])
+    return {"data": cell.data}
+
+
+def _train_and_test(cell, runs_dir):
+    import keras
+
+    from study import distillation, testing
+    from tsd_tf.training import recipe
+    from tsd_tf.training.trainer import Trainer
+    from tsd_tf.training.validation import ValidationPlan
+    from tsd_tf.work_directory import WorkDirectory
+
+    workdir = runs_dir / cell.name
+    options = {"validation": ValidationPlan(num_videos=0)}  # the schedules are fixed; it would only take time
+    if cell.fine_tune_from:
+        network = recipe.fine_tune(cell.config, workdir, runs_dir / cell.fine_tune_from, **options)
+    elif cell.main_network_from:
+        network = recipe.train_on_kinetics(
+            cell.config,
+            workdir,
+            i3d_config=None,
+            i3d_workdir=None,
+            main_network_weights=runs_dir / cell.main_network_from,
+            **options,
+        )
+    else:
+        network = Trainer(WorkDirectory(workdir), cell.config, **options).run()
+    if cell.group == "coarse":
+        network.selector.coarse_extractor.save_weights(workdir / COARSE_WEIGHTS)
+    found = {"tests": [testing.test(workdir, cell.config, test) for test in cell.tests]}
+    if cell.matrix_split:
+        found["matrix"] = distillation.matrix_statistics(network, cell.config, cell.matrix_split)
+    if cell.compression_split:
+        found["compression"] = distillation.compression(network, cell.config, cell.compression_split)
+    del network
+    keras.backend.clear_session()
+    gc.collect()
+    return {"config": json.loads(cell.config.to_json()), **found}
+
+
+def _cpu_seconds():
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+@contextlib.contextmanager
+def _into(file):
+    """What a cell's training prints goes to its own file; the study shows one bar for all of them."""
+    with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+        yield

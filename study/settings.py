@@ -1,0 +1,196 @@
+"""What the study runs: sizes, schedules and the configuration of every method."""
+
+import dataclasses
+import json
+import pathlib
+
+from study import data
+from tsd_tf import config as configs
+from tsd_tf.config import Stage
+from tsd_tf.data import procedural_videos
+
+METHODS = configs.METHODS
+TUNED = pathlib.Path(__file__).with_name("tuned.json")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The size of a study.
+
+    Attributes:
+        name: of the study, in folders and headings.
+        seeds: each gives data, initialisation, pretraining and clips of its own.
+        lengths: {T_s: the clip lengths T of its rows}.
+        num_train, num_validate, num_test: videos of a seed's data set.
+        num_target: videos of the second data set (UCF101 layout), all splits together.
+        coarse_updates: of the client's pretraining on single frames.
+        trimmed_updates, long_updates: of I3D's pretraining, on clips cut to the event and on random clips.
+        direction_updates: of that I3D on clips cut to the event, where the classes are directions.
+        updates: main-network updates of every method.
+        client_updates: of stage 1, main network frozen.
+        fine_tune_updates: on the second data set.
+        batch_size: clips an update.
+        main_network_width: of the main network.
+        clips: Q of Table 2.
+        extras: whether Tables 3 and 4, Figure 3, ablations and the arrow of time are run as well.
+    """
+
+    name: str = "full"
+    seeds: tuple = (0, 1, 2)
+    lengths: tuple = ((5, (5, 10, 20)), (10, (10, 20, 40)))
+    num_train: int = 3000
+    num_validate: int = 480
+    num_test: int = 480
+    num_target: int = 720
+    coarse_updates: int = 300
+    trimmed_updates: int = 1000
+    long_updates: int = 150
+    direction_updates: int = 400
+    updates: int = 300
+    client_updates: int = 250
+    fine_tune_updates: int = 150
+    batch_size: int = 16
+    main_network_width: float = 0.25
+    clips: int = 3
+    extras: bool = True
+
+
+def full():
+    """The study of `make study`."""
+    return Settings()
+
+
+def quick():
+    """`make study-quick`: one seed, T_s = 5, fewer updates."""
+    return Settings(
+        name="quick",
+        seeds=(0,),
+        lengths=((5, (5, 10, 20)),),
+        num_train=1500,
+        num_validate=12,
+        num_test=240,
+        trimmed_updates=400,
+        long_updates=100,
+        updates=150,
+        client_updates=150,
+        extras=False,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What was chosen for a method on the validation split of the tuning seed (python -m study.tune).
+
+    Attributes:
+        learning_rate, optimizer: of the updates of the whole network.
+        train_frames: clip length of I3D's updates; None for the T of its test.
+        client_learning_rate: of stage 1.
+        initializer_stddev, logit_scale: of the TSD block.
+    """
+
+    learning_rate: float = 0.01
+    optimizer: str = "sgd"
+    train_frames: int | None = None
+    client_learning_rate: float = 0.03
+    initializer_stddev: float = 0.1
+    logit_scale: float = 1 / 32
+
+
+def tuned():
+    """{method: Choice}: what study/tuned.json holds; `python -m study.tune` wrote it."""
+    values = json.loads(TUNED.read_text())
+    return {method: Choice(**values[method]) for method in METHODS}
+
+
+def base(settings, *, method, num_frames, num_distilled_frames, seed, data_dir, data_name="main", **changes):
+    """The Config of a method without its stages: the demo's, on the study's data.
+
+    Args:
+        settings: Settings.
+        method, num_frames, num_distilled_frames, seed, data_dir: see Config.
+        data_name: of study.data.VIDEO_SETTINGS.
+        **changes: other fields of Config.
+    """
+    num_classes = len(procedural_videos.class_names(data.VIDEO_SETTINGS[data_name]))
+    values = {
+        "dataset": f"study_{settings.name}",
+        "data_dir": str(data_dir),
+        "num_classes": num_classes,
+        "method": method,
+        "num_frames": num_frames,
+        "num_distilled_frames": num_distilled_frames,
+        "seed": seed,
+        "main_network_width": settings.main_network_width,
+        **changes,
+    }
+    return dataclasses.replace(configs.sample(method), **{"stages": (), **values})
+
+
+def stage(settings, name, trains, num_steps, learning_rate, optimizer="sgd", **fields):
+    """A Stage whose rate falls to 0.3 at 60 % and to 0.09 at 85 % of its steps."""
+    boundaries = tuple(sorted({max(1, round(share * num_steps)) for share in (0.6, 0.85)}))
+    fields = {"batch_size": settings.batch_size, **fields}
+    return Stage(name, trains, num_steps, learning_rate, 0.3, boundaries, optimizer=optimizer, **fields)
+
+
+def coarse_stages(settings):
+    """The client's pretraining: single frames of clips cut to the event. It stands for ImageNet."""
+    return (
+        stage(
+            settings,
+            "coarse",
+            "coarse_extractor",
+            settings.coarse_updates,
+            0.05,
+            split="trimmed",
+            num_frames=1,
+            batch_size=64,
+        ),
+    )
+
+
+def pretraining_stages(settings, trimmed_updates):
+    """I3D's pretraining: clips cut to the event, on which it learns what moves how, then random clips."""
+    return (
+        stage(
+            settings,
+            "i3d_trimmed",
+            "network",
+            trimmed_updates,
+            0.002,
+            "adam",
+            split="trimmed",
+            num_frames=8,
+        ),
+        stage(settings, "i3d_long", "network", settings.long_updates, 0.0005, "adam"),
+    )
+
+
+def end_to_end_stage(settings, choice, num_steps=None):
+    """The updates of the whole network, as many for every method."""
+    return stage(
+        settings,
+        "end_to_end",
+        "network",
+        num_steps or settings.updates,
+        choice.learning_rate,
+        choice.optimizer,
+    )
+
+
+def client_stage(settings, choice):
+    """Stage 1: coarse extractor and TSD block, the main network frozen (Section 4.2)."""
+    return stage(settings, "client", "client", settings.client_updates, choice.client_learning_rate)
+
+
+def method_stages(settings, method, choice):
+    """The stages of one method behind its pretraining."""
+    end_to_end = end_to_end_stage(settings, choice)
+    if method == "i3d" and choice.train_frames:
+        end_to_end = dataclasses.replace(end_to_end, num_frames=choice.train_frames)
+    return (client_stage(settings, choice), end_to_end) if method == "tsd" else (end_to_end,)
+
+
+def fine_tuning_stage(settings):
+    """The whole network on the second data set, at the rate of Section 4.2's stage 2."""
+    return stage(settings, "finetune", "network", settings.fine_tune_updates, 0.01)

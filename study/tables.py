@@ -1,0 +1,324 @@
+"""The study's tables, from its results alone: each a header and rows of text."""
+
+import dataclasses
+
+from study import statistics, testing
+
+NAMES = {"i3d": "I3D", "i3d_a": "I3D_A", "i3d_r": "I3D_R", "i3d_e": "I3D_E", "tsd": "I3D+TSD"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        name: of its CSV file.
+        title: above it.
+        note: below it.
+        header: column titles.
+        rows: lists of text.
+    """
+
+    name: str
+    title: str
+    note: str
+    header: tuple
+    rows: list
+
+    def markdown(self):
+        """The table with title and note."""
+        lines = [f"## {self.title}", "", _line(self.header), _line("---" for _ in self.header)]
+        return "\n".join([*lines, *map(_line, self.rows), "", self.note, ""])
+
+
+def all_tables(results):
+    """The Tables of a study, those that it has cells for.
+
+    Args:
+        results: what study.results.read returns.
+    """
+    cells = [cell for cell in results["cells"] if "tests" in cell]
+    made = [table2, target, table3, table4, figure3_bytes, ablations, second_network, arrow_of_time, matrices]
+    return [table for table in (make(cells, results["settings"]) for make in made) if table.rows]
+
+
+def table2(cells, settings):
+    """Accuracy by T_s, T and method."""
+    found = group(cells, "table2")
+    rows = []
+    for distilled, length in sorted({(cell["Ts"], cell["T"]) for cell in found}):
+        at = {method: _select(found, method=method, T=length, Ts=distilled) for method in NAMES}
+        rows.append([str(distilled), str(length), *(_accuracy(at[method], settings["clips"]) for method in NAMES)])
+    return Table(
+        "table2",
+        "Table 2: accuracy by method",
+        f"Top-1 in % on the test videos, Q = {settings['clips']} clips a video: mean and standard deviation over "
+        f"{len(settings['seeds'])} seed(s), {settings['num_test']} videos each. Chance is 8.3. Every method starts "
+        "from "
+        f"the same I3D and gets {settings['updates']} further updates of it; I3D+TSD's client has "
+        f"{settings['client_updates']} updates before, I3D frozen.",
+        ("T_s", "T", *NAMES.values()),
+        rows,
+    )
+
+
+def target(cells, settings):
+    """TSD against the best of the other methods at its T_s, whatever their T; and against I3D at 2 T_s."""
+    found, clips = group(cells, "table2"), settings["clips"]
+    rows = []
+    for distilled, length in sorted({(cell["Ts"], cell["T"]) for cell in found if cell["method"] == "tsd"}):
+        ours = _select(found, method="tsd", T=length, Ts=distilled)
+        others = [
+            _select(found, method=method, T=t, Ts=distilled)
+            for method, t in sorted({(cell["method"], cell["T"]) for cell in found if cell["Ts"] == distilled})
+            if method != "tsd"
+        ]
+        best = max(others, key=lambda cells_of_other: _mean(cells_of_other, clips))
+        rivals = [("the best of the others", best), ("I3D at 2 T_s", _select(found, method="i3d", Ts=2 * distilled))]
+        for title, rival in rivals:
+            if rival:
+                named = f"{title}: {NAMES[rival[0]['method']]} {rival[0]['T']} to {rival[0]['Ts']}"
+                rows.append([f"{length} to {distilled}", named, *_comparison(ours, rival, clips)])
+    return Table(
+        "comparisons",
+        "I3D+TSD against the others",
+        "Points of top-1, mean and standard deviation over seeds. p over seeds: paired t-test, in which data, "
+        "initialisation and pretraining vary. p over videos: exact McNemar test on the videos of all seeds, the "
+        "trained "
+        "networks given. Both two-sided. The rival is chosen by its mean on the test videos themselves, which favours "
+        "it.",
+        ("I3D+TSD", "against", "difference", "p over seeds", "p over videos"),
+        rows,
+    )
+
+
+def table3(cells, settings):
+    """Effect of Q."""
+    found = [cell for cell in group(cells, "table2") if "10" in cell["tests"][0]["clips"]]
+    rows = []
+    for clips in (1, 3, 10):
+        for distilled, length, method in sorted({(cell["Ts"], cell["T"], cell["method"]) for cell in found}):
+            these = _select(found, method=method, T=length, Ts=distilled)
+            rows.append([str(clips), NAMES[method], str(length), str(distilled), _accuracy(these, clips)])
+    return Table(
+        "table3",
+        "Table 3: effect of the number of clips Q",
+        "The trainings of Table 2, tested with the first Q of 10 clips.",
+        ("Q", "method", "T", "T_s", "top-1, %"),
+        rows,
+    )
+
+
+def table4(cells, settings):
+    """Fine-tuning on other classes."""
+    found = group(cells, "table4")
+    rows = []
+    for distilled, length, method in sorted({(cell["Ts"], cell["T"], cell["method"]) for cell in found}):
+        these = _select(found, method=method, T=length, Ts=distilled)
+        by_split = [_accuracy(_select(these, ucf_split=split), 1) for split in (1, 2, 3)]
+        rows.append([str(distilled), NAMES[method], str(length), *by_split, _accuracy(these, 1)])
+    return Table(
+        "table4",
+        "Table 4: fine-tuned on a second data set",
+        "Pretrained on events in red, green and blue (the trainings of Table 2, first seed), fine-tuned on events in "
+        f"yellow, cyan and magenta: {settings['num_target']} videos in UCF101's layout, of which each split tests "
+        "another "
+        f"third. {settings['fine_tune_updates']} updates, one clip a video; the last column is the mean over the "
+        "splits.",
+        ("T_s", "method", "T", "split 1", "split 2", "split 3", "mean"),
+        rows,
+    )
+
+
+def figure3_bytes(cells, settings):
+    """Accuracy over bytes."""
+    found = [cell for cell in group(cells, "table2") if "compression" in cell]
+    rows = []
+    for method, length in sorted({(cell["method"], cell["T"]) for cell in found}):
+        these = [cell["compression"] for cell in found if (cell["method"], cell["T"]) == (method, length)]
+        for entries in zip(*these, strict=True):
+            accuracy = _percent([entry["top1"] for entry in entries])
+            size = sum(entry["bytes"] for entry in entries) / len(entries)
+            rows.append([NAMES[method], f"{length} to {found[0]['Ts']}", entries[0]["coding"], f"{size:.0f}", accuracy])
+    return Table(
+        "figure3_bytes",
+        "Figure 3: accuracy over bytes",
+        "One clip a video. Bytes are those of the frames that travel, a clip; a video file is the whole clip of T "
+        "frames "
+        "as MPEG-4 part 2 (OpenCV's wheels have no H.264 encoder), distilled or sampled behind the decoder.",
+        ("method", "T to T_s", "coding", "bytes", "top-1, %"),
+        rows,
+    )
+
+
+def ablations(cells, settings):
+    """Variants of the block and of its training."""
+    found = group(cells, "ablation")
+    variants = list(dict.fromkeys(cell["variant"] for cell in found))
+    plain = _select(group(cells, "table2"), method="tsd", T=20, Ts=5)
+    rows = [_ablation_row("as in Table 2", plain, plain, settings)] if found else []
+    rows += [_ablation_row(variant, _select(found, variant=variant), plain, settings) for variant in variants]
+    return Table(
+        "ablations",
+        "What the paper leaves open: I3D+TSD, 20 frames to 5",
+        "Each row changes one thing. Mass on the event: the share of P's mass on the frames of the event, in clips "
+        "that "
+        "show it. Effective frames: exp of the entropy of a column of P. Stage 1 alone never updates the main network.",
+        ("variant", "top-1, %", "difference", "mass on the event, %", "effective frames"),
+        rows,
+    )
+
+
+def second_network(cells, settings):
+    """TSD in front of ResNet3D-18."""
+    found = group(cells, "resnet3d_18")
+    rows = [
+        [
+            NAMES[method].replace("I3D", "ResNet3D-18"),
+            str(length),
+            "5",
+            _accuracy(_select(found, method=method), settings["clips"]),
+        ]
+        for method, length in (("i3d", 5), ("i3d_e", 20), ("tsd", 20))
+        if found
+    ]
+    return Table(
+        "second_network",
+        "Another main network: ResNet3D-18",
+        "Pretrained, trained and tested as I3D, with the settings tuned for I3D.",
+        ("method", "T", "T_s", "top-1, %"),
+        rows,
+    )
+
+
+def arrow_of_time(cells, settings):
+    """The signed direction alone tells the classes apart."""
+    found = group(cells, "direction")
+    rows = []
+    for method, length, variant in dict.fromkeys((cell["method"], cell["T"], cell["variant"]) for cell in found):
+        these = _select(found, method=method, T=length, variant=variant)
+        axis, way = zip(*(_axis_and_way(cell, settings["clips"]) for cell in these), strict=True)
+        increasing = [cell["matrix"]["increasing"] for cell in these if "matrix" in cell]
+        rows.append(
+            [
+                f"{NAMES[method]} {variant}".strip(),
+                str(length),
+                "5",
+                _accuracy(these, settings["clips"]),
+                _percent(axis),
+                _percent(way),
+                _percent(increasing) if increasing else "",
+            ]
+        )
+    return Table(
+        "arrow_of_time",
+        "The arrow of time: eight signed directions",
+        "Chance is 12.5. Axis: the axis is right, whichever way (chance 25). Way: of these, the way along it is right "
+        "(chance 50). Ascending: the share of neighbouring columns of P whose expected times ascend. In time order: "
+        "the "
+        "columns of P are sorted by expected time, which the paper's are not.",
+        ("method", "T", "T_s", "top-1, %", "axis, %", "way, %", "ascending, %"),
+        rows,
+    )
+
+
+def matrices(cells, settings):
+    """P against the true event."""
+    found = [cell for cell in group(cells, "table2") if cell["method"] == "tsd"]
+    rows = []
+    for distilled, length in sorted({(cell["Ts"], cell["T"]) for cell in found}):
+        these = [cell["matrix"] for cell in _select(found, T=length, Ts=distilled)]
+        rows.append(
+            [
+                f"{length} to {distilled}",
+                *(_percent([entry[key] for entry in these]) for key in ("mass_in_event", "uniform_share")),
+                *(_number([entry[key] for entry in these]) for key in ("effective_frames", "maximum", "redundancy")),
+                _percent([entry["increasing"] for entry in these]),
+            ]
+        )
+    return Table(
+        "matrices",
+        "Figure 2: does P find the event?",
+        "One clip of every test video that shows some of its event. Effective frames: exp of the entropy of a column "
+        "of "
+        "P. Redundancy: mean cosine between two columns. Ascending: share of neighbouring columns whose expected times "
+        "ascend.",
+        (
+            "I3D+TSD",
+            "mass on the event, %",
+            "if uniform, %",
+            "effective frames",
+            "maximum",
+            "redundancy",
+            "ascending, %",
+        ),
+        rows,
+    )
+
+
+def group(cells, name):
+    """The cells of a group, in order."""
+    return [cell for cell in cells if cell["group"] == name]
+
+
+def accuracies(cells, clips):
+    """Top-1 of each cell's test."""
+    return [cell["tests"][0]["clips"][str(clips)]["top1"] for cell in cells]
+
+
+def _select(cells, **wanted):
+    return [cell for cell in cells if all(cell.get(key) == value for key, value in wanted.items())]
+
+
+def _mean(cells, clips):
+    return statistics.mean_and_deviation(accuracies(cells, clips))[0]
+
+
+def _accuracy(cells, clips):
+    return _percent(accuracies(cells, clips)) if cells else ""
+
+
+def _percent(values):
+    mean, deviation = statistics.mean_and_deviation(values)
+    return f"{100 * mean:.1f}" + ("" if deviation is None else f" ± {100 * deviation:.1f}")
+
+
+def _number(values):
+    mean, deviation = statistics.mean_and_deviation(values)
+    return f"{mean:.2f}" + ("" if deviation is None else f" ± {deviation:.2f}")
+
+
+def _comparison(ours, rival, clips):
+    compared = statistics.compare(_correct(ours, clips), _correct(rival, clips))
+    deviation = "" if compared.deviation is None else f" ± {100 * compared.deviation:.1f}"
+    seeds = "one seed" if compared.p_seeds is None else f"{compared.p_seeds:.2g}"
+    return [f"{100 * compared.difference:+.1f}{deviation}", seeds, f"{compared.p_videos:.2g}"]
+
+
+def _correct(cells, clips):
+    return {cell["seed"]: testing.correct(cell["tests"][0], clips) for cell in cells}
+
+
+def _ablation_row(variant, cells, plain, settings):
+    clips = settings["clips"]
+    difference = 100 * (_mean(cells, clips) - _mean(plain, clips))
+    matrix = [cell["matrix"] for cell in cells]
+    return [
+        variant,
+        _accuracy(cells, clips),
+        f"{difference:+.1f}" if cells is not plain else "",
+        _percent([entry["mass_in_event"] for entry in matrix]),
+        _number([entry["effective_frames"] for entry in matrix]),
+    ]
+
+
+def _axis_and_way(cell, clips):
+    """(share of videos whose axis is right, share of these whose way is)."""
+    test = cell["tests"][0]
+    labels, predicted = testing.classes(test["labels"]), testing.classes(test["clips"][str(clips)]["predicted"])
+    axis = labels // 2 == predicted // 2
+    return float(axis.mean()), float((labels == predicted)[axis].mean()) if axis.any() else 0.0
+
+
+def _line(values):
+    return "| " + " | ".join(values) + " |"

@@ -1,0 +1,132 @@
+"""Chooses every method's settings on a validation split, with as many candidates for each.
+
+    python -m study.tune
+
+runs all CANDIDATES at T = 20 and T_s = 5 (I3D at 5) with the updates of the full study, on a data set of its own seed,
+whose videos no cell of the study sees. Writes what each reached on the validation split to docs/study/tuning.json, and
+the best of each method to study/tuned.json, which `python -m study` reads. About an hour on two cores; resumable.
+"""
+
+import dataclasses
+import json
+import pathlib
+
+from absl import flags
+
+from study.settings import METHODS, Choice
+from tsd_tf import command_line
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("output", "docs/study/tuning.json", "file of the scores")
+flags.DEFINE_string("tuned", str(pathlib.Path(__file__).with_name("tuned.json")), "file of the choices")
+flags.DEFINE_string("runs_dir", "runs/study", "folder of the cells' work directories")
+flags.DEFINE_string("data_dir", "data/study", "folder of the data sets")
+flags.DEFINE_integer("workers", 2, "processes, one core and one thread each", lower_bound=1)
+
+SEED = 1000
+
+_RATES = (("sgd", 0.01), ("sgd", 0.03), ("adam", 0.0005), ("adam", 0.001))
+_SAMPLING = tuple(Choice(learning_rate=rate, optimizer=optimizer) for optimizer, rate in _RATES)
+CANDIDATES = {
+    # On clips of 20 frames as the paper trains it on 64, or on clips of the length that it is tested with.
+    "i3d": tuple(
+        Choice(learning_rate=rate, optimizer=optimizer, train_frames=frames)
+        for optimizer, rate in (("sgd", 0.01), ("adam", 0.0005))
+        for frames in (20, None)
+    ),
+    "i3d_r": _SAMPLING,
+    "i3d_e": _SAMPLING,
+    "i3d_a": _SAMPLING,
+    "tsd": (
+        Choice(learning_rate=0.01),
+        Choice(learning_rate=0.0005, optimizer="adam"),
+        Choice(learning_rate=0.0005, optimizer="adam", client_learning_rate=0.1),
+        Choice(learning_rate=0.001, optimizer="adam"),
+    ),
+}
+
+
+def main(argv):
+    """Runs the search."""
+    command_line.no_arguments(argv)
+    from study import scheduler, settings
+    from study.run_cell import result_path
+
+    study = dataclasses.replace(settings.full(), name="tuning", num_test=12)
+    runs_dir = pathlib.Path(FLAGS.runs_dir, study.name)
+    made = cells(study, runs_dir, FLAGS.data_dir)
+    scheduler.run(made, runs_dir, FLAGS.workers)
+    scores = {}
+    for cell in made:
+        if "candidate" in cell.labels:
+            method = cell.config.method
+            result = json.loads(result_path(runs_dir, cell.name).read_text())
+            scores.setdefault(method, []).append(
+                {
+                    **dataclasses.asdict(CANDIDATES[method][cell.labels["candidate"]]),
+                    "validation_top1": result["tests"][0]["clips"][str(study.clips)]["top1"],
+                    "main_network_updates": cell.main_network_updates,
+                    "cpu_seconds": result["cpu_seconds"],
+                }
+            )
+    _write(pathlib.Path(FLAGS.output), {"settings": dataclasses.asdict(study), "seed": SEED, "scores": scores})
+    _write(pathlib.Path(FLAGS.tuned), choose(scores))
+    for method, rows in scores.items():
+        print(f"{method}: " + ", ".join(f"{row['validation_top1']:.1%}" for row in rows))
+    print(f"Scores: {FLAGS.output}; choices: {FLAGS.tuned}")
+
+
+def cells(settings, runs_dir, data_dir):
+    """The cells of the search, tested on the validation split.
+
+    Args:
+        settings: study.settings.Settings.
+        runs_dir, data_dir: folders of work directories and data sets.
+    """
+    from study.grid import Grid
+
+    grid = Grid(settings, {method: Choice() for method in METHODS}, runs_dir, data_dir, split="validate")
+    found = [grid.data_cell(SEED), grid.coarse_cell(SEED), grid.pretrained_cell(SEED)]
+    for method in METHODS:
+        for number, candidate in enumerate(CANDIDATES[method]):
+            found.append(
+                grid.method_cell(
+                    SEED,
+                    method,
+                    5 if method == "i3d" else 20,
+                    5,
+                    group="tuning",
+                    name=f"{method}_{number}",
+                    choice=candidate,
+                    labels={"candidate": number},
+                )
+            )
+    return found
+
+
+def choose(scores):
+    """{method: fields of Choice}: the candidate with the best validation score, the first of equal ones.
+
+    Args:
+        scores: {method: rows of tuning.json}.
+    """
+    fields = [field.name for field in dataclasses.fields(Choice)]
+    best = {method: max(rows, key=lambda row: row["validation_top1"]) for method, rows in scores.items()}
+    return {method: {name: row[name] for name in fields} for method, row in best.items()}
+
+
+def _write(path, value):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(value, indent=1) + "\n")
+    partial.rename(path)
+
+
+def start():
+    """Runs the program."""
+    command_line.run(main)
+
+
+if __name__ == "__main__":
+    start()

@@ -1,0 +1,52 @@
+import json
+
+import pytest
+
+from study import scheduler
+from study.cell import Cell
+from study.run_cell import result_path
+from tsd_tf.errors import UserError
+
+
+def data_cell(tmp_path, name, source=None, videos=12, data_name="main"):
+    return Cell(
+        name,
+        "data",
+        0,
+        data={
+            "folder": str(tmp_path / "data" / name),
+            "name": data_name,
+            "videos": {"train": videos, "validate": 12, "test": 12},
+            "seed": 0,
+        },
+        data_from=source,
+    )
+
+
+def test_runs_cells_behind_what_they_need_and_resumes(tmp_path, capfd):
+    cells = [data_cell(tmp_path, "second", source="first"), data_cell(tmp_path, "first")]
+    scheduler.run(cells, tmp_path / "runs", workers=2)
+    times = {name: result_path(tmp_path / "runs", name).stat().st_mtime_ns for name in ("first", "second")}
+    assert times["first"] < times["second"]
+    assert json.loads(result_path(tmp_path / "runs", "first").read_text())["cpu_seconds"] > 0
+    assert (tmp_path / "data/second/test_events.csv").exists()
+    assert "2/2" in capfd.readouterr().err
+    scheduler.run(cells, tmp_path / "runs", workers=2)
+    assert times == {name: result_path(tmp_path / "runs", name).stat().st_mtime_ns for name in times}
+
+
+def test_a_failed_cell_is_named_and_stops_only_what_needs_it(tmp_path):
+    cells = [
+        data_cell(tmp_path, "bad", data_name="nothing of that name"),
+        data_cell(tmp_path, "never", source="bad"),
+        data_cell(tmp_path, "good"),
+    ]
+    with pytest.raises(UserError, match=r"1 of 3 cells failed, the first is bad: .*bad/output.txt"):
+        scheduler.run(cells, tmp_path / "runs", workers=1)
+    assert result_path(tmp_path / "runs", "good").exists()
+    assert not result_path(tmp_path / "runs", "never").exists()
+
+
+def test_a_cell_that_needs_what_is_not_there(tmp_path):
+    with pytest.raises(UserError, match="needed, but not among those to run: first"):
+        scheduler.run([data_cell(tmp_path, "second", source="first")], tmp_path, workers=1)
