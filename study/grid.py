@@ -116,8 +116,10 @@ class Grid:
             fields["mobilenet_weights"] = str(self.runs_dir / coarse / COARSE_WEIGHTS)
         config = self._config(seed, method, num_frames, num_distilled_frames, data_name, **{**fields, **changes})
         stages = sizes.method_stages(settings, method, choice) if stages is None else stages
+        frames = f"T{num_frames}_Ts{num_distilled_frames}"
+        plain = f"i3d_Ts{num_distilled_frames}" if method == "i3d" else f"{method}_{frames}"
         cell = Cell(
-            f"seed{seed}/{name or config.run_name + ('' if method != 'i3d' else f'_Ts{num_distilled_frames}')}",
+            f"seed{seed}/{name or plain}",
             group,
             seed,
             dataclasses.replace(config, stages=stages),

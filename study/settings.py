@@ -30,7 +30,7 @@ class Settings:
         client_updates: of stage 1, main network frozen.
         fine_tune_updates: on the second data set.
         batch_size: clips an update.
-        main_network_width: of the main network.
+        main_network, main_network_width: what recognises the frames.
         clips: Q of Table 2.
         extras: whether Tables 3 and 4, Figure 3, ablations and the arrow of time are run as well.
     """
@@ -50,6 +50,7 @@ class Settings:
     client_updates: int = 250
     fine_tune_updates: int = 150
     batch_size: int = 16
+    main_network: str = "inception_i3d"
     main_network_width: float = 0.25
     clips: int = 3
     extras: bool = True
@@ -120,6 +121,7 @@ def base(settings, *, method, num_frames, num_distilled_frames, seed, data_dir, 
         "num_frames": num_frames,
         "num_distilled_frames": num_distilled_frames,
         "seed": seed,
+        "main_network": settings.main_network,
         "main_network_width": settings.main_network_width,
         **changes,
     }

@@ -73,7 +73,7 @@ def target(cells, settings):
             for method, t in sorted({(cell["method"], cell["T"]) for cell in found if cell["Ts"] == distilled})
             if method != "tsd"
         ]
-        best = max(others, key=lambda cells_of_other: _mean(cells_of_other, clips))
+        best = max(others, key=lambda cells_of_other: _mean(cells_of_other, clips), default=[])
         rivals = [("the best of the others", best), ("I3D at 2 T_s", _select(found, method="i3d", Ts=2 * distilled))]
         for title, rival in rivals:
             if rival:

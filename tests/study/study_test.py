@@ -24,6 +24,7 @@ TINY = settings.Settings(
     client_updates=1,
     fine_tune_updates=1,
     batch_size=2,
+    main_network="resnet3d_18",  # the quickest to trace
     main_network_width=0.03,
 )
 CHOICES = {method: settings.Choice() for method in settings.METHODS}
