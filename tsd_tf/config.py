@@ -73,7 +73,9 @@ class Config:
         embedding_channels .. in_time_order: see TSDBlock; in_time_order is not the paper's.
         mobilenet_weights: "imagenet" (Keras downloads them), "none", or a .weights.h5 file.
         momentum, weight_decay: of SGD; the decay is an L2 penalty on kernels.
-        client_gradient_clip_norm: bound on the client's gradient norm, or None.
+        gradient_clip_norm, client_gradient_clip_norm: bound on the norm of all gradients, or of the client's; or None.
+        gradient_accumulation: parts that a replica's clips are computed in, one after the other, before each update.
+        mixed_precision: float16 on GPU, bfloat16 on CPU; see tsd_tf.training.precision.
         last_layer_rate_factor: factor on the rate of the main network's last layer (10 for fine-tuning, Section 4.2).
         stages: the Stages of the training, in order.
         seed: of initialisation, clip sampling and shuffling.
@@ -105,7 +107,10 @@ class Config:
     mobilenet_weights: str = "imagenet"
     momentum: float = 0.9
     weight_decay: float = 1e-7
+    gradient_clip_norm: float | None = None
     client_gradient_clip_norm: float | None = None
+    gradient_accumulation: int = 1
+    mixed_precision: bool = False
     last_layer_rate_factor: float = 1.0
     stages: tuple = ()
     seed: int = 0
@@ -136,6 +141,15 @@ class Config:
                     f"--main_network=c3d takes clips of {C3D_FRAMES} frames, so --method={self.method} needs "
                     f"--{name}={C3D_FRAMES}. "
                     f"Received: --T={self.num_frames}, --Ts={self.num_distilled_frames}"
+                )
+        for name in ("gradient_clip_norm", "client_gradient_clip_norm"):
+            if getattr(self, name) is not None and getattr(self, name) <= 0:
+                raise ValueError(f"--{name} must be positive. Received: --{name}={getattr(self, name)}")
+        for stage in self.stages:
+            if self.gradient_accumulation < 1 or stage.batch_size % self.gradient_accumulation:
+                raise ValueError(
+                    "--accumulate must divide the clips a replica and step into equal parts. Received: "
+                    f"--accumulate={self.gradient_accumulation}, and {stage.batch_size} clips in stage {stage.name}"
                 )
         if self.num_classes < 1:
             raise ValueError(f"`num_classes` must be at least 1. Received: num_classes={self.num_classes}")

@@ -1,5 +1,7 @@
 """From a configuration to a built network."""
 
+import keras
+
 from tsd_tf.main_networks import C3D, TSN, ARTNetResNet18, InceptionI3D, ResNet3D18
 from tsd_tf.network import FewFrameNetwork
 from tsd_tf.selectors import TSD, Consecutive, Random, TemporalAttention, Uniform
@@ -46,8 +48,18 @@ def build_main_network(config):
     return network(config.num_classes, batch_norm_momentum=config.main_network_batch_norm_momentum, **common)
 
 
-def build_network(config):
-    """The FewFrameNetwork of `config` with freshly initialised variables."""
-    network = FewFrameNetwork(build_selector(config), build_main_network(config))
+def build_network(config, dtype_policy="float32"):
+    """The FewFrameNetwork of `config` with freshly initialised variables.
+
+    Args:
+        config: a Config.
+        dtype_policy: Keras' name of what selector and main network compute in; Y = XP is float32 always.
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype_policy)  # Keras' MobileNet takes it from nowhere else.
+    try:
+        network = FewFrameNetwork(build_selector(config), build_main_network(config), dtype="float32")
+    finally:
+        keras.config.set_dtype_policy(before)
     network.build((None, config.num_frames, config.crop_size, config.crop_size, 3))
     return network

@@ -96,7 +96,8 @@ class TSDBlock(keras.layers.Layer):
             temporal, (-1, temporal.shape[1] * temporal.shape[2] * temporal.shape[3], temporal.shape[4])
         )
         feature = ops.reshape(self.w_gamma(features), (-1, num_frames, temporal.shape[1]))
-        logits = ops.cast(ops.matmul(feature, temporal), "float32") * self.logit_scale
+        # The sum over HWC' is float32 under mixed precision too: float16 overflows, bfloat16 keeps eight bits.
+        logits = ops.matmul(ops.cast(feature, "float32"), ops.cast(temporal, "float32")) * self.logit_scale
         matrix = ops.softmax(logits, axis=1)
         return _sorted_by_expected_time(matrix) if self.in_time_order else matrix
 

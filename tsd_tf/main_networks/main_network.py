@@ -23,7 +23,8 @@ class MainNetwork(keras.Model):
         self.dropout_rate = dropout_rate
         self.width = width
         self.dropout = keras.layers.Dropout(dropout_rate, dtype=self.dtype_policy, name="Dropout")
-        self.logits = keras.layers.Dense(num_classes, dtype=self.dtype_policy, name="Logits")
+        # In the variables' type, which mixed precision leaves at float32.
+        self.logits = keras.layers.Dense(num_classes, dtype=self.variable_dtype, name="Logits")
 
     def channels(self, count):
         """`count` channels of the paper's network at this width."""

@@ -20,11 +20,22 @@ _FIELDS = {
     "mobilenet_weights": "mobilenet_weights",
     "initializer_stddev": "initializer_stddev",
     "logit_scale": "logit_scale",
+    "gradient_clip_norm": "gradient_clip_norm",
     "client_gradient_clip_norm": "client_gradient_clip_norm",
+    "accumulate": "gradient_accumulation",
+    "mixed_precision": "mixed_precision",
     "seed": "seed",
 }
 # I3D has no client, and is trained once, on clips of its schedule's length, before it is tested with any.
-_FLAGS_OF_I3D = ("crop_size", "data_dir", "main_network", "seed")
+_FLAGS_OF_I3D = (
+    "crop_size",
+    "data_dir",
+    "main_network",
+    "gradient_clip_norm",
+    "accumulate",
+    "mixed_precision",
+    "seed",
+)
 
 
 def define(presets):
@@ -53,9 +64,28 @@ def define(presets):
         None,
         "what the coarse extractor starts from: imagenet (downloaded), none, or a .weights.h5 file",
     )
-    flags.DEFINE_float("initializer_stddev", None, "standard deviation of the TSD block's initial kernels")
-    flags.DEFINE_float("logit_scale", None, "factor on the logits of P")
-    flags.DEFINE_float("client_gradient_clip_norm", None, "bound on the client's gradient norm (default: none)")
+    flags.DEFINE_float(
+        "initializer_stddev",
+        None,
+        "standard deviation of the TSD block's initial kernels (default: the preset's, 0.01 for the paper's)",
+    )
+    flags.DEFINE_float("logit_scale", None, "factor on the logits of P (default: the preset's, 1 for the paper's)")
+    flags.DEFINE_float(
+        "client_gradient_clip_norm", None, "bound on the client's gradient norm (default: none in the paper's presets)"
+    )
+    flags.DEFINE_float("gradient_clip_norm", None, "bound on the norm of all gradients together (default: none)")
+    flags.DEFINE_integer(
+        "accumulate",
+        None,
+        "compute the clips of a replica in this many parts, one after the other, before each update: the same step in "
+        "less memory, but for batch norm",
+        lower_bound=1,
+    )
+    flags.DEFINE_bool(
+        "mixed_precision",
+        None,
+        "compute in float16 with loss scaling on GPU, in bfloat16 on CPU; weights stay float32",
+    )
     flags.DEFINE_integer("batch_size", None, "clips a replica and step, in every stage (default: the preset's)", 1)
     flags.DEFINE_integer("max_steps", None, "cut every stage to this many steps: to try a set-up out", lower_bound=1)
     flags.DEFINE_integer("checkpoint_steps", None, "steps between checkpoints (default: one every ten minutes)", 1)

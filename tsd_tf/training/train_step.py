@@ -5,65 +5,153 @@ import tensorflow as tf
 
 from tsd_tf.data.preprocessing import to_network_input
 from tsd_tf.network import FewFrameNetwork
+from tsd_tf.training import matrix_statistics
 
 
-def make_train_step(stage_model, optimizer, config, strategy, global_batch_size):
+def make_train_step(stage_model, optimizer, config, strategy, global_batch_size, loss_scale=None):
     """A function of one distributed batch that takes one step.
 
     The loss is the cross-entropy, summed over the global batch and divided by its size, plus the L2 penalty
-    weight_decay / 2 * |w|^2 on kernels; so a batch split over replicas gives the gradient of the whole one.
+    weight_decay / 2 * |w|^2 on kernels; so a batch split over replicas, or computed in parts, gives the gradient of the
+    whole one.
 
     Args:
         stage_model: a StageModel.
         optimizer: built for its variables, inside the strategy's scope.
-        config: gives weight_decay and client_gradient_clip_norm.
+        config: gives weight_decay, gradient_accumulation and the bounds on gradients.
         strategy: the tf.distribute strategy.
         global_batch_size: clips of all replicas together.
+        loss_scale: a LossScale, or None.
 
     Returns:
-        batch -> {"loss", "accuracy"}, float32 scalars; the loss is the cross-entropy alone.
+        batch -> {"loss", "accuracy", "gradient_norm"}, scalars; the loss is the cross-entropy alone, the norm that of
+        the gradient before it is clipped. Where P is learned, "entropy" and "maximum" of it, means over the batch; with
+        a loss scale, "loss_scale" and "skipped", 1.0 where the gradient overflowed: the weights then stay.
     """
-    variables = stage_model.variables
-    decayed = [len(variable.shape) > 1 for variable in variables]
-    num_replicas = strategy.num_replicas_in_sync
+    replica = _Replica(stage_model, optimizer, config, strategy, global_batch_size, loss_scale)
 
-    draws_frames = isinstance(stage_model.model, FewFrameNetwork)
-
-    def replica_step(frames, labels, seeds):
-        seeds = {"seeds": seeds} if draws_frames else {}
-        with tf.GradientTape() as tape:
-            logits = stage_model.model(to_network_input(frames), training=True, **seeds)
-            losses = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
-            loss = tf.reduce_sum(losses) / global_batch_size
-        gradients = tape.gradient(loss, variables)
-        if num_replicas > 1:
-            gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        if config.weight_decay:
-            gradients = [
-                gradient + config.weight_decay * tf.convert_to_tensor(variable) if decay else gradient
-                for gradient, variable, decay in zip(gradients, variables, decayed, strict=True)
-            ]
-        if config.client_gradient_clip_norm is not None:
-            gradients = _clip(gradients, stage_model.is_client, config.client_gradient_clip_norm)
-        gradients = [
-            gradient if factor == 1.0 else gradient * factor
-            for gradient, factor in zip(gradients, stage_model.rate_factors, strict=True)
-        ]
-        # The optimiser sums over the replicas once more, over gradients that are the same on all of them by now.
-        optimizer.apply([gradient / num_replicas for gradient in gradients], variables)
-        correct = tf.cast(tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), labels), tf.float32)
-        return loss, tf.reduce_sum(correct) / global_batch_size
+    def summed(values):
+        return {name: strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for name, value in values.items()}
 
     # XLA is several times slower for 3D convolutions on CPU, so it is never left to chance.
     @tf.function(jit_compile=False)
-    def train_step(frames, labels, seeds):
-        loss, accuracy = strategy.run(replica_step, args=(frames, labels, seeds))
-        return {
-            "loss": strategy.reduce(tf.distribute.ReduceOp.SUM, loss, axis=None),
-            "accuracy": strategy.reduce(tf.distribute.ReduceOp.SUM, accuracy, axis=None),
-        }
+    def in_one_go(frames, labels, seeds):
+        return summed(strategy.run(replica.step, args=(frames, labels, seeds)))
 
-    return lambda batch: train_step(batch["frames"], batch["label"], batch["seed"])
+    @tf.function(jit_compile=False)
+    def zeros():
+        return strategy.run(replica.zeros)
+
+    @tf.function(jit_compile=False)
+    def add_part(gradients, frames, labels, seeds, part):
+        gradients, values = strategy.run(replica.add_part, args=(gradients, frames, labels, seeds, part))
+        return gradients, summed(values)
+
+    @tf.function(jit_compile=False)
+    def update(gradients):
+        return strategy.reduce(tf.distribute.ReduceOp.MEAN, strategy.run(replica.update, args=(gradients,)), axis=None)
+
+    def in_parts(frames, labels, seeds):
+        gradients, parts = zeros(), []
+        for part in range(config.gradient_accumulation):
+            gradients, values = add_part(gradients, frames, labels, seeds, tf.constant(part))
+            parts.append(values)
+        values = {name: sum(float(values[name]) for values in parts) for name in parts[0]}
+        overflowed = values.pop("overflows") > 0
+        if loss_scale is None:
+            return {**values, "gradient_norm": update(gradients)}
+        scale = float(loss_scale.value)
+        # An overflow at a scale as low as one is none: the gradient itself is not finite.
+        norm = update(gradients) if not overflowed else 0.0 if scale > 1.0 else float("nan")
+        loss_scale.update(overflowed)
+        return {**values, "gradient_norm": norm, "loss_scale": scale, "skipped": float(overflowed)}
+
+    step = in_one_go if loss_scale is None and config.gradient_accumulation == 1 else in_parts
+    return lambda batch: step(batch["frames"], batch["label"], batch["seed"])
+
+
+class _Replica:
+    """What one replica does in a step; everything here is called inside strategy.run."""
+
+    def __init__(self, stage_model, optimizer, config, strategy, global_batch_size, loss_scale):
+        self.model = stage_model.model
+        self.stage_model = stage_model
+        self.variables = stage_model.variables
+        self.optimizer = optimizer
+        self.config = config
+        self.num_replicas = strategy.num_replicas_in_sync
+        self.global_batch_size = global_batch_size
+        self.loss_scale = loss_scale
+
+    def step(self, frames, labels, seeds):
+        """The whole step; values are this replica's share of the sum over all."""
+        gradients, values = self._gradients(frames, labels, seeds, None)
+        return {**values, "gradient_norm": self._apply(gradients, None) / self.num_replicas}
+
+    def zeros(self):
+        """Where `add_part` begins."""
+        return [tf.zeros(variable.shape, variable.dtype) for variable in self.variables]
+
+    def add_part(self, gradients, frames, labels, seeds, part):
+        """Adds the gradient of one part of this replica's clips; "overflows" counts values that are not finite."""
+        scale = None if self.loss_scale is None else self.loss_scale.value
+        size = tf.shape(frames)[0] // self.config.gradient_accumulation
+        clips = slice(part * size, (part + 1) * size)
+        more, values = self._gradients(frames[clips], labels[clips], seeds[clips], scale)
+        overflows = tf.add_n([tf.reduce_sum(tf.cast(~tf.math.is_finite(one), tf.float32)) for one in more])
+        added = [one + other for one, other in zip(gradients, more, strict=True)]
+        return added, {**values, "overflows": overflows}
+
+    def update(self, gradients):
+        """Takes the step along the summed gradients and returns their norm."""
+        scale = None if self.loss_scale is None else self.loss_scale.value
+        return self._apply(gradients, scale)
+
+    def _gradients(self, frames, labels, seeds, scale):
+        with tf.GradientTape() as tape:
+            logits, statistics = self._forward(to_network_input(frames), seeds)
+            losses = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+            loss = tf.reduce_sum(losses) / self.global_batch_size
+            scaled = loss if scale is None else loss * scale
+        correct = tf.cast(tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), labels), tf.float32)
+        clips = {"accuracy": correct, **statistics}
+        values = {name: tf.reduce_sum(value) / self.global_batch_size for name, value in clips.items()}
+        return tape.gradient(scaled, self.variables), {"loss": loss, **values}
+
+    def _forward(self, frames, seeds):
+        model = self.model
+        if not isinstance(model, FewFrameNetwork):
+            return model(frames, training=True), {}
+        if not matrix_statistics.is_learned(model.selector):
+            return model(frames, seeds=seeds, training=True), {}
+        matrix = model.transformation_matrix(frames, seeds=seeds, training=True)
+        logits = model.cloud(model.frame_distillation(frames, matrix), training=True)
+        entropy, maximum = matrix_statistics.entropy_and_maximum(tf.stop_gradient(matrix), model.selector)
+        return logits, {"entropy": entropy, "maximum": maximum}
+
+    def _apply(self, gradients, scale):
+        config, stage = self.config, self.stage_model
+        if self.num_replicas > 1:
+            gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        if scale is not None:
+            gradients = [gradient / scale for gradient in gradients]
+        if config.weight_decay:
+            gradients = [
+                gradient + config.weight_decay * tf.convert_to_tensor(variable) if len(variable.shape) > 1 else gradient
+                for gradient, variable in zip(gradients, self.variables, strict=True)
+            ]
+        norm = tf.linalg.global_norm(gradients)
+        if config.client_gradient_clip_norm is not None:
+            gradients = _clip(gradients, stage.is_client, config.client_gradient_clip_norm)
+        if config.gradient_clip_norm is not None:
+            gradients = _clip(gradients, [True] * len(gradients), config.gradient_clip_norm)
+        gradients = [
+            gradient if factor == 1.0 else gradient * factor
+            for gradient, factor in zip(gradients, stage.rate_factors, strict=True)
+        ]
+        # The optimiser sums over the replicas once more, over gradients that are the same on all of them by now.
+        self.optimizer.apply([gradient / self.num_replicas for gradient in gradients], self.variables)
+        return norm
 
 
 def _clip(gradients, chosen, norm):

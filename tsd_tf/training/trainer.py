@@ -14,6 +14,8 @@ from tsd_tf.errors import UserError
 from tsd_tf.network_builder import build_network
 from tsd_tf.training import checkpoints
 from tsd_tf.training.claim import claim
+from tsd_tf.training.loss_scale import LossScale
+from tsd_tf.training.precision import dtype_policy, needs_loss_scale
 from tsd_tf.training.progress import Progress
 from tsd_tf.training.schedules import learning_rate
 from tsd_tf.training.stages import stage_model
@@ -90,7 +92,7 @@ class Trainer:
         stages = self.config.stages
         keras.utils.set_random_seed(self.config.seed)
         with self.strategy.scope():
-            network = build_network(self.config)
+            network = build_network(self.config, dtype_policy(self.config))
         found = checkpoints.newest(self.work_directory)
         if found:
             path, position = found
@@ -116,12 +118,13 @@ class Trainer:
             trained = stage_model(stage, network, config)
             optimizer = _optimizer(stage, config)
             optimizer.build(list(trained.variables))
+            loss_scale = LossScale() if needs_loss_scale(dtype_policy(config)) else None
         known = {id(variable) for variable in network.variables}
         temporary = [variable for variable in trained.model.variables if id(variable) not in known]
-        training_variables = [*optimizer.variables, *temporary]
+        training_variables = [*optimizer.variables, *temporary, *(loss_scale.variables if loss_scale else ())]
         if path is not None:
             checkpoints.restore_training(path, training_variables)
-        train_step = make_train_step(trained, optimizer, config, strategy, clips_a_step)
+        train_step = make_train_step(trained, optimizer, config, strategy, clips_a_step, loss_scale)
         clips = pipeline.training_clips(
             shards,
             num_frames=trained.num_frames,
@@ -145,11 +148,13 @@ class Trainer:
                 optimizer.learning_rate.assign(rate)
                 batch = next(batches)
                 values = {name: float(value) for name, value in train_step(batch).items()}
-                if not math.isfinite(values["loss"]):
-                    raise UserError(
-                        f"the loss of step {step} of stage {stage.name} is {values['loss']}; its batch held the "
-                        f"records {', '.join(_media_ids(batch))}. Lower the rate, or look at these videos"
-                    )
+                for name in ("loss", "gradient_norm"):
+                    if not math.isfinite(values[name]):
+                        raise UserError(
+                            f"the {name.replace('_', ' ')} of step {step} of stage {stage.name} is {values[name]}; its "
+                            f"batch held the records {', '.join(_media_ids(batch))}. Lower the rate, or look at these "
+                            "videos"
+                        )
                 progress.update(values, rate)
                 position = {**position, "step": step + 1, "total_steps": position["total_steps"] + 1}
                 due = self._checkpoint_is_due(position["step"], stage, saved)

@@ -1,0 +1,37 @@
+import math
+
+import numpy as np
+import pytest
+
+from tsd_tf.selectors import TSD, Random, TemporalAttention
+from tsd_tf.training.matrix_statistics import entropy_and_maximum, is_learned, uniform_entropy
+
+COARSE = {"coarse_size": 32, "coarse_width": 0.25, "coarse_features_layer": "conv_pw_1_relu"}
+
+
+def test_sharp_and_uniform_columns():
+    selector = TSD(8, 2, embedding_channels=4, **COARSE)
+    sharp = np.zeros((8, 2), "float32")
+    sharp[3, 0] = sharp[5, 1] = 1.0
+    uniform = np.full((8, 2), 1 / 8, "float32")
+    halves = np.zeros((8, 2), "float32")
+    halves[:2] = 0.5
+    half_sharp = np.stack([sharp[:, 0], uniform[:, 0]], axis=1)
+    entropy, maximum = entropy_and_maximum(np.stack([sharp, uniform, halves, half_sharp]), selector)
+    np.testing.assert_allclose(entropy, [0, math.log(8), math.log(2), math.log(8) / 2], atol=1e-6)
+    np.testing.assert_allclose(maximum, [1, 1 / 8, 1 / 2, (1 + 1 / 8) / 2], atol=1e-6)
+    assert uniform_entropy(8) == math.log(8)
+
+
+def test_temporal_attention_counts_as_one_column():
+    selector = TemporalAttention(8, 2, **COARSE)
+    importance = np.full(8, 1 / 8, "float32")
+    entropy, maximum = entropy_and_maximum(8 * np.diag(importance)[None], selector)
+    assert float(entropy[0]) == pytest.approx(math.log(8), rel=1e-5)
+    assert float(maximum[0]) == pytest.approx(1 / 8)
+
+
+def test_what_is_learned():
+    assert is_learned(TSD(8, 2, embedding_channels=4, **COARSE))
+    assert is_learned(TemporalAttention(8, 2, **COARSE))
+    assert not is_learned(Random(8, 2))
