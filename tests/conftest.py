@@ -134,6 +134,7 @@ def exported(tmp_path_factory, tiny_config):
     keras.utils.set_random_seed(0)
     network = build_network(config)
     clips, source = exporter.clips_to_check(config, config.data_dir, 3)
+    representative, calibration = exporter.representative_clips(config, config.data_dir, 3)
     # Statistics as after a training: P differs from frame to frame, and batch norm is no identity.
     for _ in range(20):
         network.selector.encode_frames(to_network_input(clips.reshape(-1, *clips.shape[2:])), training=True)
@@ -143,7 +144,7 @@ def exported(tmp_path_factory, tiny_config):
             variable.assign(draw.uniform(0.5, 1.5, variable.shape))
     labels = [f"class {index}" for index in range(config.num_classes)]
     folder = tmp_path_factory.mktemp("export")
-    sidecar, report = exporter.export(network, config, labels, folder, clips)
+    sidecar, report = exporter.export(network, config, labels, folder, clips, representative)
     return types.SimpleNamespace(**{key: value for key, value in locals().items() if key != "tmp_path_factory"})
 
 

@@ -19,7 +19,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "The run to export; by default the newest under runs/.")
 flags.DEFINE_string("output_dir", "export", "Folder to write to; a further export there is a new version.")
 flags.DEFINE_string("data_dir", None, "Shards whose clips the export is checked on; by default the run's.")
-flags.DEFINE_integer("check_clips", 8, "Clips to check on, and to quantise with.", lower_bound=1)
+flags.DEFINE_integer("check_clips", 8, "Clips to check on; as many others give int8 its ranges.", lower_bound=1)
 flags.DEFINE_list("variants", ["float32", "float16", "int8"], "TFLite files to write; float32 is always one.")
 
 
@@ -39,11 +39,16 @@ def main(argv):
     run = work_directory.WorkDirectory(FLAGS.workdir) if FLAGS.workdir else work_directory.latest("runs")
     config, labels, network = run.config(), run.labels(), run.load_network()
     clips, source = exporter.clips_to_check(config, FLAGS.data_dir or config.data_dir, FLAGS.check_clips)
-    sidecar, report = exporter.export(network, config, labels, FLAGS.output_dir, clips, FLAGS.variants)
+    representative, calibration = exporter.representative_clips(
+        config, FLAGS.data_dir or config.data_dir, FLAGS.check_clips
+    )
+    sidecar, report = exporter.export(network, config, labels, FLAGS.output_dir, clips, representative, FLAGS.variants)
     print(
         f"exported {run.path} as version {sidecar.version} of {FLAGS.output_dir}, "
         f"checked on {len(clips)} clips: {source}"
     )
+    if "int8" in FLAGS.variants:
+        print(f"int8 has its ranges from {len(representative)} other clips: {calibration}")
     print(f"cloud: probabilities differ by at most {report['cloud']['probabilities']:.1e}")
     for variant in sidecar.variants:
         print(

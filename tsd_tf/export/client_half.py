@@ -1,15 +1,23 @@
 """The client half as TensorFlow functions: what LiteRT runs on the device."""
 
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from tsd_tf.data.preprocessing import to_network_input
 from tsd_tf.export import signatures
+from tsd_tf.export.lite_tsd_block import LiteTSDBlock
 from tsd_tf.selectors import TSD
+
+# Y = XP runs on bands of the clip whose float32 values stay in a core's cache while they are multiplied.
+_BAND_BYTES = 2 * 1024 * 1024
 
 
 class ClientHalf:
     """A clip of T uint8 frames -> T_s distilled uint8 frames and P.
+
+    The mathematics are the Keras network's, arranged for LiteRT: frames are made small before they are normalised,
+    the TSD block is a LiteTSDBlock, and Y = XP works on levels of 0 to 255, band by band.
 
     Args:
         network: a FewFrameNetwork, built.
@@ -21,46 +29,79 @@ class ClientHalf:
 
     def __init__(self, network, frame_size):
         self.frame_size = frame_size
-        self.weights = [variable.value for variable in network.selector.weights]
-        self._network = network
-        # A selector without weights does not look at the frames: its P is a constant.
-        self._matrix = None
-        if not self.weights:
-            self._matrix = network.transformation_matrix(ops.zeros((1, network.selector.num_frames, 1, 1, 3)))
+        self._selector = network.selector
+        self.weights = [variable.value for variable in self._selector.weights]
+        self._tsd_block, self._constant = None, None
+        if isinstance(self._selector, TSD):
+            self._tsd_block = LiteTSDBlock(self._selector.tsd_block, self.feature_shape)
+            self.weights = [variable.value for variable in self._selector.coarse_extractor.weights]
+            self.weights += self._tsd_block.weights
+        elif not self.weights:
+            # A selector without weights does not look at the frames: its P is a constant.
+            matrix = network.transformation_matrix(ops.zeros((1, self._selector.num_frames, 1, 1, 3)))
+            self._constant = np.asarray(matrix)[0].T
 
     @property
     def feature_shape(self):
         """(h, w, c) of the coarse features of one frame; None where the selector does not look at the frames."""
-        selector = self._network.selector
-        return tuple(selector.coarse_extractor.output_shape[1:]) if isinstance(selector, TSD) else None
+        if not isinstance(self._selector, TSD):
+            return None
+        return tuple(self._selector.coarse_extractor.output_shape[1:])
 
-    def _answer(self, frames, matrix):
-        # The columns of P sum to 1, so (X / 127.5 - 1) P = XP / 127.5 - 1: Equation 1 holds for levels of 0 to 255 too.
-        levels = self._network.frame_distillation(ops.cast(frames, "float32"), matrix)
+    def _coarse(self, levels):
+        # Scaling a picture and scaling its values commute, and the small copy has a quarter of the values.
+        size = (self._selector.coarse_size, self._selector.coarse_size)
+        if tuple(levels.shape[1:3]) != size:
+            levels = ops.image.resize(levels, size, interpolation="bilinear")
+        return to_network_input(levels)
+
+    def _transposed_matrix(self, levels):
+        if self._constant is not None:
+            return tf.constant(self._constant)
+        coarse = self._coarse(levels)
+        if self._tsd_block:
+            return self._tsd_block(self._selector.encode_frames(coarse, training=False))
+        return tf.transpose(self._selector(coarse[None], training=False)[0])
+
+    def _answer(self, levels, transposed_matrix):
+        # The columns of P are weights that sum to 1. So (X / 127.5 - 1) P = XP / 127.5 - 1, Equation 1 holds for
+        # levels too, and no distilled level leaves 0 to 255.
+        num_frames, size = levels.shape[0], self.frame_size
+        rows = _band_rows(num_frames, size)
+        # LiteRT's fast product takes three axes.
+        matrix = tf.reshape(transposed_matrix, (1, -1, num_frames))
+        bands = []
+        for top in range(0, size, rows):
+            # Each band is taken when it is its turn: taken all at once, the first is cold when it is multiplied.
+            with tf.control_dependencies([bands[-1] if bands else matrix]):
+                band = tf.slice(levels, (0, top, 0, 0), (num_frames, rows, size, 3))
+            bands.append(tf.round(tf.matmul(matrix, tf.reshape(band, (1, num_frames, -1)))))
+        bands = [tf.cast(band, tf.uint8) for band in bands]
+        distilled = bands[0] if len(bands) == 1 else tf.concat(bands, axis=2)
         return {
-            signatures.DISTILLED_FRAMES: ops.cast(ops.clip(ops.round(levels), 0.0, 255.0), "uint8"),
-            signatures.TRANSFORMATION_MATRIX: matrix,
+            signatures.DISTILLED_FRAMES: tf.reshape(distilled, (1, -1, size, size, 3)),
+            signatures.TRANSFORMATION_MATRIX: tf.reshape(tf.transpose(transposed_matrix), (1, num_frames, -1)),
         }
 
     def distill(self, frames):
         """uint8 (1, T, H, W, 3) -> Y, uint8 (1, T_s, H, W, 3), and P, float32 (1, T, T_s)."""
-        matrix = self._matrix
-        if matrix is None:
-            matrix = self._network.transformation_matrix(to_network_input(frames), training=False)
-        return self._answer(frames, matrix)
+        levels = tf.cast(tf.squeeze(frames, 0), tf.float32)
+        return self._answer(levels, self._transposed_matrix(levels))
 
     def encode_frame(self, frame):
         """One frame, uint8 (1, H, W, 3) -> its coarse features, float32 (1, h, w, c)."""
-        return {signatures.FEATURES: self._network.selector.encode_frames(to_network_input(frame), training=False)}
+        coarse = self._coarse(tf.cast(frame, tf.float32))
+        return {signatures.FEATURES: self._selector.encode_frames(coarse, training=False)}
 
     def distill_features(self, frames, features):
         """A clip, uint8 (1, T, H, W, 3), and the features of its frames, float32 (1, T, h, w, c) -> as `distill`."""
-        return self._answer(frames, self._network.selector.tsd_block(features))
+        levels = tf.cast(tf.squeeze(frames, 0), tf.float32)
+        return self._answer(levels, self._tsd_block(tf.squeeze(features, 0)))
 
     def signatures(self):
         """The signatures as concrete functions, by name; see tsd_tf.export.signatures."""
         frame = (self.frame_size, self.frame_size, 3)
-        num_frames = self._network.selector.num_frames
+        num_frames = self._selector.num_frames
         clip = tf.TensorSpec((1, num_frames, *frame), tf.uint8, signatures.FRAMES)
         functions = {signatures.DISTILL: (self.distill, [clip])}
         if self.feature_shape is not None:
@@ -76,3 +117,9 @@ class ClientHalf:
             name: tf.function(method, autograph=False).get_concrete_function(*specs)
             for name, (method, specs) in functions.items()
         }
+
+
+def _band_rows(num_frames, size):
+    """Rows of a band: the most that divide `size` and let the band of all frames fit into _BAND_BYTES, at least 1."""
+    fitting = _BAND_BYTES // (num_frames * size * 3 * 4)
+    return max(rows for rows in range(1, size + 1) if size % rows == 0 and rows <= max(fitting, 1))

@@ -36,7 +36,26 @@ def clips_to_check(config, data_dir, count, seed=0):
     Returns:
         (uint8 (count, T, crop, crop, 3), where they come from).
     """
-    for split in ("test", "validate"):
+    return _clips(config, data_dir, ("test", "validate"), 0, count, seed)
+
+
+def representative_clips(config, data_dir, count, seed=0):
+    """Clips that the int8 file takes its ranges from; never those of `clips_to_check`.
+
+    Of the training shards; of other videos of the test or validation shards, or other noise, where there are none.
+
+    Returns:
+        (uint8 (count, T, crop, crop, 3), where they come from).
+    """
+    try:
+        pipeline.find_shards(data_dir, "train")
+    except UserError:
+        return _clips(config, data_dir, ("test", "validate"), count, count, seed + 1)
+    return _clips(config, data_dir, ("train",), 0, count, seed)
+
+
+def _clips(config, data_dir, splits, skip, count, seed):
+    for split in splits:
         try:
             shards = pipeline.find_shards(data_dir, split)
         except UserError:
@@ -50,13 +69,17 @@ def clips_to_check(config, data_dir, count, seed=0):
             batch_size=1,
             seed=seed,
         )
-        return np.concatenate([batch["frames"].numpy()[:, 0] for batch in clips.take(count)]), f"{data_dir} ({split})"
+        frames = [batch["frames"].numpy()[:, 0] for batch in clips.skip(skip).take(count)]
+        if frames:
+            return np.concatenate(frames), f"{data_dir} ({split})"
     size = config.crop_size
     noise = np.random.default_rng(seed).integers(0, 256, (count, config.num_frames, size, size, 3), "uint8")
     return noise, f"seeded noise (no shards in {data_dir})"
 
 
-def export(network, config, labels, output_dir, clips, variants=VARIANTS):
+def export(
+    network, config, labels, output_dir, clips, representative, variants=VARIANTS, tolerances=verification.TOLERANCES
+):
     """Writes both halves as the next version of `output_dir`, after checking them against `network`.
 
     Everything is written aside and renamed when complete, the cloud half last: a server that watches the folder sees
@@ -67,8 +90,10 @@ def export(network, config, labels, output_dir, clips, variants=VARIANTS):
         config: its Config.
         labels: the class names, by label.
         output_dir: folder; made where missing.
-        clips: uint8 (n, T, crop, crop, 3) to check on, and to take the ranges of the int8 file from.
+        clips: uint8 (n, T, crop, crop, 3) to check on.
+        representative: uint8 (n, T, crop, crop, 3), other clips, to take the ranges of the int8 file from.
         variants: the TFLite files to write, of VARIANTS.
+        tolerances: verification.Tolerances.
 
     Returns:
         (ClientModel, report): the sidecar, and what report.json holds: the differences of both SavedModels and of every
@@ -87,22 +112,27 @@ def export(network, config, labels, output_dir, clips, variants=VARIANTS):
             save_cloud(network, labels, config.crop_size, aside / signatures.CLOUD_DIR)
             cloud = tf.saved_model.load(str(aside / signatures.CLOUD_DIR))
             classify = cloud.signatures[signatures.SERVING_DEFAULT]
-            report = {"version": version, "num_clips": len(clips)}
-            report["cloud"] = verification.check_cloud(reference, classify)
+            report = {
+                "version": version,
+                "num_clips": len(clips),
+                "num_representative_clips": len(representative),
+                "tolerances": _without_infinities(dataclasses.asdict(tolerances)),
+            }
+            report["cloud"] = verification.check_cloud(reference, classify, tolerances)
             progress.update()
             client_half = save_client(network, config.crop_size, aside / signatures.CLIENT_DIR)
             client = tf.saved_model.load(str(aside / signatures.CLIENT_DIR))
             differences = verification.check_client(
-                "saved_model", reference, client.signatures[signatures.DISTILL], classify
+                "saved_model", reference, client.signatures[signatures.DISTILL], classify, tolerances
             )
             report["client"] = {"saved_model": dataclasses.asdict(differences)}
             progress.update()
             keys = sorted(client.signatures)
             written = []
             for variant in variants:
-                contents = tflite.convert(aside / signatures.CLIENT_DIR, keys, variant, clips)
+                contents = tflite.convert(aside / signatures.CLIENT_DIR, keys, variant, representative)
                 differences = verification.check_client(
-                    variant, reference, verification.tflite_distill(contents), classify
+                    variant, reference, verification.tflite_distill(contents), classify, tolerances
                 )
                 report["client"][variant] = dataclasses.asdict(differences)
                 written.append(_write_variant(aside, variant, contents, differences))
@@ -128,6 +158,14 @@ def export(network, config, labels, output_dir, clips, variants=VARIANTS):
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return sidecar, report
+
+
+def _without_infinities(tolerances):
+    # What is reported only has no bound; JSON has no infinity.
+    return {
+        name: {key: value for key, value in limit.items() if value < float("inf")} if isinstance(limit, dict) else limit
+        for name, limit in tolerances.items()
+    }
 
 
 def _write_variant(folder, name, contents, differences):

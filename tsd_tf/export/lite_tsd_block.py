@@ -1,0 +1,74 @@
+"""The TSD block in the operations that LiteRT is fast at."""
+
+import numpy as np
+import tensorflow as tf
+
+
+class LiteTSDBlock:
+    """The mathematics of a TSDBlock (Equations 2 to 4), for one clip, in two-dimensional operations.
+
+    LiteRT's Conv3D runs on one thread, as a matrix of copies, and has no int8 kernel; its Conv2D, fully connected and
+    matrix operations have fast ones. So w_beta is a 2D convolution over (C', H), the map's width among its channels:
+    its kernel holds zeros where a column of the map is out of reach. And G'O' = (f w_gamma)'O' is computed as
+    f'(w_gamma O'), which needs T_s / T of the multiplications.
+
+    Args:
+        block: a tsd_tf.layers.TSDBlock, built.
+        feature_shape: (h, w, c) of the coarse features of one frame.
+
+    Attributes:
+        weights: the tf.Variables that calling it reads.
+    """
+
+    def __init__(self, block, feature_shape):
+        self._height, self._width, self._channels = feature_shape
+        self._embedding_channels = block.embedding_channels
+        self._num_distilled_frames = block.num_distilled_frames
+        self._logit_scale = block.logit_scale
+        kernel = _fold_width(np.asarray(block.w_beta.kernel), self._width)
+        self._w_alpha = tf.Variable(np.asarray(block.w_alpha.kernel), trainable=False, name="w_alpha")
+        self._w_beta = tf.Variable(kernel, trainable=False, name="w_beta")
+        # Stored as it is read, output channels first.
+        self._w_gamma = tf.Variable(np.asarray(block.w_gamma.kernel), trainable=False, name="w_gamma")
+        self.weights = [self._w_alpha, self._w_beta, self._w_gamma]
+
+    def __call__(self, features):
+        """float32 (T, h, w, c) -> P transposed, float32 (T_s, T); every row sums to 1."""
+        num_frames = features.shape[0]
+        height, width, embedding = self._height, self._width, self._embedding_channels
+        temporal = tf.matmul(tf.reshape(features, (-1, self._channels)), self._w_alpha)
+        # (T, H, W, C') to (C', H, W, T), W and T as one axis.
+        temporal = tf.transpose(tf.reshape(temporal, (num_frames, height, width, embedding)), (3, 1, 2, 0))
+        temporal = tf.reshape(temporal, (1, embedding, height, width * num_frames))
+        temporal = tf.nn.conv2d(temporal, self._w_beta, 1, "SAME")
+        # (C', H, W, T_s) to (T_s, H, W, C').
+        temporal = tf.reshape(temporal, (embedding, height, width, self._num_distilled_frames))
+        temporal = tf.reshape(tf.transpose(temporal, (3, 1, 2, 0)), (-1, embedding))
+        temporal = tf.matmul(temporal, self._w_gamma, transpose_b=True)
+        logits = tf.matmul(
+            tf.reshape(temporal, (1, self._num_distilled_frames, -1)),
+            tf.reshape(features, (1, num_frames, -1)),
+            transpose_b=True,
+        )
+        return tf.nn.softmax(tf.reshape(logits, (-1, num_frames)) * self._logit_scale)
+
+
+def _fold_width(kernel, width):
+    """A SAME 3D kernel over (H, W, C') as a 2D one over (C', H), W among the channels.
+
+    Args:
+        kernel: (k, k, k, T, T_s).
+        width: W.
+
+    Returns:
+        (k, k, W T, W T_s): [depth, row, column * T + t, column' * T_s + s].
+    """
+    size, num_frames, num_distilled_frames = kernel.shape[0], *kernel.shape[3:]
+    before = (size - 1) // 2
+    folded = np.zeros((size, size, width, num_frames, width, num_distilled_frames), kernel.dtype)
+    for column in range(width):
+        for target in range(width):
+            offset = column - target + before
+            if 0 <= offset < size:
+                folded[:, :, column, :, target] = kernel[:, offset].swapaxes(0, 1)
+    return folded.reshape(size, size, width * num_frames, width * num_distilled_frames)
