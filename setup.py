@@ -28,6 +28,7 @@ setup(
         "ai-edge-litert>=2.0",
         "google-crc32c>=1.5",
         "grpcio>=1.60",
+        "grpcio-health-checking>=1.60",
         "aiohttp>=3.9",
         "tensorflow-serving-api>=2.16,<2.22",
         "tqdm>=4.66",

@@ -13,10 +13,10 @@ from tsd_tf.layers import TSDBlock
 def test_it_is_the_layer(frames, distilled, shape, kernel):
     """Maps that are not square, kernels wider than the map, and even ones."""
     keras.utils.set_random_seed(1)
-    block = TSDBlock(distilled, embedding_channels=7, output_kernel=kernel, initializer_stddev=0.5, logit_scale=0.3)
+    block = TSDBlock(distilled, embedding_channels=7, output_kernel=kernel, initializer_stddev=0.3, logit_scale=0.02)
     features = np.random.default_rng(0).normal(size=(1, frames, *shape)).astype("float32")
     expected = np.asarray(block(features))[0]
     found = np.asarray(LiteTSDBlock(block, shape)(features[0])).T
     np.testing.assert_allclose(found, expected, atol=2e-6)
     if frames > 3:
-        assert 1.2 / frames < expected.max() < 0.999
+        assert 1.05 / frames < expected.max() < 0.999

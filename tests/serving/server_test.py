@@ -1,6 +1,8 @@
 """The embedded server through TensorFlow Serving's own stubs and through HTTP."""
 
+import base64
 import concurrent.futures
+import contextlib
 import json
 import re
 import shutil
@@ -14,6 +16,7 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -139,6 +142,10 @@ def _pictures(picture):
     return np.array([[picture] * 4], object)
 
 
+def _json_pictures(picture, count=4):
+    return {"signature_name": "jpeg", "instances": [[{"b64": base64.b64encode(picture).decode()}] * count]}
+
+
 @pytest.mark.parametrize(
     ("request_arguments", "code", "text"),
     [
@@ -196,11 +203,13 @@ def test_a_broken_picture_harms_nobody_else(server, frames):
     assert {call.exception().code() for call in bad} == {grpc.StatusCode.INVALID_ARGUMENT}
 
 
-def test_a_message_that_is_too_large(small, frames, expected):
-    with pytest.raises(grpc.RpcError) as caught:
-        _stub(small).Predict(_request(frames=np.zeros((100_000_000,), "uint8")))
-    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-    _good(small, frames, expected)
+def test_a_message_that_is_too_large(small, server, frames, expected):
+    for running in (small, server):
+        with pytest.raises(grpc.RpcError) as caught:
+            _stub(running).Predict(_request(frames=np.zeros((100_000_000,), "uint8")))
+        assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "larger than max" in caught.value.details()
+        _good(running, frames, expected)
 
 
 def test_a_message_that_is_no_message(server, frames, expected):
@@ -222,6 +231,21 @@ def test_other_methods_are_unimplemented(server):
     assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
+def test_health(exported):
+    """gRPC's standard health service, as grpc_health_probe and Kubernetes ask it."""
+    with BackgroundServer(exported.folder / "cloud") as running:
+        stub = health_pb2_grpc.HealthStub(grpc.insecure_channel(running.address))
+        for service in ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"):
+            answer = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=30)
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.Check(health_pb2.HealthCheckRequest(service="nothing"), timeout=30)
+        assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+        with pytest.raises(grpc.RpcError) as caught:
+            next(stub.Watch(health_pb2.HealthCheckRequest(), timeout=30))
+        assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
 def test_clients_that_hang_up(server, frames, expected):
     stub = _stub(server)
     for _ in range(5):
@@ -237,7 +261,53 @@ def test_clients_that_hang_up(server, frames, expected):
     ):
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(text)
+    # A whole request, and nobody there when it is answered.
+    body = json.dumps({"instances": frames.tolist()}).encode()
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(b"POST /v1/models/tsd:predict HTTP/1.1\r\nHost: x\r\n")
+        connection.sendall(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    # HTTP/2 to the gRPC port, broken off in the preface, after it, and in the middle of a frame's payload.
+    host, port = server.address.split(":")
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    for text in (
+        preface[:10],
+        preface,
+        preface + b"\0\0\0\4\0\0\0\0\0" + b"\0\1\0\0\0\0\0\0\1abc",
+        b"GET / HTTP/1.1\r\n\r\n",
+    ):
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(text)
     _good(server, frames, expected)
+
+
+def test_others_are_answered_while_one_sends_rubbish(server, frames, expected):
+    """Every kind of bad request beside good ones, by both protocols: no good one waits, fails or changes."""
+    stub = _stub(server)
+    bad = [
+        lambda: stub.Predict(_request("jpeg", frames_bytes=_pictures(_PICTURE[:300]))),
+        lambda: stub.Predict(_request(frames=_CLIP[:, :3])),
+        lambda: stub.Predict(_request("x", frames=_CLIP)),
+        lambda: stub.Predict(_request(frames=_CLIP * np.float32("nan"))),
+        lambda: stub.Predict(_request(frames=np.zeros(100_000_000, "uint8"))),
+        lambda: stub.Predict(_request(frames=frames), timeout=1e-3),
+        lambda: _http(server, "/v1/models/tsd:predict", b"not json"),
+        lambda: _http(server, "/v1/models/tsd/labels/x:predict", {"instances": frames[:1].tolist()}),
+        lambda: _http(server, "/v1/models/tsd:predict", _json_pictures(_BOMB)),
+    ]
+
+    def fail(request):
+        try:
+            status, _ = request()
+        except grpc.RpcError as error:
+            return error.code().value[0]
+        return status
+
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        failing = [threads.submit(fail, request) for request in bad * 2]
+        good = [threads.submit(_good, server, frames, expected) for _ in range(6)]
+        for answer in good:
+            answer.result()
+        assert all(answer.result() not in (0, 200, 500) for answer in failing)
 
 
 def test_metadata(server):
@@ -285,8 +355,6 @@ def test_rest_predict(server, exported, frames, expected):
 
 @pytest.mark.parametrize("path", ["/v1/models/tsd/versions/1", "/v1/models/tsd/labels/stable", "/V1/Models/tsd"])
 def test_rest_pictures(server, frames, path):
-    import base64
-
     clip = [{"b64": base64.b64encode(picture).decode()} for picture in _jpegs(frames[:1])[0]]
     status, answer = _http(server, f"{path}:predict", {"signature_name": "jpeg", "instances": [clip]})
     assert status == 200
@@ -356,6 +424,10 @@ def test_rest_status_and_metadata(server):
             400,
             "Invalid JPEG data",
         ),
+        ("POST", "/v1/models/tsd:predict", _json_pictures(_PICTURE[:300]), 400, "Invalid JPEG data"),
+        ("POST", "/v1/models/tsd:predict", _json_pictures(_BOMB), 400, "pictures of 64 x 64 pixels"),
+        ("POST", "/v1/models/tsd:predict", _json_pictures(_PICTURE, 3), 400, "Received: [1,3]"),
+        ("POST", "/v1/models/tsd:predict", {"instances": _CLIP[:, :, :63].tolist()}, 400, "Received: [1,4,63,64,3]"),
     ],
 )
 def test_bad_http_requests(server, frames, expected, method, path, body, code, text):
@@ -363,6 +435,19 @@ def test_bad_http_requests(server, frames, expected, method, path, body, code, t
     assert status == code
     if text:
         assert text in json.loads(answer)["error"]
+    _good(server, frames, expected)
+
+
+def test_a_body_of_100_megabytes(server, frames, expected):
+    """Sent in full, to a server with the limits that it has by default."""
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        head = b"POST /v1/models/tsd:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n"
+        connection.sendall(head)
+        with contextlib.suppress(OSError):  # the server may close before all of it is sent
+            for _ in range(100):
+                connection.sendall(b" " * 1_000_000)
+        assert connection.recv(100).startswith(b"HTTP/1.1 413")
     _good(server, frames, expected)
 
 

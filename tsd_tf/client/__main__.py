@@ -3,6 +3,7 @@
     python -m tsd_tf.client video.mp4 --model=export/client.tflite --server=127.0.0.1:8500
     python -m tsd_tf.client folder_of_videos --json
     python -m tsd_tf.client --camera=0
+    python -m tsd_tf.client --camera=rtsp://host/stream
 
 Needs a server (python -m tsd_tf.serving, or TensorFlow Serving with deploy/). Imports neither TensorFlow nor Keras.
 """
@@ -26,7 +27,7 @@ flags.DEFINE_string("model_name", "tsd", "The model's name on the server.")
 flags.DEFINE_enum("codec", "jpeg", ["jpeg", "png", "raw"], "How distilled frames travel.")
 flags.DEFINE_integer("quality", 90, "Of JPEG.", lower_bound=1, upper_bound=100)
 flags.DEFINE_integer("stride", None, "Frames between the starts of two clips; T by default.", lower_bound=1)
-flags.DEFINE_integer("camera", None, "Number of a camera to watch instead of a video.", lower_bound=0)
+flags.DEFINE_string("camera", None, "Number of a camera, or URL of a stream, to watch instead of a video.")
 flags.DEFINE_bool("json", False, "One JSON object a line instead of text.")
 flags.DEFINE_string(
     "save_distilled", None, "Picture to write the distilled frames to, a row a clip; a folder for many."
@@ -47,6 +48,14 @@ def _videos(arguments):
         else:
             videos.append(argument)
     return videos
+
+
+def _camera(text):
+    if text.isdecimal():
+        return int(text)
+    if "://" not in text:
+        raise UserError(f"--camera must be a number or the URL of a stream. Received: --camera={text}")
+    return text
 
 
 def _picture_path(video, many):
@@ -82,15 +91,17 @@ def main(argv):
     from tsd_tf.client.grpc_connection import GrpcConnection
     from tsd_tf.client.recognizer import Recognizer
     from tsd_tf.client.rest_connection import RestConnection
+    from tsd_tf.client.retries import Retries
 
     videos = _videos(argv[1:])
+    camera = _camera(FLAGS.camera) if FLAGS.camera is not None else None
     distiller = Distiller(FLAGS.model, FLAGS.num_threads)
     kind = RestConnection if FLAGS.server.startswith(("http://", "https://")) else GrpcConnection
-    connection = kind(FLAGS.server, FLAGS.model_name, FLAGS.timeout, FLAGS.attempts)
+    connection = kind(FLAGS.server, FLAGS.model_name, FLAGS.timeout, Retries(FLAGS.attempts))
     recognizer = Recognizer(distiller, connection, FLAGS.codec, FLAGS.quality, FLAGS.stride)
     try:
-        if FLAGS.camera is not None:
-            for result in recognizer.watch(FLAGS.camera):
+        if camera is not None:
+            for result in recognizer.watch(camera):
                 _show(result)
             return 0
         unreadable = 0

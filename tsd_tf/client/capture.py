@@ -7,9 +7,11 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
 
 import cv2
 
+from tsd_tf.data import frame_times
 from tsd_tf.errors import UserError
 
-_LONGEST_PAUSE = 30.0  # seconds; a longer jump between two timestamps is a broken one
+_STREAM_OPENING_MILLISECONDS = 10_000
+_STREAM_READING_MILLISECONDS = 10_000
 
 
 class UnreadableVideoError(UserError):
@@ -19,10 +21,10 @@ class UnreadableVideoError(UserError):
 def prepare(picture, short_side, frame_size):
     """One BGR picture of any size -> uint8 RGB (frame_size, frame_size, 3): scaled, then cropped at the centre."""
     height, width = picture.shape[:2]
-    scale = short_side / min(height, width)
-    size = max(short_side, round(width * scale)), max(short_side, round(height * scale))
+    size = frame_times.scaled_size(height, width, short_side)
     if size != (width, height):
-        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+        shrinks = width > size[0]
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     top, left = (size[1] - frame_size) // 2, (size[0] - frame_size) // 2
     return cv2.cvtColor(picture[top : top + frame_size, left : left + frame_size], cv2.COLOR_BGR2RGB)
 
@@ -37,11 +39,28 @@ def open_video(path):
     return capture
 
 
-def open_camera(index):
-    """The cv2.VideoCapture of a camera; UserError where there is none of that number."""
-    capture = cv2.VideoCapture(index)
+def open_camera(camera):
+    """The cv2.VideoCapture of a camera.
+
+    Args:
+        camera: its number, or the URL of a stream that FFmpeg can read (http://, rtsp://, ...).
+
+    Raises:
+        UserError: there is none.
+    """
+    if isinstance(camera, int):
+        capture = cv2.VideoCapture(camera)
+        missing = f"no camera {camera} that OpenCV can open"
+    else:
+        # A stream that stops coming ends, as a camera that is unplugged does.
+        limits = [
+            *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _STREAM_OPENING_MILLISECONDS),
+            *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, _STREAM_READING_MILLISECONDS),
+        ]
+        capture = cv2.VideoCapture(camera, cv2.CAP_FFMPEG, limits)
+        missing = f"no stream at {camera} that OpenCV can open"
     if not capture.isOpened():
-        raise UserError(f"no camera {index} that OpenCV can open")
+        raise UserError(missing)
     return capture
 
 
@@ -71,22 +90,11 @@ def frames(capture, *, frames_per_second, short_side, frame_size):
 
 def _timed_pictures(capture):
     """Yields (seconds, BGR picture), the times strictly ascending from 0, and at last (the end, None)."""
-    rate = capture.get(cv2.CAP_PROP_FPS)
-    interval = 1 / rate if 1 <= rate <= 240 else 1 / 25
-    origin, time = 0.0, None
+    times = frame_times.FrameTimes(capture.get(cv2.CAP_PROP_FPS))
     while True:
         read, picture = capture.read()
         if not read:
             break
-        raw = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        if time is None:
-            origin, time = raw, 0.0
-        else:
-            step = raw - origin - time
-            if step > _LONGEST_PAUSE:
-                origin += step - interval
-            # Old containers give no times to some frames, or the same to many.
-            time += step if 1e-4 < step <= _LONGEST_PAUSE else interval
-        yield time, picture
-    if time is not None:
-        yield time + interval, None
+        yield times.add(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000), picture
+    if times.time is not None:
+        yield times.end, None

@@ -4,7 +4,7 @@ import grpc
 
 from tsd_tf.client import messages
 from tsd_tf.client.answer import Answer
-from tsd_tf.client.retries import UnavailableError, with_retries
+from tsd_tf.client.retries import Retries, UnavailableError
 from tsd_tf.errors import UserError
 from tsd_tf.export import signatures
 
@@ -18,11 +18,12 @@ class GrpcConnection:
         server: "host:port".
         model_name: the model's name there.
         timeout: seconds that one attempt may take.
-        attempts: how often a request is sent while the server is unavailable, with doubling pauses between.
+        retries: Retries; None for the default.
     """
 
-    def __init__(self, server, model_name=signatures.MODEL_NAME, timeout=30.0, attempts=4):
-        self._server, self._model_name, self._timeout, self._attempts = server, model_name, timeout, attempts
+    def __init__(self, server, model_name=signatures.MODEL_NAME, timeout=30.0, retries=None):
+        self._server, self._model_name, self._timeout = server, model_name, timeout
+        self._retries = retries or Retries()
         self._channel = grpc.insecure_channel(
             server,
             options=[
@@ -58,10 +59,10 @@ class GrpcConnection:
         request.output_filter.extend([signatures.PROBABILITIES, signatures.CLASSES])
         messages.write_tensor(request.inputs[name], tensor)
         try:
-            response = with_retries(lambda: self._send(request), self._attempts)
+            response = self._retries.run(lambda: self._send(request))
         except UnavailableError as error:
             raise UserError(
-                f"no server at {self._server} (asked {self._attempts} times): {error}; "
+                f"no server at {self._server} (asked {self._retries.attempts} times): {error}; "
                 "python -m tsd_tf.serving starts one, --server names another"
             ) from error
         return Answer(

@@ -18,7 +18,7 @@ class Result:
     """The answer for a video, or for one clip of a camera.
 
     Attributes:
-        source: the video's path, or "camera 0".
+        source: the video's path, "camera 0", or the stream's URL.
         start: seconds from the beginning to the first clip.
         clips: number of clips; their probabilities are averaged.
         label, score: the likeliest class and its probability.
@@ -83,11 +83,20 @@ class Recognizer:
             os.fspath(path), answered, began, {"frames": size["frames"], "video": os.path.getsize(path)}
         )
 
-    def watch(self, index, keep=None):
-        """Yields the Result of clip after clip of a camera, its frames encoded as they arrive."""
+    def watch(self, camera, keep=None):
+        """Yields the Result of clip after clip of a camera or stream, its frames encoded as they arrive.
+
+        Args:
+            camera: its number, or the URL of a stream.
+            keep: as of `recognize`.
+
+        Raises:
+            UserError: there is no such camera, or the server cannot be asked.
+        """
         began = time.perf_counter()
-        for answer in self._answers(capture.open_camera(index), True, keep, None):
-            yield self._result(f"camera {index}", [answer], began, {})
+        source = f"camera {camera}" if isinstance(camera, int) else camera
+        for answer in self._answers(capture.open_camera(camera), True, keep, None):
+            yield self._result(source, [answer], began, {})
             began = time.perf_counter()
 
     def _answers(self, source, live, keep, size):

@@ -10,7 +10,7 @@ import urllib.request
 import numpy as np
 
 from tsd_tf.client.answer import Answer
-from tsd_tf.client.retries import UnavailableError, with_retries
+from tsd_tf.client.retries import Retries, UnavailableError
 from tsd_tf.errors import UserError
 from tsd_tf.export import signatures
 
@@ -20,11 +20,11 @@ class RestConnection:
 
     Args:
         server: "http://host:port".
-        model_name, timeout, attempts: as of GrpcConnection.
+        model_name, timeout, retries: as of GrpcConnection.
     """
 
-    def __init__(self, server, model_name=signatures.MODEL_NAME, timeout=30.0, attempts=4):
-        self._server, self._timeout, self._attempts = server.rstrip("/"), timeout, attempts
+    def __init__(self, server, model_name=signatures.MODEL_NAME, timeout=30.0, retries=None):
+        self._server, self._timeout, self._retries = server.rstrip("/"), timeout, retries or Retries()
         self._url = f"{self._server}/v1/models/{urllib.parse.quote(model_name, safe='')}:predict"
 
     def classify(self, signature, name, tensor):
@@ -35,10 +35,10 @@ class RestConnection:
             value = tensor.tolist()
         body = json.dumps({"signature_name": signature, "inputs": {name: value}}).encode()
         try:
-            outputs = with_retries(lambda: self._send(body), self._attempts)["outputs"]
+            outputs = self._retries.run(lambda: self._send(body))["outputs"]
         except UnavailableError as error:
             raise UserError(
-                f"no server at {self._server} (asked {self._attempts} times): {error}; "
+                f"no server at {self._server} (asked {self._retries.attempts} times): {error}; "
                 "python -m tsd_tf.serving starts one, --server names another"
             ) from error
         return Answer(

@@ -1,28 +1,42 @@
 """Asking again when a server is not there."""
 
+import dataclasses
 import random
 import time
-
-FIRST_PAUSE = 0.2  # seconds; doubles with every attempt
-LONGEST_PAUSE = 2.0
 
 
 class UnavailableError(Exception):
     """One attempt found no server; the message says why."""
 
 
-def with_retries(attempt, attempts):
-    """Calls `attempt()` until it does not raise UnavailableError, at most `attempts` times, with doubling pauses.
+@dataclasses.dataclass(frozen=True)
+class Retries:
+    """How often and how fast a request is sent again while the server is unavailable.
 
-    Raises:
-        UnavailableError: of the last attempt.
+    Attributes:
+        attempts: how often it is sent.
+        first_pause: seconds before the second attempt; every further pause is twice as long.
+        longest_pause: seconds.
     """
-    for number in range(1, attempts + 1):
-        try:
-            return attempt()
-        except UnavailableError:
-            if number == attempts:
-                raise
-        # Clients that lost the same server do not come back in step.
-        time.sleep(min(FIRST_PAUSE * 2 ** (number - 1), LONGEST_PAUSE) * random.uniform(0.75, 1.25))
-    raise ValueError(f"`attempts` must be at least 1. Received: attempts={attempts}")
+
+    attempts: int = 4
+    first_pause: float = 0.2
+    longest_pause: float = 2.0
+
+    def __post_init__(self):
+        if self.attempts < 1:
+            raise ValueError(f"`attempts` must be at least 1. Received: attempts={self.attempts}")
+        for name in ("first_pause", "longest_pause"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"`{name}` must not be negative. Received: {name}={getattr(self, name)}")
+
+    def run(self, attempt):
+        """Calls `attempt()` until it does not raise UnavailableError; raises that of the last attempt."""
+        for number in range(self.attempts - 1):
+            try:
+                return attempt()
+            except UnavailableError:
+                # Clients that lost the same server do not come back in step.
+                pause = min(self.first_pause * 2**number, self.longest_pause)
+                time.sleep(pause * random.uniform(0.75, 1.25))
+        return attempt()

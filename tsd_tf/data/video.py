@@ -10,9 +10,9 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
 
 import cv2
 
+from tsd_tf.data import frame_times
+
 MAX_SECONDS = 600
-_LONGEST_PAUSE = 30.0  # seconds; a longer jump between two frames is a broken timestamp, not a pause
-_HIGHEST_FRAME_RATE = 240.0  # above it the header's rate is a time base, not a rate
 _WIDEST_ASPECT = 16
 
 
@@ -47,9 +47,10 @@ class Video:
             raise UnreadableVideoError("no video stream that FFmpeg can decode")
         self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
         rate = self._capture.get(cv2.CAP_PROP_FPS)
-        self.nominal_frame_rate = rate if 1 <= rate <= _HIGHEST_FRAME_RATE else 25.0
+        self._times = frame_times.FrameTimes(rate)
+        self.nominal_frame_rate = self._times.frame_rate
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self.header_duration = count / rate if 0 < count < 1e9 and 1 <= rate <= _HIGHEST_FRAME_RATE else None
+        self.header_duration = count / rate if 0 < count < 1e9 and frame_times.is_frame_rate(rate) else None
         self.duration = 0.0
 
     def frames(self, *, frame_rate, short_side, time_start=0.0, time_end=None):
@@ -92,35 +93,22 @@ class Video:
 
     def _timed_pictures(self, time_start, time_end):
         """Yields (seconds, BGR picture or None) with times that strictly ascend, at last the end with None."""
-        interval = last_interval = 1 / self.nominal_frame_rate
-        origin, time = None, None
         found = False
         while self._capture.grab():
-            raw = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            raw = raw if np.isfinite(raw) else 0.0
-            if time is None:
-                origin, time = raw, 0.0
-            else:
-                step = raw - origin - time
-                if step > _LONGEST_PAUSE:  # a jump: go on as if the next frame came in time
-                    origin += step - interval
-                # Old containers give no times to some frames, or the same to many.
-                step = step if 1e-4 < step <= _LONGEST_PAUSE else interval
-                last_interval = min(step, interval)
-                time += step
+            time = self._times.add(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
             # Pictures long before the interval are decoded (seeking is not exact) but not converted.
             if time < time_start - 1.0:
-                self.duration = time + last_interval
+                self.duration = self._times.end
                 continue
             decoded, picture = self._capture.retrieve()
             if not decoded or picture is None:
                 continue
             found = True
             yield time, picture
-            self.duration = time + last_interval
+            self.duration = self._times.end
             if time >= time_end:
                 return
-        if time is None or not (found or self.duration):
+        if self._times.time is None or not (found or self.duration):
             raise UnreadableVideoError("no frame of it can be decoded")
         yield self.duration, None
 
@@ -131,8 +119,7 @@ def _scaled_size(shape, short_side):
         raise UnreadableVideoError(
             f"pictures of {width} x {height} pixels: more than {_WIDEST_ASPECT} times as long as wide"
         )
-    scale = short_side / min(height, width)
-    return max(short_side, round(width * scale)), max(short_side, round(height * scale))
+    return frame_times.scaled_size(height, width, short_side)
 
 
 def _upright_rgb(picture, size):

@@ -1,18 +1,38 @@
-"""TensorFlow Serving's gRPC services, PredictionService and ModelService, over a Predictor."""
+"""TensorFlow Serving's gRPC services, PredictionService and ModelService, over a Predictor, and gRPC's own health."""
 
 import time
 
 import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from tsd_tf.serving import metrics as names
 from tsd_tf.serving.serving_error import ServingError
 
+_SERVICES = ("tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
 
-def add_services(server, predictor, metrics):
-    """Registers both services on a grpc.aio server."""
+
+async def add_services(server, predictor, metrics):
+    """Registers both services and grpc.health.v1.Health on a grpc.aio server.
+
+    Health is SERVING for the server as a whole ("") and for each service: a Server listens once its model is loaded.
+
+    Returns:
+        The health servicer; its `enter_graceful_shutdown()` makes it NOT_SERVING.
+    """
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_PredictionService(predictor, metrics), server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(_ModelService(predictor, metrics), server)
+    servicer = _Health()
+    for name in _SERVICES:
+        await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    return servicer
+
+
+class _Health(health.aio.HealthServicer):
+    async def Watch(self, request, context):  # noqa: N802
+        # A stream that ends only with its client would hold up every graceful stop.
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "call Check")
 
 
 async def _answer(work, request, context, metrics, api):

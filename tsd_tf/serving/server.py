@@ -72,7 +72,7 @@ class Server:
             ],
             maximum_concurrent_rpcs=self._limits.max_concurrent_requests,
         )
-        add_services(server, predictor, metrics)
+        health = await add_services(server, predictor, metrics)
         runner = web.AppRunner(
             application(predictor, metrics, self._limits),
             handler_cancellation=True,
@@ -96,6 +96,7 @@ class Server:
         finally:
             if poll:
                 poll.cancel()
+            await health.enter_graceful_shutdown()
             await asyncio.gather(server.stop(self._limits.shutdown_grace), runner.cleanup())
             batcher.close()
 
