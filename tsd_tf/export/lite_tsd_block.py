@@ -25,6 +25,7 @@ class LiteTSDBlock:
         self._embedding_channels = block.embedding_channels
         self._num_distilled_frames = block.num_distilled_frames
         self._logit_scale = block.logit_scale
+        self._in_time_order = block.in_time_order
         kernel = _fold_width(np.asarray(block.w_beta.kernel), self._width)
         self._w_alpha = tf.Variable(np.asarray(block.w_alpha.kernel), trainable=False, name="w_alpha")
         self._w_beta = tf.Variable(kernel, trainable=False, name="w_beta")
@@ -50,7 +51,11 @@ class LiteTSDBlock:
             tf.reshape(features, (1, num_frames, -1)),
             transpose_b=True,
         )
-        return tf.nn.softmax(tf.reshape(logits, (-1, num_frames)) * self._logit_scale)
+        matrix = tf.nn.softmax(tf.reshape(logits, (-1, num_frames)) * self._logit_scale)
+        if not self._in_time_order:
+            return matrix
+        times = tf.reduce_sum(matrix * tf.range(num_frames, dtype=tf.float32), axis=1)
+        return tf.gather(matrix, tf.math.top_k(-times, k=self._num_distilled_frames).indices)
 
 
 def _fold_width(kernel, width):

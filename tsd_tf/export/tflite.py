@@ -11,13 +11,17 @@ _FLOAT_OPERATIONS = [
     "BATCH_MATMUL",
     "CAST",
     "CONCATENATION",
+    "GATHER",
     "MUL",
+    "NEG",
     "RESHAPE",
     "RESIZE_BILINEAR",
     "ROUND",
     "SLICE",
     "SOFTMAX",
     "SUB",
+    "SUM",
+    "TOPK_V2",
     "TRANSPOSE",
 ]
 
