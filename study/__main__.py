@@ -43,6 +43,7 @@ def main(argv):
     if not FLAGS.report_only:
         scheduler.run(cells, runs_dir, FLAGS.workers)
         results.collect(cells, runs_dir, study, settings.tuned(), FLAGS.workers, output_dir)
+        report.write_example_frames(cells, runs_dir, output_dir)
     report.write(output_dir)
     print(f"The study is in {output_dir}/README.md")
 

@@ -9,9 +9,11 @@ import tensorflow as tf
 
 from study import data
 from tsd_tf.client import codec
+from tsd_tf.data import procedural_videos
 from tsd_tf.data.preprocessing import to_network_input, to_uint8
 from tsd_tf.data.video import Video
 from tsd_tf.data.video_writing import write_video
+from tsd_tf.selectors import Uniform
 
 QUALITIES = (5, 15, 30, 50, 75, 90, 95)
 _BATCH_SIZE = 32
@@ -42,6 +44,27 @@ def matrices(network, clips):
     return np.concatenate([matrix(batch).numpy() for batch in _batches(clips)])
 
 
+def example_frames(network, config, split):
+    """What the main network sees of a few clips whose whole event is in them.
+
+    Returns:
+        {title: uint8 (n, size, size, 3)}, in pairs: distilled frames, and frames at equal intervals.
+    """
+    clips, labels, mask = clips_with_events(config, split)
+    names = procedural_videos.class_names(data.MAIN)
+    every = Uniform(config.num_frames, config.num_distilled_frames).indices()
+    rows = {}
+    for number, i in enumerate(_with_whole_event(mask), 1):
+        distilled = to_uint8(network.client(to_network_input(clips[i : i + 1]), training=False))
+        rows[f"{number}: {names[labels[i]]}\ndistilled"] = np.asarray(distilled)[0]
+        rows[f"{number}: uniform"] = clips[i][every]
+    return rows
+
+
+def _with_whole_event(mask):
+    return np.flatnonzero(mask.sum(axis=1) == data.EVENT_FRAMES)[:_EXAMPLES]
+
+
 def matrix_statistics(network, config, split):
     """P against the truth, on one clip of every video.
 
@@ -50,7 +73,6 @@ def matrix_statistics(network, config, split):
     """
     clips, labels, mask = clips_with_events(config, split)
     found = matrices(network, clips)
-    whole = np.flatnonzero(mask.sum(axis=1) == data.EVENT_FRAMES)[:_EXAMPLES]
     examples = [
         {
             "video": int(i),
@@ -58,7 +80,7 @@ def matrix_statistics(network, config, split):
             "event": np.flatnonzero(mask[i]).tolist(),
             "P": np.round(found[i], 4).tolist(),
         }
-        for i in whole
+        for i in _with_whole_event(mask)
     ]
     return {**describe_matrices(found, mask), "examples": examples}
 

@@ -213,12 +213,14 @@ def ablation_cells(grid, seed):
     settings, choice = grid.settings, grid.choices["tsd"]
     client, end_to_end = sizes.method_stages(settings, "tsd", choice)
     embedding = grid._config(seed, "tsd", 20, 5).embedding_channels
+    paper_s_client = dataclasses.replace(client, learning_rate=0.1)
+    paper = {"initializer_stddev": 0.01, "logit_scale": 1.0, "stages": (paper_s_client, end_to_end)}
     variants = (
         ("C' = 16", {"embedding_channels": 16, "logit_scale": choice.logit_scale * (embedding / 16) ** 0.5}),
         ("C' = 256", {"embedding_channels": 256, "logit_scale": choice.logit_scale * (embedding / 256) ** 0.5}),
         ("output kernel 1", {"output_kernel": 1}),
         ("no scale of the logits", {"logit_scale": 1.0}),
-        ("the paper's deviation 0.01", {"initializer_stddev": 0.01}),
+        ("deviation, rate and scale of the paper", paper),
         ("stage 1 alone", {"stages": (client,)}),
         ("stage 2 alone", {"stages": (end_to_end,)}),
         ("client not pretrained", {"pretrained_client": False}),

@@ -19,6 +19,24 @@ def write(output_dir):
     figures.write(found, output_dir)
 
 
+def write_example_frames(cells, runs_dir, output_dir):
+    """Draws figure2_frames.png: distilled beside uniform frames, of the first I3D+TSD at the least T_s.
+
+    Args:
+        cells: list of study.cell.Cell, all finished.
+        runs_dir: folder of their work directories.
+        output_dir: folder of the picture.
+    """
+    from study import distillation
+    from tsd_tf.work_directory import WorkDirectory
+
+    candidates = [cell for cell in cells if cell.group == "table2" and cell.config.method == "tsd"]
+    cell = min(candidates, key=lambda one: (one.seed, one.labels["Ts"], -one.labels["T"]))
+    network = WorkDirectory(pathlib.Path(runs_dir) / cell.name).load_network()
+    frames = distillation.example_frames(network, cell.config, cell.tests[0].split)
+    figures.write_frames(frames, pathlib.Path(output_dir) / "figure2_frames.png")
+
+
 def markdown(found, made):
     """The text of tables.md.
 

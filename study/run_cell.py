@@ -64,7 +64,8 @@ def _train_and_test(cell, runs_dir):
     from tsd_tf.work_directory import WorkDirectory
 
     workdir = runs_dir / cell.name
-    options = {"validation": ValidationPlan(num_videos=0)}  # the schedules are fixed; it would only take time
+    # The schedules are fixed, so validation would only take time; and one checkpoint is enough to go on from.
+    options = {"validation": ValidationPlan(num_videos=0), "keep_checkpoints": 1}
     if cell.fine_tune_from:
         network = recipe.fine_tune(cell.config, workdir, runs_dir / cell.fine_tune_from, **options)
     elif cell.main_network_from:

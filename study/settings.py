@@ -85,7 +85,7 @@ class Choice:
     Attributes:
         learning_rate, optimizer: of the updates of the whole network.
         train_frames: clip length of I3D's updates; None for the T of its test.
-        client_learning_rate: of stage 1.
+        client_learning_rate, client_optimizer: of stage 1.
         initializer_stddev, logit_scale: of the TSD block.
     """
 
@@ -93,6 +93,7 @@ class Choice:
     optimizer: str = "sgd"
     train_frames: int | None = None
     client_learning_rate: float = 0.03
+    client_optimizer: str = "sgd"
     initializer_stddev: float = 0.1
     logit_scale: float = 1 / 32
 
@@ -182,7 +183,14 @@ def end_to_end_stage(settings, choice, num_steps=None):
 
 def client_stage(settings, choice):
     """Stage 1: coarse extractor and TSD block, the main network frozen (Section 4.2)."""
-    return stage(settings, "client", "client", settings.client_updates, choice.client_learning_rate)
+    return stage(
+        settings,
+        "client",
+        "client",
+        settings.client_updates,
+        choice.client_learning_rate,
+        choice.client_optimizer,
+    )
 
 
 def method_stages(settings, method, choice):

@@ -39,10 +39,10 @@ CANDIDATES = {
     "i3d_e": _SAMPLING,
     "i3d_a": _SAMPLING,
     "tsd": (
-        Choice(learning_rate=0.01),
+        Choice(),
         Choice(learning_rate=0.0005, optimizer="adam"),
-        Choice(learning_rate=0.0005, optimizer="adam", client_learning_rate=0.1),
-        Choice(learning_rate=0.001, optimizer="adam"),
+        Choice(learning_rate=0.0005, optimizer="adam", client_learning_rate=0.001, client_optimizer="adam"),
+        Choice(learning_rate=0.001, optimizer="adam", client_learning_rate=0.001, client_optimizer="adam"),
     ),
 }
 

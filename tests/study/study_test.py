@@ -43,6 +43,7 @@ def folders(tmp_path_factory):
     for cell in cells:
         run_cell.run_cell(cell, folder / "runs")
     results.collect(cells, folder / "runs", TINY, CHOICES, 1, folder / "report")
+    report.write_example_frames(cells, folder / "runs", folder / "report")
     report.write(folder / "report")
     return folder / "runs", folder / "report", cells
 
@@ -79,6 +80,7 @@ def test_the_report_is_made_of_the_json_alone(folders, tmp_path):
     _, written, _ = folders
     (tmp_path / results.FILE).write_text((written / results.FILE).read_text())
     report.write(tmp_path)
+    assert (written / "figure2_frames.png").stat().st_size > 1000
     for path in written.iterdir():
         if path.suffix in (".md", ".csv"):
             assert (tmp_path / path.name).read_text() == path.read_text()
