@@ -1,6 +1,7 @@
 """One annotation row into one record: what every builder, on one machine or on many, calls for each video."""
 
 import dataclasses
+import itertools
 import os
 
 import cv2
@@ -111,9 +112,18 @@ def _judge(jpegs, video, time_start, time_end, settings):
         promised, source = video.header_duration or 0.0, "file's header"
     if seconds < _SHARE_OF_WHOLE * promised:
         return TRUNCATED, f"{seconds:.2f} s of the {promised:.2f} s that the {source} promises"
-    if len(jpegs) > 1 and len(set(jpegs)) == 1:
-        return WRITTEN, f"all {len(jpegs)} frames are the same picture: a still, or a decoder that is stuck"
+    first, count = _longest_repetition(jpegs)
+    if count > max(1, len(jpegs) / 2):
+        which = f"all {count} frames" if count == len(jpegs) else f"frames {first} to {first + count - 1}"
+        return WRITTEN, f"{which} are the same picture: a still, or a decoder that is stuck"
     return WRITTEN, ""
+
+
+def _longest_repetition(items):
+    """(index of its first, length) of the longest run of equal items."""
+    lengths = [len(list(run)) for _, run in itertools.groupby(items)]
+    longest = lengths.index(max(lengths))
+    return sum(lengths[:longest]), lengths[longest]
 
 
 def _jpeg(picture, quality):

@@ -1,4 +1,5 @@
 import csv
+import json
 import os
 import pathlib
 import re
@@ -20,7 +21,7 @@ def test_every_row_is_accounted_for(kinetics, tmp_path, run_program, contents):
     out = tmp_path / "out"
     done = run_program("tfrecords.build_kinetics", *kinetics, f"--output_dir={out}", "--num_shards=2", "--processes=2")
     assert done.returncode == 0, done.stderr
-    assert "8 rows: 4 written, 1 truncated, 1 missing, 1 unreadable, 1 too short" in done.stdout
+    assert "10 rows: 5 written, 1 truncated, 1 missing, 2 unreadable, 1 too short" in done.stdout
     with open(out / "manifest-train.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["line"], row["media_id"], row["status"], row["num_frames"]) for row in rows] == [
@@ -32,10 +33,20 @@ def test_every_row_is_accounted_for(kinetics, tmp_path, run_program, contents):
         ("7", "broken_000000_000001", "unreadable", "0"),
         ("8", "gone_000000_000001", "missing", "0"),
         ("9", "still_000000_000001", "written", "25"),
+        ("10", "stuck_000000_000001", "written", "25"),
+        ("11", "sound_000000_000001", "unreadable", "0"),
     ]
     assert rows[3]["reason"] == "1.00 s of the 2.00 s that the annotation promises"
     assert "the video lasts 2.00 s" in rows[4]["reason"]
     assert "all 25 frames are the same picture" in rows[7]["reason"]
+    assert "frames 10 to 24 are the same picture" in rows[8]["reason"]
+    assert all(row["reason"] for row in rows if row["status"] != "written")
+    assert [row["reason"] for row in rows[:3]] == [""] * 3
+    manifest = json.loads((out / "manifest-train.json").read_text())
+    assert manifest["counts"] == {"written": 5, "truncated": 1, "missing": 1, "unreadable": 2, "too short": 1}
+    assert {name: shard["bytes"] for name, shard in manifest["shards"].items()} == {
+        path.name: path.stat().st_size for path in out.glob("train-*")
+    }
     assert sorted(contents(out)) == [
         "labels.txt",
         "manifest-train.csv",
@@ -56,7 +67,7 @@ def test_every_row_is_accounted_for(kinetics, tmp_path, run_program, contents):
             assert feature["image/frame_rate"].float_list.value[0] == 25.0
             assert feature["clip/label/string"] == feature["clip/label/text"]
             assert (feature["image/height"].int64_list.value[0], feature["image/width"].int64_list.value[0]) == (24, 36)
-    assert len(examples) == 5
+    assert len(examples) == 6
     example = examples["c_000001_000003"]
     feature, steps = example.context.feature, example.feature_lists.feature_list
     assert feature["clip/label/index"].int64_list.value[0] == 1

@@ -4,6 +4,7 @@ import hashlib
 import pathlib
 import subprocess
 import sys
+import wave
 
 import cv2
 import numpy as np
@@ -14,14 +15,14 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 @pytest.fixture
 def write_video(tmp_path):
-    """Writes a video, JPEGs in a container, of flat pictures that get lighter; returns its path."""
+    """Writes a video, JPEGs in a container, of flat pictures, each lighter up to a last change; returns its path."""
 
-    def write(name, num_frames=30, frame_rate=25.0, size=(32, 48), still=False):
+    def write(name, num_frames=30, frame_rate=25.0, size=(32, 48), last_change=None):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), frame_rate, (size[1], size[0]))
         for i in range(num_frames):
-            writer.write(np.full((*size, 3), 0 if still else 4 * i % 256, np.uint8))
+            writer.write(np.full((*size, 3), 4 * (i if last_change is None else min(i, last_change)) % 256, np.uint8))
         writer.release()
         return path
 
@@ -56,8 +57,12 @@ def kinetics(tmp_path, write_video):
     write_video("videos/air drumming/--a_000003_000004.mp4", 25)
     write_video('videos/abseiling/it\'s a "b"_000010_000011.mp4', 25)
     write_video("videos/c.avi", 100, frame_rate=50.0)
-    write_video("videos/still.mp4", 25, still=True)
+    write_video("videos/still.mp4", 25, last_change=0)
+    write_video("videos/stuck.mp4", 25, last_change=10)
     (tmp_path / "videos/broken.mp4").write_bytes(b"<html>410 Gone</html>")
+    with wave.open(str(tmp_path / "videos/sound.mp4"), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", None))
+        sound.writeframes(bytes(16000))
     (tmp_path / "train.csv").write_text(
         "label,youtube_id,time_start,time_end,split,is_cc\r\n"
         + '"air drumming",--a,3,4,train,0\r\n'
@@ -67,7 +72,9 @@ def kinetics(tmp_path, write_video):
         + "abseiling,c,5,6,train,0\r\n"
         + "abseiling,broken,0,1,train,0\r\n"
         + "abseiling,gone,0,1,train,0\r\n"
-        + "abseiling,still,0,1,train,0\r\n",
+        + "abseiling,still,0,1,train,0\r\n"
+        + "abseiling,stuck,0,1,train,0\r\n"
+        + "abseiling,sound,0,1,train,0\r\n",
         newline="",
     )
     return [f"--csv={tmp_path}/train.csv", f"--videos_dir={tmp_path}/videos", "--split=train", "--short_side=24"]

@@ -7,7 +7,7 @@ from tfrecords import annotations, conversion, estimate, sharding
 
 def test_figures_of_a_sample_for_the_whole(tmp_path, write_video, capsys):
     for i in range(6):
-        write_video(f"v/{i}.avi", 25, still=True)
+        write_video(f"v/{i}.avi", 25, last_change=0)
     rows = [annotations.Row(i + 2, f"{i}", 0, "a", 0.0, None, path=f"{i % 8}.avi") for i in range(80)]
     arguments = (tmp_path / "v", tmp_path / "new/out", ["a"], conversion.Settings(short_side=24))
     seconds, num_bytes = estimate.run(rows, *arguments, processes=2, num_videos=30)
