@@ -34,8 +34,7 @@ def run(parts, videos_dir, beam_options, hang_seconds):
         hang_seconds: see Worker.
 
     Raises:
-        UserError: a runner that Beam does not know.
-        Exception: of any kind, where the pipeline fails; the build can be resumed.
+        UserError: a runner that Beam does not know, a pipeline that fails.
     """
     for part in parts:
         files.write(_tasks_path(part.working_dir, part.number), pickle.dumps(part))
@@ -54,8 +53,14 @@ def run(parts, videos_dir, beam_options, hang_seconds):
         | "whole parts" >> beam.GroupByKey()
         | "join" >> beam.Map(functools.partial(_join, working_dir))
     )
-    with _progress(parts):
-        pipeline.run().wait_until_finish()
+    try:
+        with _progress(parts):
+            pipeline.run().wait_until_finish()
+    except Exception as error:  # Beam has logged it, with its traceback
+        reason = str(error).strip().rpartition("\n")[2]
+        raise UserError(
+            f"the Beam pipeline failed: {reason}; started again, the same command goes on with what is whole"
+        ) from error
     missing = [part.number for part in parts if not part.is_finished()]
     if missing:
         raise UserError(

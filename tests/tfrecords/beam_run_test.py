@@ -57,7 +57,7 @@ def test_a_failed_pipeline_leaves_what_another_goes_on_with(rows, tmp_path, monk
     run = beam_run.run
     with monkeypatch.context() as patch:
         patch.setattr(beam_run, "run", lambda parts, videos_dir, *rest: run(parts, f"{videos_dir}/unmounted", *rest))
-        with pytest.raises(RuntimeError, match=r"does not see the folder of videos, .*/videos/unmounted"):
+        with pytest.raises(UserError, match=r"pipeline failed: .*does not see the folder of videos, .*/unmounted"):
             build(rows, tmp_path, "out", beam_options=options)
     assert not list((tmp_path / "out").glob("train-*"))
     (tasks,) = (tmp_path / "out/.building-train").glob("part-*.tasks")
