@@ -33,6 +33,7 @@ setup(
         "tensorflow-serving-api>=2.16,<2.22",
         "tqdm>=4.66",
         "matplotlib>=3.8",
+        "scikit-learn>=1.4",
     ],
     extras_require={
         # Shards on s3:// need tensorflow-io, whose libraries load under TensorFlow 2.16 only.
@@ -45,6 +46,7 @@ setup(
             "tsd-train-kinetics=tsd_tf.programs.train_kinetics:start",
             "tsd-train-ucf101=tsd_tf.programs.train_ucf101:start",
             "tsd-evaluate=tsd_tf.programs.evaluate:start",
+            "tsd-report=tsd_tf.evaluation.report:start",
             "tsd-build-kinetics=tfrecords.build_kinetics:start",
             "tsd-build-ucf101=tfrecords.build_ucf101:start",
             "tsd-build-custom=tfrecords.build_custom:start",

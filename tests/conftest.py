@@ -135,13 +135,17 @@ def exported(tmp_path_factory, tiny_config):
     network = build_network(config)
     clips, source = exporter.clips_to_check(config, config.data_dir, 3)
     representative, calibration = exporter.representative_clips(config, config.data_dir, 3)
-    # Statistics as after a training: P differs from frame to frame, and batch norm is no identity.
+    # Statistics as after a training: P differs from frame to frame, answers from clip to clip, and batch norm is no
+    # identity.
+    inputs = to_network_input(clips)
     for _ in range(20):
         network.selector.encode_frames(to_network_input(clips.reshape(-1, *clips.shape[2:])), training=True)
+    for _ in range(20):
+        network.main_network(network.client(inputs), training=True)
     draw = np.random.default_rng(0)
     for variable in network.main_network.non_trainable_variables:
         if "moving" in variable.path:
-            variable.assign(draw.uniform(0.5, 1.5, variable.shape))
+            variable.assign(variable * draw.uniform(0.5, 1.5, variable.shape))
     labels = [f"class {index}" for index in range(config.num_classes)]
     folder = tmp_path_factory.mktemp("export")
     sidecar, report = exporter.export(network, config, labels, folder, clips, representative)

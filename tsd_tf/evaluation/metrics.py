@@ -1,6 +1,7 @@
 """Accuracies, in NumPy."""
 
 import numpy as np
+from sklearn import metrics as sklearn_metrics
 
 
 def top_k_correct(probabilities, labels, k):
@@ -31,3 +32,23 @@ def per_class_accuracy(probabilities, labels, num_classes):
     counts = np.bincount(labels, minlength=num_classes)
     hits = np.bincount(labels, weights=correct, minlength=num_classes)
     return np.divide(hits, counts, out=np.full(num_classes, np.nan), where=counts > 0)
+
+
+def confusion_matrix(probabilities, labels, num_classes):
+    """How many videos of each class were taken for each class.
+
+    Its diagonal counts what `top_k_correct` with k = 1 calls correct: a label level with another class counts as the
+    other one.
+
+    Args:
+        probabilities: (num_videos, num_classes).
+        labels: (num_videos,) ints.
+        num_classes: rows and columns.
+
+    Returns:
+        (num_classes, num_classes) int64: row the label, column the likeliest class.
+    """
+    labels = np.asarray(labels)
+    scores = np.array(probabilities, "float64")
+    scores[np.arange(len(labels)), labels] = np.where(top_k_correct(probabilities, labels, 1), np.inf, -np.inf)
+    return sklearn_metrics.confusion_matrix(labels, scores.argmax(axis=1), labels=np.arange(num_classes))

@@ -3,10 +3,10 @@
 import dataclasses
 
 import numpy as np
-import tensorflow as tf
 
-from tsd_tf.data.preprocessing import to_network_input
+from tsd_tf.errors import UserError
 from tsd_tf.evaluation import metrics
+from tsd_tf.evaluation.network_classifier import NetworkClassifier
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,41 +23,66 @@ class Predictions:
     labels: np.ndarray
     probabilities: np.ndarray
 
+    def averaged(self, num_clips):
+        """The mean over the first `num_clips` clips of each video: (num_videos, num_classes) float32."""
+        return self.probabilities[:, :num_clips].mean(axis=1)
+
     def summary(self, num_clips):
-        """Accuracies with the first `num_clips` clips of each video, as a dict that JSON can hold."""
-        averaged = self.probabilities[:, :num_clips].mean(axis=1)
-        top1, error = metrics.mean_and_standard_error(metrics.top_k_correct(averaged, self.labels, 1))
-        top5, _ = metrics.mean_and_standard_error(metrics.top_k_correct(averaged, self.labels, 5))
+        """Accuracies with the first `num_clips` clips of each video, as a dict that JSON can hold.
+
+        `mean_class_accuracy` is the mean over classes that have a video.
+        """
+        averaged = self.averaged(num_clips)
+        top1, top1_error = metrics.mean_and_standard_error(metrics.top_k_correct(averaged, self.labels, 1))
+        top5, top5_error = metrics.mean_and_standard_error(metrics.top_k_correct(averaged, self.labels, 5))
+        per_class = metrics.per_class_accuracy(averaged, self.labels, averaged.shape[1])
         return {
             "clips": num_clips,
             "videos": len(self.labels),
             "top1": top1,
-            "top1_standard_error": error,
+            "top1_standard_error": top1_error,
             "top5": top5,
+            "top5_standard_error": top5_error,
+            "mean_class_accuracy": float(np.nanmean(per_class)),
         }
 
 
-def predict(network, batches):
-    """Runs `network` on all clips.
+def predict(network, batches, strategy=None):
+    """`collect` of a FewFrameNetwork: built in the scope of `strategy`, where one is given."""
+    return collect(NetworkClassifier(network, strategy), batches)
+
+
+def collect(classify, batches, transmission=None):
+    """Classifies all clips.
 
     Args:
-        network: a FewFrameNetwork.
+        classify: a NetworkClassifier or ExportedHalves.
         batches: iterable of {"frames": uint8 (B, Q, T, h, w, 3), "label": (B,), "media_id": (B,), "seed": (B, Q, 2)}.
+        transmission: a TransmissionMeter, which is given the first clip of every video.
 
     Returns:
         Predictions.
+
+    Raises:
+        UserError: there is no video, or the answer for one is not finite.
     """
-
-    @tf.function(jit_compile=False, reduce_retracing=True)
-    def probabilities_of(frames, seeds):
-        return tf.nn.softmax(network(to_network_input(frames), seeds=seeds, training=False))
-
     media_ids, labels, probabilities = [], [], []
     for batch in batches:
         frames, seeds = batch["frames"], batch["seed"]
+        answers = []
         # One clip of every video at a time bounds the memory by the batch, whatever Q is.
-        clips = [probabilities_of(frames[:, clip], seeds[:, clip]).numpy() for clip in range(frames.shape[1])]
-        probabilities.append(np.stack(clips, axis=1))
+        for clip in range(frames.shape[1]):
+            answer, distilled = classify(frames[:, clip], seeds[:, clip])
+            answers.append(answer)
+            if transmission and clip == 0:
+                transmission.add(distilled)
+        probabilities.append(np.stack(answers, axis=1))
         labels.append(batch["label"].numpy())
         media_ids.extend(media_id.decode() for media_id in batch["media_id"].numpy())
+        finite = np.isfinite(probabilities[-1]).all(axis=(1, 2))
+        if not finite.all():
+            name = media_ids[len(media_ids) - len(finite) + int(np.argmin(finite))]
+            raise UserError(f"the network's answer for {name} is not finite: its training has diverged")
+    if not media_ids:
+        raise UserError("the shards hold no video that can be read, at least one was expected; build them again")
     return Predictions(media_ids, np.concatenate(labels), np.concatenate(probabilities))

@@ -3,131 +3,133 @@
     python evaluate.py --clips=10
 
 takes the run whose checkpoint is the newest under runs/ (--workdir names another) and the shards of the run's data
-folder. Prints top-1 and top-5 accuracy, and writes evaluation_<split>_clips<Q>.json into the work directory.
---clips=1,3,10 gives all three from one pass over the data, as in Table 3.
+folder. Prints top-1 and top-5 accuracy, and writes evaluation_<split>_T<T>_Ts<T_s>_clips<Q>.json into the work
+directory: accuracies with standard errors, of every class too, and the bytes that a clip's frames take on their way.
+The confusion matrix lies beside it (_confusion.csv, _confusion.png). --clips=1,3,10 gives all three from one pass over
+the data, as in Table 3. Of UCF101, all splits that are trained are tested, and three are averaged:
+
+    python evaluate.py --preset=ucf101 --clips=1
+
+--weights=FILE.weights.h5 tests Keras weights, --export_dir=export the two exported halves with frames coded in between.
+All visible GPUs share the work. python -m tsd_tf.evaluation.report turns results into the paper's tables.
 """
 
-import dataclasses
-import json
-import pathlib
-
 from absl import flags
-from tqdm import tqdm
 
 from tsd_tf import command_line
+from tsd_tf.config import MAIN_NETWORKS, METHODS
 from tsd_tf.errors import UserError
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_list("clips", ["10"], "Q: clips a video; several numbers share one pass over the data")
-flags.DEFINE_string("workdir", None, "the run to test (default: the one with the newest checkpoint under --runs_dir)")
+flags.DEFINE_list(
+    "workdir", None, "the run to test, or several, to be averaged (default: the newest under --runs_dir, see above)"
+)
+flags.DEFINE_string(
+    "weights", None, "test a .weights.h5 file: config.json lies beside it, or the flags below describe it"
+)
+flags.DEFINE_string(
+    "export_dir", None, "test what tsd_tf.export wrote, on the data of --workdir, --preset or --data_dir"
+)
 flags.DEFINE_string("runs_dir", "runs", "folder of the default work directories")
-flags.DEFINE_enum("preset", None, ["kinetics400", "ucf101", "sample"], "look only for runs of this data set")
+flags.DEFINE_enum("preset", None, ["kinetics400", "ucf101", "sample"], "look for runs of this data set alone")
 flags.DEFINE_string("data_dir", None, "folder of the TFRecord shards (default: the one the run was trained on)")
 flags.DEFINE_string("split", None, "which shards (default: validate for kinetics400, test for ucf101 and sample)")
-flags.DEFINE_integer("T", None, "frames of a clip, for a run of --method=i3d, which takes any number")
-flags.DEFINE_integer("Ts", None, "frames per clip that the main network sees, for a run of --method=i3d")
-flags.DEFINE_integer("batch_size", 4, "videos a batch", lower_bound=1)
-flags.DEFINE_integer("seed", 0, "seed of the test clips")
+flags.DEFINE_integer("T", None, "frames of a clip: for --weights, or a run of --method=i3d, which takes any number")
+flags.DEFINE_integer("Ts", None, "frames per clip that the main network sees, as --T")
+flags.DEFINE_enum("method", None, METHODS, "with --weights and --preset: how frames are selected (default: tsd)")
+flags.DEFINE_enum("main_network", None, MAIN_NETWORKS, "with --weights and --preset: what recognises the frames")
+flags.DEFINE_integer("crop_size", None, "with --weights and --preset: pixels of the square crop")
+flags.DEFINE_enum("variant", "float32", ["float32", "float16", "int8"], "with --export_dir: the TFLite file")
+flags.DEFINE_enum("codec", "jpeg", ["jpeg", "png", "raw"], "with --export_dir: how distilled frames travel")
+flags.DEFINE_list(
+    "qualities", ["90"], "JPEG qualities at which the bytes of the frames that travel are measured; the first one codes"
+)
+flags.DEFINE_bool("dump", False, "also write the probabilities of every clip of every video, as a NumPy .npz")
+flags.DEFINE_integer("batch_size", 4, "videos a replica and batch", lower_bound=1)
+flags.DEFINE_integer("seed", 0, "seed of the test clips", lower_bound=0)
+
+_DESCRIBE_WEIGHTS = ("method", "main_network", "crop_size")
+_DESCRIBE_CODING = ("variant", "codec")
 
 
 def main(argv):
     """Tests what the flags say."""
     command_line.no_arguments(argv)
-    clips = _clip_counts(FLAGS.clips)
+    clips = _numbers("clips", "positive integers, as in --clips=1,3,10", 1, 10**6)
+    qualities = _numbers("qualities", "JPEG qualities from 1 to 100, as in --qualities=90,50", 1, 100)
+    _refuse_ignored_flags()
 
-    from tsd_tf import work_directory
-    from tsd_tf.data import pipeline
-    from tsd_tf.evaluation import protocol
+    from tsd_tf.evaluation import average, evaluation
 
-    run = (
-        work_directory.WorkDirectory(FLAGS.workdir)
-        if FLAGS.workdir
-        else work_directory.latest(FLAGS.runs_dir, FLAGS.preset or "*")
-    )
-    config = _with_frame_counts(run.config(), FLAGS.T, FLAGS.Ts)
-    data_dir, split = FLAGS.data_dir or config.data_dir, FLAGS.split or config.evaluation_split
-    shards = pipeline.find_shards(data_dir, split)
-    labels = pipeline.read_labels(data_dir)
-    if labels != run.labels():
-        raise UserError(
-            f"the class list of {data_dir} ({len(labels)} classes) is not the one that {run.path} was trained with "
-            f"({len(run.labels())} classes); name the right --data_dir or --workdir"
-        )
-    network = run.load_network(config)
-    print(f"Testing {run.path} on {split} of {data_dir}: T={config.num_frames}, Ts={config.num_distilled_frames}")
-    batches = pipeline.evaluation_clips(
-        shards,
-        num_frames=config.num_frames,
-        num_clips=max(clips),
-        crop_size=config.crop_size,
-        num_classes=config.num_classes,
-        batch_size=FLAGS.batch_size,
-        seed=FLAGS.seed,
-    )
-    with tqdm(total=sum(pipeline.count_records(shards)), desc="evaluate", unit="video", mininterval=1.0) as bar:
-        predictions = protocol.predict(network, _shown(pipeline.checked(batches, shards), bar))
-    for count in clips:
-        summary = {
-            **predictions.summary(count),
-            "workdir": str(run.path),
-            "split": split,
-            "method": config.method,
-            "num_frames": config.num_frames,
-            "num_distilled_frames": config.num_distilled_frames,
-            "seed": FLAGS.seed,
-        }
-        path = run.path / f"evaluation_{split}_T{config.num_frames}_Ts{config.num_distilled_frames}_clips{count}.json"
-        _write(path, json.dumps(summary, indent=2) + "\n")
-        print(
-            f"Q={count}: top-1 {summary['top1']:.1%} (standard error {summary['top1_standard_error']:.1%}), "
-            f"top-5 {summary['top5']:.1%}, {summary['videos']} videos -> {path}"
-        )
+    subjects = _subjects(qualities[0])
+    average.check(subjects)
+    for subject in subjects:
+        evaluation.prepare(subject)
+    results = []
+    for subject in subjects:
+        frames = f"T={subject.num_frames}, Ts={subject.num_distilled_frames}"
+        print(f"Testing {subject.name} on {subject.split} of {subject.data_dir}: {frames}", flush=True)
+        options = {"batch_size": FLAGS.batch_size, "seed": FLAGS.seed, "qualities": qualities, "dump": FLAGS.dump}
+        results.append(evaluation.evaluate(subject, clips=clips, **options))
+        for path, found in results[-1]:
+            print(
+                f"Q={found['clips']}: top-1 {found['top1']:.1%} (standard error {found['top1_standard_error']:.1%}), "
+                f"top-5 {found['top5']:.1%}, {found['videos']} videos -> {path}"
+            )
+    for line in average.write(list(zip(*results, strict=True))):
+        print(line)
 
 
-def _shown(batches, bar):
-    for batch in batches:
-        yield batch
-        bar.update(len(batch["label"]))
+def _subjects(quality):
+    """What the flags name, as a list of tsd_tf.evaluation.subject.Subject."""
+    from tsd_tf.evaluation import subjects
+    from tsd_tf.work_directory import WorkDirectory
+
+    frames = {"num_frames": FLAGS.T, "num_distilled_frames": FLAGS.Ts}
+    data = {"data_dir": FLAGS.data_dir, "split": FLAGS.split}
+    if FLAGS.weights:
+        described = {name: FLAGS[name].value for name in _DESCRIBE_WEIGHTS}
+        config = subjects.preset(FLAGS.preset, **described, **frames) if FLAGS.preset else None
+        return [subjects.of_weights(FLAGS.weights, config, **frames, **data)]
+    if FLAGS.export_dir:
+        config = subjects.preset(FLAGS.preset) if FLAGS.preset else None
+        config = WorkDirectory(FLAGS.workdir[0]).config() if FLAGS.workdir else config
+        coding = {name: FLAGS[name].value for name in _DESCRIBE_CODING}
+        return [subjects.of_export(FLAGS.export_dir, config, quality=quality, **coding, **data)]
+    if FLAGS.workdir:
+        runs = list(map(WorkDirectory, FLAGS.workdir))
+    else:
+        runs = subjects.newest_runs(FLAGS.runs_dir, FLAGS.preset, with_splits=FLAGS.data_dir is None)
+    return [subjects.of_run(run, **frames, **data) for run in runs]
 
 
-def _clip_counts(values):
+def _refuse_ignored_flags():
+    """UserError where a flag is given that what is tested would not heed."""
+    given = {name for name in FLAGS if FLAGS[name].present}
+    sources = [name for name in ("weights", "export_dir", "workdir") if name in given]
+    if "weights" in given and len(sources) > 1:
+        raise UserError(f"expected one of --weights, --export_dir and --workdir, received --{' and --'.join(sources)}")
+    needs = {name: {"weights", "preset"} for name in _DESCRIBE_WEIGHTS}
+    needs |= {name: {"export_dir"} for name in _DESCRIBE_CODING}
+    for name in sorted(given & set(needs)):
+        if not needs[name] <= given:
+            raise UserError(f"--{name} is for use with --{' and --'.join(sorted(needs[name]))}")
+    if "export_dir" in given and given & {"T", "Ts"}:
+        raise UserError("an export has its T and T_s in it: expected neither --T nor --Ts")
+
+
+def _numbers(flag, expected, low, high):
+    """The integers of a list flag, each once; UserError for anything else."""
+    values = FLAGS[flag].value
     try:
-        counts = [int(value) for value in values]
+        numbers = [int(value) for value in values]
+        if not numbers or min(numbers) < low or max(numbers) > high:
+            raise ValueError
     except ValueError as error:
-        raise UserError(
-            f"--clips expects positive integers, as in --clips=1,3,10; received {','.join(values)}"
-        ) from error
-    if not counts or min(counts) < 1:
-        raise UserError(f"--clips expects positive integers, as in --clips=1,3,10; received {','.join(values)}")
-    return counts
-
-
-def _with_frame_counts(config, num_frames, num_distilled_frames):
-    """The run's configuration at other frame counts, which only a network trained as plain I3D allows."""
-    if num_frames is None and num_distilled_frames is None:
-        return config
-    num_frames = num_frames or num_distilled_frames
-    num_distilled_frames = num_distilled_frames or num_frames
-    asked = (num_frames, num_distilled_frames)
-    if config.method != "i3d" and asked != (config.num_frames, config.num_distilled_frames):
-        raise UserError(
-            f"this run was trained with --T={config.num_frames} --Ts={config.num_distilled_frames}; received "
-            f"--T={num_frames} --Ts={num_distilled_frames}. Name the run of these with --workdir"
-        )
-    try:
-        return dataclasses.replace(config, num_frames=num_frames, num_distilled_frames=num_distilled_frames)
-    except ValueError as error:
-        raise UserError(str(error)) from error
-
-
-def _write(path, text):
-    partial = pathlib.Path(f"{path}.partial")
-    try:
-        partial.write_text(text)
-        partial.rename(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+        raise UserError(f"--{flag} expects {expected}; received {','.join(values)}") from error
+    return list(dict.fromkeys(numbers))
 
 
 def start():

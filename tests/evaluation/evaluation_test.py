@@ -1,0 +1,191 @@
+import csv
+import dataclasses
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from tsd_tf.config import sample
+from tsd_tf.errors import UserError
+from tsd_tf.evaluation import average, evaluation, metrics, subjects
+from tsd_tf.work_directory import WorkDirectory
+
+OPTIONS = {"batch_size": 4, "seed": 0}
+
+
+@pytest.fixture(scope="module")
+def runs(tiny_config, sample_shards, write_run, tmp_path_factory):
+    """runs/ucf101/split1 to split3 of I3D, each on a data folder of its own."""
+    root = tmp_path_factory.mktemp("evaluation")
+    for number in (1, 2, 3):
+        data_dir = root / f"data/split{number}"
+        shutil.copytree(sample_shards, data_dir)
+        config = tiny_config(method="i3d", dataset="ucf101", data_dir=str(data_dir), seed=number)
+        write_run(root / f"runs/ucf101/split{number}_i3d", config, seed=number)
+    return root / "runs"
+
+
+@pytest.fixture(scope="module")
+def tested(runs):
+    """What the test of split 1 with 1 and 2 clips, its probabilities dumped, returns."""
+    subject = subjects.of_run(WorkDirectory(runs / "ucf101/split1_i3d"), num_distilled_frames=4)
+    return evaluation.evaluate(subject, clips=[1, 2], qualities=[90, 30], dump=True, **OPTIONS)
+
+
+def test_the_json_says_what_was_tested_and_what_came_out(runs, tested):
+    run = runs / "ucf101/split1_i3d"
+    assert [path.name for path, _ in tested] == [f"evaluation_test_T4_Ts4_clips{count}.json" for count in (1, 2)]
+    path, summary = tested[1]
+    assert json.loads(path.read_text()) == summary
+    expected = {"format": 1, "clips": 2, "videos": 6, "workdir": str(run), "checkpoint": "step_00000004", "seed": 0}
+    expected |= {"dataset": "ucf101", "split": "test", "split_of_ucf101": 1, "method": "i3d", "run_seed": 1}
+    expected |= {"num_frames": 4, "num_distilled_frames": 4, "num_classes": 6, "source": "work directory"}
+    assert {name: summary[name] for name in expected} == expected
+    assert summary["configuration"]["main_network_width"] == 0.03
+    assert summary["bytes_per_clip"]["raw"] == 4 * 64 * 64 * 3
+    assert 0 < summary["bytes_per_clip"]["jpeg_30"] < summary["bytes_per_clip"]["jpeg_90"]
+    assert [entry["videos"] for entry in summary["per_class"]] == [1] * 6
+    assert summary["mean_class_accuracy"] == pytest.approx(summary["top1"])
+    assert 0 <= summary["top1"] <= summary["top5"] <= 1
+
+
+def test_the_dump_gives_the_accuracies_again(tested):
+    with np.load(tested[0][0].with_name("evaluation_test_T4_Ts4_probabilities.npz"), allow_pickle=False) as dump:
+        probabilities, labels = dump["probabilities"], dump["labels"]
+        assert dump["class_names"].tolist() == [entry["class"] for entry in tested[0][1]["per_class"]]
+        assert len(set(dump["media_ids"].tolist())) == 6
+    assert probabilities.shape == (6, 2, 6)
+    for _, summary in tested:
+        averaged = probabilities[:, : summary["clips"]].mean(axis=1)
+        assert summary["top1"] == np.mean(averaged.argmax(axis=1) == labels)
+        top5 = np.argsort(averaged, axis=1)[:, -5:]
+        assert summary["top5"] == np.mean([label in likeliest for label, likeliest in zip(labels, top5, strict=True)])
+
+
+def test_the_confusion_matrix_as_table_and_as_picture(tested):
+    path, summary = tested[1]
+    stem = path.name.removesuffix(".json")
+    with path.with_name(f"{stem}_confusion.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    names = [entry["class"] for entry in summary["per_class"]]
+    assert header == ["class", *names]
+    assert [row[0] for row in rows] == names
+    matrix = np.array([row[1:] for row in rows], int)
+    assert matrix.sum(axis=1).tolist() == [1] * 6
+    assert matrix.trace() == round(6 * summary["top1"])
+    picture = cv2.imread(str(path.with_name(f"{stem}_confusion.png")))
+    assert min(picture.shape[:2]) > 300
+    assert not list(path.parent.glob(".*partial"))
+
+
+def test_weights_give_what_the_run_gives(runs, tested, tmp_path):
+    run = runs / "ucf101/split1_i3d"
+    shutil.copy(run / "checkpoints/step_00000004/network.weights.h5", tmp_path / "best.weights.h5")
+    shutil.copy(run / "config.json", tmp_path)
+    subject = subjects.of_weights(tmp_path / "best.weights.h5", num_distilled_frames=4)
+    ((path, summary),) = evaluation.evaluate(subject, clips=[2], qualities=[90], **OPTIONS)
+    assert path == tmp_path / "evaluation_best_test_T4_Ts4_clips2.json"
+    for name in ("top1", "top5", "per_class", "configuration"):
+        assert summary[name] == tested[1][1][name]
+    assert summary["source"] == "weights"
+
+
+def test_weights_are_described_by_their_configuration_or_by_a_preset(tmp_path):
+    path = tmp_path / "a.weights.h5"
+    with pytest.raises(UserError, match="found no file of weights"):
+        subjects.of_weights(path)
+    path.write_bytes(b"weights")
+    with pytest.raises(UserError, match=r"looked for .*config\.json; describe it with --preset"):
+        subjects.of_weights(path)
+    config = subjects.preset("kinetics400", "tsd", num_frames=80, num_distilled_frames=20)
+    assert subjects.of_weights(path, config, data_dir="there").data_dir == "there"
+    (tmp_path / "config.json").write_text(sample().to_json())
+    assert subjects.of_weights(path).num_frames == 20
+    with pytest.raises(UserError, match="leave --preset"):
+        subjects.of_weights(path, config)
+
+
+def test_presets_take_frame_counts():
+    config = subjects.preset("ucf101", "tsd", num_frames=80, num_distilled_frames=20, main_network="resnet3d_18")
+    assert (config.num_frames, config.num_distilled_frames, config.main_network) == (80, 20, "resnet3d_18")
+    config = subjects.preset("ucf101", "i3d", num_distilled_frames=5)
+    assert (config.num_frames, config.num_distilled_frames) == (5, 5)
+    with pytest.raises(UserError, match="--Ts must be at most --T"):
+        subjects.preset("ucf101", "tsd", num_frames=5, num_distilled_frames=20)
+
+
+def test_all_splits_that_have_a_run_are_found_and_averaged(runs, tmp_path):
+    found = subjects.newest_runs(runs, "ucf101")
+    assert [run.path.name for run in found] == [f"split{number}_i3d" for number in (1, 2, 3)]
+    assert len(subjects.newest_runs(runs, "ucf101", with_splits=False)) == 1
+    tested = [subjects.of_run(run, num_distilled_frames=4) for run in found]
+    assert [subject.data_dir[-6:] for subject in tested] == ["split1", "split2", "split3"]
+    average.check(tested)
+    paths = [runs / f"ucf101/split{number}_i3d/evaluation.json" for number in (1, 2, 3)]
+    common = {"clips": 1, "split": "test", "dataset": "ucf101", "method": "i3d", "main_network": "inception_i3d"}
+    common |= {"num_frames": 4, "num_distilled_frames": 4, "videos": 6, "top5": 1.0, "mean_class_accuracy": 0.5}
+    summaries = [
+        {**common, "top1": top1, "split_of_ucf101": number, "workdir": str(number)}
+        for number, top1 in ((1, 0.5), (2, 0.6), (3, 0.7))
+    ]
+    (line,) = average.write([list(zip(paths, summaries, strict=True))])
+    path = runs / "ucf101/average_i3d_test_T4_Ts4_clips1.json"
+    assert "mean of 3 runs (splits 1, 2, 3 of UCF101): top-1 60.0% (standard deviation 10.0%)" in line
+    assert str(path) in line
+    written = json.loads(path.read_text())
+    assert written["top1"] == pytest.approx(0.6)
+    assert written["top1_standard_deviation"] == pytest.approx(0.1)
+    assert written["splits_of_ucf101"] == [1, 2, 3]
+    shutil.rmtree(runs / "ucf101/split2_i3d/checkpoints")
+    assert [run.path.name for run in subjects.newest_runs(runs)] == ["split1_i3d", "split3_i3d"]
+    assert average.write([list(zip(paths[:1], summaries[:1], strict=True))]) == []
+
+
+def test_runs_of_different_settings_are_not_averaged(runs):
+    first = subjects.of_run(WorkDirectory(runs / "ucf101/split1_i3d"))
+    other = subjects.of_run(WorkDirectory(runs / "ucf101/split1_i3d"), num_distilled_frames=4)
+    with pytest.raises(UserError, match="must be of one setting: .* T=8, Ts=5, .* T=4, Ts=4; test them one by one"):
+        average.check([first, other])
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda run, data: (run / "config.json").unlink(), "is not a work directory"),
+        (lambda run, data: shutil.rmtree(run / "checkpoints"), "has no checkpoint yet"),
+        (lambda run, data: next(run.rglob("*.h5")).write_bytes(b"no weights"), "is not an HDF5 file of weights"),
+        (lambda run, data: (run / "labels.txt").write_text("a\nb\nc\nd\ne\nf\n"), "label 0 is 'red horizontal' there"),
+        (lambda run, data: (run / "labels.txt").write_text("a\n"), "is not the one that"),
+        (lambda run, data: [path.unlink() for path in data.glob("test-*")], "no test shards"),
+        (lambda run, data: [path.write_bytes(b"") for path in data.glob("test-*")], "is empty"),
+    ],
+)
+def test_what_is_wrong_is_said_and_nothing_is_written(runs, tmp_path, damage, message):
+    run, data = tmp_path / "run", tmp_path / "data"
+    shutil.copytree(runs / "ucf101/split1_i3d", run, ignore=shutil.ignore_patterns("evaluation_*"))
+    shutil.copytree(runs.parent / "data/split1", data)
+    damage(run, data)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError, match=message):
+        evaluation.evaluate(subjects.of_run(WorkDirectory(run), data_dir=str(data)), clips=[1], **OPTIONS)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_network_that_answers_nan_is_no_perfect_network(runs, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(runs / "ucf101/split1_i3d", run, ignore=shutil.ignore_patterns("evaluation_*"))
+    network = WorkDirectory(run).load_network()
+    network.main_network.weights[0].assign(np.full(network.main_network.weights[0].shape, np.nan))
+    network.save_weights(next(run.rglob("*.weights.h5")))
+    subject = dataclasses.replace(subjects.of_run(WorkDirectory(run), num_distilled_frames=4))
+    with pytest.raises(UserError, match="the network's answer for test-.* is not finite"):
+        evaluation.evaluate(subject, clips=[1], **OPTIONS)
+    assert not list(run.glob("evaluation*"))
+
+
+def test_a_share_has_the_standard_error_of_a_share(tested):
+    _, summary = tested[0]
+    expected = metrics.mean_and_standard_error(np.arange(6) < round(6 * summary["top1"]))
+    assert (summary["top1"], summary["top1_standard_error"]) == pytest.approx(expected)

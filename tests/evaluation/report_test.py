@@ -1,0 +1,209 @@
+"""Tables rebuilt from written results, through the program."""
+
+import csv
+import json
+import pathlib
+import subprocess
+import sys
+
+import cv2
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def report(*arguments, folder):
+    command = [sys.executable, "-m", "tsd_tf.evaluation.report", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300
+    )
+
+
+def rows_of(markdown, heading):
+    """The cells of the table below a heading, header first."""
+    section = markdown.split(f"## {heading}")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[:1] + lines[2:]]
+
+
+def lines_of(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, write_result):
+    """The report of some of the runs of every table, with the paper's numbers: its folder."""
+    folder = tmp_path_factory.mktemp("report")
+    runs = folder / "runs"
+    for clips, top1 in ((1, 0.30), (3, 0.40)):
+        write_result(runs, top1, "i3d", 5, 5, clips, name="i3d")
+    write_result(runs, 0.425, "i3d_e", 20, 5)
+    for seed, top1 in ((0, 0.60), (1, 0.62), (2, 0.67)):
+        write_result(runs, top1, run_seed=seed)
+    write_result(runs, 0.50, num_frames=10)
+    write_result(runs, 0.45, "i3d_r", 16, 8)  # no row of the paper's
+    write_result(runs, 0.99, split="train", name="on_training_data", num_frames=40, num_distilled_frames=10)
+    for number, top1 in ((1, 0.80), (2, 0.82), (3, 0.87)):
+        options = {"dataset": "ucf101", "split_of_ucf101": number, "clips": 1}
+        write_result(runs, top1, name=f"split{number}_tsd", **options)
+        if number == 1:
+            write_result(runs, 0.75, "i3d", 5, 5, name="split1_i3d", **options)
+    coding = {"variant": "int8", "codec": "jpeg", "quality": 50, "bytes_sent_per_clip": 31234.4}
+    write_result(runs, 0.58, source="export", export_dir="export", name="export", **coding)
+    done = report("runs", "--paper", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "report/report.md").read_text() in done.stdout
+    return folder / "report"
+
+
+def test_table_2(written):
+    rows = rows_of((written / "report.md").read_text(), "Table 2")
+    assert rows[0][:7] == ["#sampled frames (T_s)", "Clip length (T)", "I3D"] + [
+        f"{name} / Δ" for name in ("I3D_A", "I3D_R", "I3D_E", "I3D+TSD")
+    ]
+    assert rows[0][7:] == [f"paper's {name}" for name in ("I3D", "I3D_A", "I3D_R", "I3D_E", "I3D+TSD")]
+    cells = {tuple(row[:2]): row[2:] for row in rows[1:]}
+    assert cells["5", "5"] == ["40.0", "no run", "-", "-", "-", "36.7", "34.6", "-", "-", "-"]
+    tsd = "63.0 ± 3.6 (3 runs) / +23.0"
+    assert cells["5", "20"] == ["-", "no run", "no run", "42.5 / +2.5", tsd, "-", "36.1", "40.9", "41.7", "65.9"]
+    assert cells["5", "10"][:5] == ["-", "no run", "no run", "no run", "50.0 / +10.0"]
+    assert cells["8", "16"][:5] == ["-", "no run", "45.0", "no run", "no run"]
+    assert cells["8", "8"][:5] == ["no run", "no run", "-", "-", "-"]
+    assert cells["10", "40"][:5] == ["-", "no run", "no run", "no run", "no run"]
+    assert len(cells) == 11 + 2
+
+
+def test_table_3(written):
+    rows = rows_of((written / "report.md").read_text(), "Table 3")
+    cells = {tuple(row[:4]): row[4:] for row in rows[1:]}
+    assert cells["1", "I3D", "5", "5"] == ["30.0", "34.7"]
+    assert cells["1", "I3D+TSD", "20", "5"] == ["no run", "58.0"]
+    assert cells["3", "I3D+TSD", "20", "5"] == ["63.0 ± 3.6 (3 runs)", "65.9"]
+    assert cells["10", "I3D+TSD", "80", "40"] == ["no run", "73.2"]
+    assert cells["3", "I3D+TSD", "10", "5"] == ["50.0", "-"]
+    assert list(cells)[0] == ("1", "I3D", "5", "5")
+    assert len(cells) == 24 + 1
+
+
+def test_table_4(written):
+    rows = rows_of((written / "report.md").read_text(), "Table 4")
+    assert rows[0][3:] == ["Accuracy, split 1", "Accuracy, splits 1 to 3", "paper's accuracy, split 1"]
+    cells = {tuple(row[:3]): row[3:] for row in rows[1:]}
+    assert cells["5", "I3D", "5"] == ["75.0", "no run", "79.7"]
+    assert cells["5", "I3D+TSD", "20"] == ["80.0", "83.0 ± 3.6 (3 runs)", "87.4"]
+    assert cells["20", "I3D+TSD", "80"] == ["no run", "no run", "92.7"]
+    assert len(cells) == 11
+
+
+def test_the_csv_files_hold_the_same_in_full(written):
+    lines = lines_of(written / "table2.csv")
+    (tsd,) = (line for line in lines if (line["method"], line["T"], line["T_s"]) == ("tsd", "20", "5"))
+    assert tsd == {
+        "dataset": "kinetics400",
+        "split": "",
+        "clips": "3",
+        "method": "tsd",
+        "T": "20",
+        "T_s": "5",
+        "status": "measured",
+        "top1": "63.0",
+        "standard_deviation": "3.606",
+        "standard_error": "",
+        "runs": "3",
+        "delta_to_i3d": "23.0",
+        "paper_top1": "65.9",
+    }
+    (i3d,) = (line for line in lines if (line["method"], line["T"], line["T_s"]) == ("i3d", "5", "5"))
+    assert (i3d["top1"], i3d["standard_error"], i3d["standard_deviation"], i3d["runs"]) == ("40.0", "1.25", "", "1")
+    missing = [line for line in lines if line["status"] == "no run"]
+    assert missing
+    assert {(line["top1"], line["runs"]) for line in missing} == {("", "0")}
+    assert len(lines_of(written / "table3.csv")) == 25
+    splits = [line for line in lines_of(written / "table4.csv") if line["status"] == "measured"]
+    assert [(line["method"], line["split"], line["top1"]) for line in splits] == [
+        ("i3d", "1", "75.0"),
+        ("tsd", "1", "80.0"),
+        ("tsd", "1-3", "83.0"),
+    ]
+
+
+def test_the_curve_is_over_frames_and_over_bytes(written):
+    lines = lines_of(written / "figure3.csv")
+    found = [tuple(line[name] for name in ("dataset", "method", "T", "T_s", "top1")) for line in lines]
+    assert found == [
+        ("kinetics400", "i3d", "5", "5", "40.0"),
+        ("kinetics400", "i3d_r", "16", "8", "45.0"),
+        ("kinetics400", "i3d_e", "20", "5", "42.5"),
+        ("kinetics400", "tsd", "20", "5", "63.0"),  # the longest clip of two
+        ("ucf101", "i3d", "5", "5", "75.0"),
+        ("ucf101", "tsd", "20", "5", "80.0"),
+    ]
+    assert lines[3]["jpeg_90_bytes_per_clip"] == "100000.0"
+    assert lines[3]["jpeg_90_bytes_per_video"] == "300000.0"
+    assert "paper_top1" not in lines[0]
+    assert min(cv2.imread(str(written / "figure3.png")).shape[:2]) > 500
+
+
+def test_exported_halves_have_a_table_of_their_own(written):
+    rows = rows_of((written / "report.md").read_text(), "Exported halves")
+    assert len(rows) == 2
+    assert rows[1][1:] == ["int8", "jpeg", "50", "tsd", "20", "5", "3", "58.0", "1.25", "1000", "31234"]
+    assert len(lines_of(written / "exported.csv")) == 1
+
+
+def test_without_the_flag_nothing_is_the_papers(tmp_path, write_result):
+    write_result(tmp_path / "runs", 0.25, dataset="sample", num_frames=20)
+    done = report("runs/sample", "--output_dir=out", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    markdown = (tmp_path / "out/report.md").read_text()
+    assert "paper" not in markdown
+    assert "65.9" not in markdown
+    # Of another data set the rows are those of the runs, and the baselines that they want.
+    rows = rows_of(markdown, "Table 2: methods, sample, 3 clips")
+    assert [row[:2] for row in rows[1:]] == [["5", "5"], ["5", "20"]]
+    assert rows[2][-1] == "25.0"
+    assert not (tmp_path / "out/exported.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ([], ["expected folders of runs", "received none"]),
+        (["nowhere"], ["no such run: nowhere"]),
+        (["empty"], ["no evaluation under empty", "evaluate.py writes them"]),
+        (["garbage"], ["garbage/evaluation_x.json", "no evaluation"]),
+        (["old"], ["top1_standard_error", "is missing", "test the run again"]),
+        (["nan"], ["accuracy"]),
+        (["twice"], ["of the same run"]),
+        (["mixed"], ["not of one configuration", "logit_scale is 1.0 and 2.0"]),
+        (["empty", "--clips=0"], ["clips"]),
+        (["good", "--output_dir=good/file"], ["cannot make --output_dir=good/file"]),
+    ],
+)
+def test_garbage_is_one_line_and_writes_nothing(tmp_path, write_result, arguments, parts):
+    for name in ("empty", "garbage", "old", "nan", "twice", "mixed", "good"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "good/file").write_text("")
+    (tmp_path / "garbage/evaluation_x.json").write_text("{")
+    write_result(tmp_path / "good", 0.5)
+    old = write_result(tmp_path / "old", 0.5)
+    values = json.loads(old.read_text())
+    del values["top1_standard_error"]
+    old.write_text(json.dumps(values))
+    write_result(tmp_path / "nan", float("nan"))
+    first = write_result(tmp_path / "twice", 0.5)
+    first.with_name("evaluation_copy.json").write_text(first.read_text())
+    for seed, scale in ((0, 1.0), (1, 2.0)):
+        path = write_result(tmp_path / "mixed", 0.5, run_seed=seed)
+        values = json.loads(path.read_text())
+        values["configuration"]["logit_scale"] = scale
+        path.write_text(json.dumps(values))
+    before = sorted(tmp_path.rglob("*"))
+    done = report(*arguments, folder=tmp_path)
+    assert done.returncode in (1, 2)
+    assert "Traceback" not in done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    for part in parts:
+        assert part in line
+    assert sorted(tmp_path.rglob("*")) == before

@@ -1,0 +1,141 @@
+"""One test from beginning to end: reads shards, classifies, writes what came out."""
+
+import importlib.metadata
+import json
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from tsd_tf.data import pipeline
+from tsd_tf.errors import UserError
+from tsd_tf.evaluation import confusion_picture, files, metrics, protocol, subjects
+from tsd_tf.evaluation.exported_halves import ExportedHalves
+from tsd_tf.evaluation.transmission_meter import TransmissionMeter
+
+FORMAT = 1  # of the JSON; a field is added without notice, none changes its meaning under the same number
+_PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless", "ai-edge-litert")
+
+
+def default_strategy():
+    """MirroredStrategy over all visible GPUs, or the default strategy where there is none."""
+    return tf.distribute.MirroredStrategy() if tf.config.list_physical_devices("GPU") else tf.distribute.get_strategy()
+
+
+def prepare(subject):
+    """The shards that a Subject is tested on.
+
+    Raises:
+        UserError: no shards, another class list, or a folder that cannot be written to.
+    """
+    shards = pipeline.find_shards(subject.data_dir, subject.split)
+    labels = pipeline.read_labels(subject.data_dir)
+    known = subject.labels or labels
+    if labels != known or len(labels) != subject.num_classes:
+        number = next((n for n, (a, b) in enumerate(zip(labels, known, strict=False)) if a != b), None)
+        detail = "" if number is None else f"; label {number} is {labels[number]!r} there and {known[number]!r} here"
+        raise UserError(
+            f"the class list of {subject.data_dir} ({len(labels)} classes) is not the one that {subject.name} was "
+            f"trained with ({subject.num_classes} classes){detail}; name the right --data_dir or --workdir"
+        )
+    files.require_writable(subject.folder)
+    return shards
+
+
+def evaluate(subject, *, clips, batch_size, seed, qualities=(90,), dump=False, strategy=None):
+    """Tests a Subject and writes the results into its folder.
+
+    Args:
+        subject: Subject.
+        clips: the numbers of clips Q to report, all from one pass over the data.
+        batch_size: videos a replica and batch.
+        seed: of the test clips.
+        qualities: JPEG qualities at which the bytes that travel are measured.
+        dump: also writes the probabilities of every clip of every video.
+        strategy: tf.distribute strategy; None for all visible GPUs, or the CPU.
+
+    Returns:
+        List of (path of the JSON, its contents), one for each of `clips`.
+
+    Raises:
+        UserError: see `prepare`; weights that do not fit; data that cannot be read.
+    """
+    shards = prepare(subject)
+    labels = pipeline.read_labels(subject.data_dir)
+    strategy = strategy or default_strategy()
+    classify = subject.load(strategy)
+    batches = pipeline.evaluation_clips(
+        shards,
+        num_frames=subject.num_frames,
+        num_clips=max(clips),
+        crop_size=subject.crop_size,
+        num_classes=subject.num_classes,
+        batch_size=batch_size * strategy.num_replicas_in_sync,
+        seed=seed,
+    )
+    with (
+        tqdm(total=sum(pipeline.count_records(shards)), desc="evaluate", unit="video", mininterval=1.0) as bar,
+        TransmissionMeter(qualities) as transmission,
+    ):
+        predictions = protocol.collect(classify, _shown(pipeline.checked(batches, shards), bar), transmission)
+        bytes_per_clip = transmission.means()
+    facts = {
+        **subject.facts,
+        "data_dir": str(subject.data_dir),
+        "split": subject.split,
+        "split_of_ucf101": subjects.split_of_ucf101(subject),
+        "num_frames": subject.num_frames,
+        "num_distilled_frames": subject.num_distilled_frames,
+        "crop_size": subject.crop_size,
+        "num_classes": subject.num_classes,
+        "seed": seed,
+        "bytes_per_clip": bytes_per_clip,
+        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+    }
+    if isinstance(classify, ExportedHalves):
+        facts["bytes_sent_per_clip"] = classify.mean_bytes_sent
+    stem = f"{subject.stem}_{subject.split}_T{subject.num_frames}_Ts{subject.num_distilled_frames}"
+    if dump:
+        _dump(subject.folder / f"{stem}_probabilities.npz", predictions, labels)
+    return [_write(subject.folder / f"{stem}_clips{count}", predictions, count, labels, facts) for count in clips]
+
+
+def _shown(batches, bar):
+    for batch in batches:
+        yield batch
+        bar.update(len(batch["label"]))
+
+
+def _dump(path, predictions, labels):
+    arrays = {
+        "media_ids": np.array(predictions.media_ids),
+        "labels": predictions.labels,
+        "probabilities": predictions.probabilities,
+        "class_names": np.array(labels),
+    }
+    files.write(path, lambda file: np.savez(file, **arrays))
+
+
+def _write(stem, predictions, count, labels, facts):
+    averaged = predictions.averaged(count)
+    accuracies = metrics.per_class_accuracy(averaged, predictions.labels, len(labels))
+    matrix = metrics.confusion_matrix(averaged, predictions.labels, len(labels))
+    summary = {
+        "format": FORMAT,
+        **predictions.summary(count),
+        **facts,
+        "per_class": [
+            {"class": label, "videos": int(videos), "top1": None if np.isnan(accuracy) else float(accuracy)}
+            for label, videos, accuracy in zip(labels, matrix.sum(axis=1), accuracies, strict=True)
+        ],
+    }
+    files.write_text(f"{stem}_confusion.csv", confusion_picture.to_csv(matrix, labels))
+    title = (
+        f"{summary['method']}, {summary['num_frames']} to {summary['num_distilled_frames']} frames, {count} clips: "
+        f"{summary['top1']:.1%} of {summary['videos']} videos"
+    )
+    files.write(f"{stem}_confusion.png", lambda file: confusion_picture.draw(file, matrix, labels, title))
+    # Last: who finds the JSON finds the rest.
+    path = stem.with_name(f"{stem.name}.json")
+    files.write_text(path, json.dumps(summary, indent=2) + "\n")
+    return path, summary

@@ -1,0 +1,68 @@
+"""The exported halves as what is tested: client on LiteRT, codec, cloud SavedModel."""
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from tsd_tf.client import codec
+from tsd_tf.client.distiller import Distiller
+from tsd_tf.errors import UserError
+from tsd_tf.export import signatures
+
+
+class ExportedHalves:
+    """Classifies clips as they are deployed: distilled on LiteRT, encoded, classified by the cloud half of the export.
+
+    Args:
+        export_dir: what `python -m tsd_tf.export` wrote.
+        variant: of the client half: "float32", "float16" or "int8".
+        codec_name: "raw", "png" or "jpeg": how the distilled frames travel.
+        quality: of JPEG, 1 to 100.
+
+    Attributes:
+        model: ClientModel, the sidecar of the client half.
+        labels: the class names, by label.
+
+    Raises:
+        UserError: a file is missing, or the halves do not belong together.
+    """
+
+    def __init__(self, export_dir, variant, codec_name, quality):
+        export_dir = pathlib.Path(export_dir)
+        self._distiller = Distiller(export_dir / signatures.tflite_file(variant))
+        self._codec = (codec_name, quality)
+        self.model, self.labels = self._distiller.model, self._distiller.labels
+        path = export_dir / signatures.CLOUD_DIR / str(self.model.version)
+        try:
+            self._cloud = tf.saved_model.load(str(path))
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"no cloud half: looked for version {self.model.version} of the client half as a SavedModel in {path}; "
+                "python -m tsd_tf.export makes both"
+            ) from error
+        self._bytes, self._clips = 0, 0
+
+    @property
+    def mean_bytes_sent(self):
+        """Mean bytes of a clip's frames as they travelled, over all clips classified so far."""
+        return self._bytes / self._clips
+
+    def __call__(self, frames, seeds):
+        """Classifies clips.
+
+        Args:
+            frames: uint8 tensor (B, T, h, w, 3).
+            seeds: not used: the client half draws by itself, where its method does.
+
+        Returns:
+            (probabilities, distilled frames): float32 (B, num_classes) and uint8 (B, T_s, h, w, 3), before the codec.
+        """
+        distilled = np.stack([self._distiller.distill(clip)[0] for clip in frames.numpy()])
+        encoded = [codec.encode(clip, *self._codec) for clip in distilled]
+        signature, name = encoded[0][:2]
+        tensor = tf.constant(np.concatenate([tensor for _, _, tensor, _ in encoded]))
+        self._bytes += sum(num_bytes for *_, num_bytes in encoded)
+        self._clips += len(encoded)
+        answer = self._cloud.signatures[signature](**{name: tensor})
+        return answer[signatures.PROBABILITIES].numpy(), distilled

@@ -1,0 +1,222 @@
+"""Finds what is to be tested, and says in one line what is missing."""
+
+import dataclasses
+import pathlib
+import re
+
+from tsd_tf import config as configs
+from tsd_tf import work_directory
+from tsd_tf.config import Config
+from tsd_tf.errors import UserError
+from tsd_tf.evaluation.exported_halves import ExportedHalves
+from tsd_tf.evaluation.network_classifier import NetworkClassifier
+from tsd_tf.evaluation.subject import Subject
+from tsd_tf.network_builder import build_network
+from tsd_tf.work_directory import WorkDirectory
+
+_SPLIT_RUN = re.compile(r"split([123])_(.+)")  # the name of a run on a split of UCF101
+_SPLIT_DATA = re.compile(r"split([123])")  # the data folder of a split of UCF101
+
+
+def newest_runs(runs_dir, dataset=None, with_splits=True):
+    """The run whose checkpoint is the newest, and, where it is of a split of UCF101, those of the other splits.
+
+    Args:
+        runs_dir: folder of the default work directories.
+        dataset: name of the data set to look in; None for all.
+        with_splits: False for the newest run alone.
+
+    Returns:
+        List of WorkDirectory, in the order of the splits; of splits 1 to 3 those that have a checkpoint.
+    """
+    run = work_directory.latest(runs_dir, dataset or "*")
+    match = _SPLIT_RUN.fullmatch(run.path.name)
+    if not (match and with_splits):
+        return [run]
+    siblings = [WorkDirectory(run.path.with_name(f"split{number}_{match[2]}")) for number in (1, 2, 3)]
+    return [sibling for sibling in siblings if sibling.checkpoints()]
+
+
+def of_run(run, *, num_frames=None, num_distilled_frames=None, data_dir=None, split=None):
+    """The Subject of a WorkDirectory.
+
+    Args:
+        run: the WorkDirectory.
+        num_frames, num_distilled_frames: T and T_s where they are not the run's, which only plain I3D allows.
+        data_dir, split: the shards; None for the run's.
+
+    Raises:
+        UserError: no such run, no checkpoint, or frame counts that it does not have.
+    """
+    config = with_frame_counts(run.config(), num_frames, num_distilled_frames)
+    if not run.checkpoints():
+        raise UserError(f"{run.path} has no checkpoint yet: looked in {run.checkpoints_path}; train first")
+
+    def load(strategy):
+        with strategy.scope():
+            network = run.load_network(config)
+        return NetworkClassifier(network, strategy)
+
+    return _of_config(
+        config,
+        name=str(run.path),
+        folder=run.path,
+        stem="evaluation",
+        labels=run.labels(),
+        data_dir=data_dir,
+        split=split,
+        load=load,
+        facts={
+            "source": "work directory",
+            "workdir": str(run.path),
+            "checkpoint": list(run.checkpoints().values())[-1].name,
+        },
+    )
+
+
+def of_weights(path, config=None, *, num_frames=None, num_distilled_frames=None, data_dir=None, split=None):
+    """The Subject of a .weights.h5 file of a whole FewFrameNetwork.
+
+    Args:
+        path: the file.
+        config: a Config; None for the config.json beside the file.
+        num_frames, num_distilled_frames: where `config` is None, as for `of_run`.
+        data_dir, split: as for `of_run`.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise UserError(f"found no file of weights: {path}")
+    beside = path.with_name("config.json")
+    if config is not None and beside.exists():
+        raise UserError(f"{beside} says what {path.name} is: leave --preset, --method and --main_network out")
+    if config is None:
+        try:
+            config = Config.from_json(beside.read_text())
+        except OSError as error:
+            raise UserError(
+                f"{path} does not say which network it is of: looked for {beside}; "
+                "describe it with --preset, --method, --T and --Ts"
+            ) from error
+        except ValueError as error:
+            raise UserError(f"{beside}: {error}") from error
+        config = with_frame_counts(config, num_frames, num_distilled_frames)
+
+    def load(strategy):
+        with strategy.scope():
+            network = build_network(config)
+            work_directory.load_weights(network, path)
+        return NetworkClassifier(network, strategy)
+
+    labels = path.with_name("labels.txt")
+    return _of_config(
+        config,
+        name=str(path),
+        folder=path.parent,
+        stem=f"evaluation_{path.name.removesuffix('.weights.h5')}",
+        labels=labels.read_text().splitlines() if labels.exists() else None,
+        data_dir=data_dir,
+        split=split,
+        load=load,
+        facts={"source": "weights", "workdir": None, "checkpoint": path.name},
+    )
+
+
+def of_export(export_dir, config=None, *, variant, codec, quality, data_dir=None, split=None):
+    """The Subject of both exported halves; see ExportedHalves.
+
+    Args:
+        export_dir, variant, codec, quality: as for ExportedHalves.
+        config: the Config that says what the data are; None where `data_dir` and `split` do.
+        data_dir, split: the shards; None for the configuration's.
+    """
+    data_dir, split = data_dir or (config and config.data_dir), split or (config and config.evaluation_split)
+    if not (data_dir and split):
+        raise UserError(
+            "an export does not say what to test it on: give --workdir or --preset, or both --data_dir and --split"
+        )
+    halves = ExportedHalves(export_dir, variant, codec, quality)
+    model = halves.model
+    coded = f"jpeg{quality}" if codec == "jpeg" else codec
+    return Subject(
+        name=f"{export_dir} (version {model.version}, {variant}, {coded})",
+        folder=pathlib.Path(export_dir),
+        stem=f"evaluation_{variant}_{coded}",
+        num_frames=model.num_frames,
+        num_distilled_frames=model.num_distilled_frames,
+        crop_size=model.frame_size,
+        num_classes=model.num_classes,
+        labels=halves.labels,
+        data_dir=data_dir,
+        split=split,
+        load=lambda strategy: halves,
+        facts={
+            "source": "export",
+            "export_dir": str(export_dir),
+            "export_version": model.version,
+            "variant": variant,
+            "codec": codec,
+            "quality": quality if codec == "jpeg" else None,
+            "dataset": config and config.dataset,
+            "method": model.method,
+            "main_network": config and config.main_network,
+        },
+    )
+
+
+def preset(name, method=None, main_network=None, num_frames=None, num_distilled_frames=None, crop_size=None):
+    """The Config of a preset with changes, each None for the preset's own; UserError where they do not fit together."""
+    changes = {"main_network": main_network, "crop_size": crop_size}
+    config = getattr(configs, name)(method or "tsd")
+    if config.method != "i3d":
+        changes |= {"num_frames": num_frames, "num_distilled_frames": num_distilled_frames}
+    try:
+        config = dataclasses.replace(config, **{key: value for key, value in changes.items() if value is not None})
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    return with_frame_counts(config, num_frames, num_distilled_frames) if config.method == "i3d" else config
+
+
+def with_frame_counts(config, num_frames, num_distilled_frames):
+    """A configuration at other frame counts, which only a network trained as plain I3D allows."""
+    if num_frames is None and num_distilled_frames is None:
+        return config
+    num_frames = num_frames or num_distilled_frames
+    num_distilled_frames = num_distilled_frames or num_frames
+    asked = (num_frames, num_distilled_frames)
+    if config.method != "i3d" and asked != (config.num_frames, config.num_distilled_frames):
+        raise UserError(
+            f"this run was trained with --T={config.num_frames} --Ts={config.num_distilled_frames}; received "
+            f"--T={num_frames} --Ts={num_distilled_frames}. Name the run of these with --workdir"
+        )
+    try:
+        return dataclasses.replace(config, num_frames=num_frames, num_distilled_frames=num_distilled_frames)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def split_of_ucf101(subject):
+    """1, 2 or 3 where a Subject is of a split of UCF101, as its run's or its data folder's name says; else None."""
+    run = _SPLIT_RUN.fullmatch(subject.folder.resolve().name)
+    data = _SPLIT_DATA.fullmatch(pathlib.PurePath(subject.data_dir).name)
+    match = run or data
+    return int(match[1]) if match and subject.facts["dataset"] == "ucf101" else None
+
+
+def _of_config(config, *, data_dir, split, facts, **fields):
+    return Subject(
+        **fields,
+        num_frames=config.num_frames,
+        num_distilled_frames=config.num_distilled_frames,
+        crop_size=config.crop_size,
+        num_classes=config.num_classes,
+        data_dir=data_dir or config.data_dir,
+        split=split or config.evaluation_split,
+        facts={
+            **facts,
+            "dataset": config.dataset,
+            "method": config.method,
+            "main_network": config.main_network,
+            "run_seed": config.seed,
+            "configuration": dataclasses.asdict(config),
+        },
+    )
