@@ -1,5 +1,4 @@
 import csv
-import dataclasses
 import json
 import shutil
 
@@ -107,6 +106,11 @@ def test_weights_are_described_by_their_configuration_or_by_a_preset(tmp_path):
         subjects.of_weights(path, config)
 
 
+def test_an_export_needs_data_to_be_tested_on(tmp_path):
+    with pytest.raises(UserError, match="give --workdir or --preset, or both --data_dir and --split"):
+        subjects.of_export(tmp_path, variant="float32", codec="raw", quality=90, data_dir="data")
+
+
 def test_presets_take_frame_counts():
     config = subjects.preset("ucf101", "tsd", num_frames=80, num_distilled_frames=20, main_network="resnet3d_18")
     assert (config.num_frames, config.num_distilled_frames, config.main_network) == (80, 20, "resnet3d_18")
@@ -141,6 +145,14 @@ def test_all_splits_that_have_a_run_are_found_and_averaged(runs, tmp_path):
     shutil.rmtree(runs / "ucf101/split2_i3d/checkpoints")
     assert [run.path.name for run in subjects.newest_runs(runs)] == ["split1_i3d", "split3_i3d"]
     assert average.write([list(zip(paths[:1], summaries[:1], strict=True))]) == []
+
+
+def test_a_checkpoint_is_chosen_by_name_or_step(runs):
+    run = WorkDirectory(runs / "ucf101/split1_i3d")
+    assert subjects.of_run(run, checkpoint="4").facts["checkpoint"] == "step_00000004"
+    for missing in ("best", "5"):
+        with pytest.raises(UserError, match=f"has no checkpoint {missing}"):
+            subjects.of_run(run, checkpoint=missing)
 
 
 def test_runs_of_different_settings_are_not_averaged(runs):
@@ -179,7 +191,7 @@ def test_a_network_that_answers_nan_is_no_perfect_network(runs, tmp_path):
     network = WorkDirectory(run).load_network()
     network.main_network.weights[0].assign(np.full(network.main_network.weights[0].shape, np.nan))
     network.save_weights(next(run.rglob("*.weights.h5")))
-    subject = dataclasses.replace(subjects.of_run(WorkDirectory(run), num_distilled_frames=4))
+    subject = subjects.of_run(WorkDirectory(run), num_distilled_frames=4)
     with pytest.raises(UserError, match="the network's answer for test-.* is not finite"):
         evaluation.evaluate(subject, clips=[1], **OPTIONS)
     assert not list(run.glob("evaluation*"))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import cv2
+import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -77,6 +78,28 @@ def test_evaluation_finds_the_newest_run_by_itself(folder):
     assert 0 <= found["top1"] <= found["top5"] <= 1
 
 
+def test_the_exported_halves_are_tested_as_they_are_deployed(folder):
+    arguments = ["--export_dir=export", "--workdir=runs/sample/tsd_T20_Ts5", "--codec=raw", "--clips=1", "--dump"]
+    code, stdout, stderr = run("evaluate.py", *arguments, folder=folder)
+    assert code == 0, stderr
+    assert "export (version 1, float32, raw)" in stdout
+    found = json.loads((folder / "export/evaluation_float32_raw_test_T20_Ts5_clips1.json").read_text())
+    assert found["bytes_sent_per_clip"] == found["bytes_per_clip"]["raw"] == 5 * 64 * 64 * 3
+    with np.load(folder / "export/evaluation_float32_raw_test_T20_Ts5_probabilities.npz") as dump:
+        assert dump["probabilities"].shape == (6, 1, 6)
+
+
+def test_several_runs_are_tested_and_averaged(folder, tmp_path):
+    for seed in ("a", "b"):
+        shutil.copytree(folder / "runs/sample/i3d", tmp_path / seed)
+    code, stdout, stderr = run("evaluate.py", "--workdir=a,b", "--Ts=5", "--clips=1", folder=tmp_path)
+    assert code == 0, stderr
+    found = json.loads((tmp_path / "a/evaluation_test_T5_Ts5_clips1.json").read_text())
+    mean = json.loads((tmp_path / "average_i3d_test_T5_Ts5_clips1.json").read_text())
+    assert (mean["top1"], mean["top1_standard_deviation"]) == (found["top1"], 0.0)
+    assert "mean of 2 runs: top-1" in stdout
+
+
 @pytest.mark.parametrize("size", [0, 1000], ids=["empty", "truncated"])
 def test_a_damaged_shard_is_named(folder, tmp_path, size):
     shutil.copytree(folder / "shards", tmp_path / "shards")
@@ -142,9 +165,26 @@ def test_evaluation_without_a_run_says_what_was_looked_for(tmp_path):
     )
 
 
-@pytest.mark.parametrize("clips", ["0", "ten", ""])
-def test_clips_that_cannot_be(tmp_path, clips):
-    assert_one_line_error(run("evaluate.py", f"--clips={clips}", folder=tmp_path), "--clips")
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--clips=0"], ["--clips expects positive integers", "received 0"]),
+        (["--clips=ten"], ["--clips expects positive integers", "received ten"]),
+        (["--clips="], ["--clips expects positive integers"]),
+        (["--qualities=90,101"], ["--qualities expects JPEG qualities from 1 to 100", "received 90,101"]),
+        (["--weights=a.weights.h5", "--workdir=b"], ["expected one of --weights, --export_dir and --workdir"]),
+        (["--weights=a.weights.h5", "--checkpoint=best"], ["--checkpoint is of a run"]),
+        (["--method=tsd"], ["--method is for use with --preset and --weights"]),
+        (["--codec=raw"], ["--codec is for use with --export_dir"]),
+        (["--export_dir=there", "--T=5"], ["expected neither --T nor --Ts"]),
+        (["--export_dir=there", "--preset=sample"], ["no client half: looked for there/client.tflite"]),
+        (["--no_such_flag=1"], ["no_such_flag"]),
+        (["clips=3"], ["expected flags only", "clips=3"]),
+    ],
+)
+def test_evaluations_that_cannot_be(tmp_path, arguments, parts):
+    assert_one_line_error(run("evaluate.py", *arguments, folder=tmp_path), *parts)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ucf101_without_a_kinetics_run_says_so(tmp_path, sample_shards):

@@ -26,6 +26,7 @@ def draw(file, panels, quality):
         sizes = [(entry, entry.cell.bytes_per_clip.get(f"jpeg_{quality}")) for entry in entries]
         sizes = [(entry, entry.clips * size / 1e3) for entry, size in sizes if size is not None]
         _plot(frames_axes, frames, papers, "processed frames a clip (T_s)")
+        frames_axes.set_xticks(sorted({x for _, x in frames} | {x for line in papers.values() for x, _ in line}))
         _plot(bytes_axes, sizes, {}, f"kB transmitted a video, as JPEG of quality {quality}")
     figure.savefig(file, format="png", dpi=120)
 
@@ -46,5 +47,8 @@ def _plot(axes, points, papers, label):
             axes.lines[-1].set_color(_COLOURS[method])
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8)
+    else:
+        axes.set_xticks([])
+        axes.set_yticks([])
     if not points:
         axes.text(0.5, 0.5, "no run", ha="center", va="center", transform=axes.transAxes, fontsize=14, color="grey")

@@ -1,7 +1,6 @@
 """Accuracies, in NumPy."""
 
 import numpy as np
-from sklearn import metrics as sklearn_metrics
 
 
 def top_k_correct(probabilities, labels, k):
@@ -48,6 +47,9 @@ def confusion_matrix(probabilities, labels, num_classes):
     Returns:
         (num_classes, num_classes) int64: row the label, column the likeliest class.
     """
+    # Here: it takes seconds to import, and training imports this module as well.
+    from sklearn import metrics as sklearn_metrics
+
     labels = np.asarray(labels)
     scores = np.array(probabilities, "float64")
     scores[np.arange(len(labels)), labels] = np.where(top_k_correct(probabilities, labels, 1), np.inf, -np.inf)

@@ -8,6 +8,7 @@ import statistics
 
 from tsd_tf.config import METHODS
 from tsd_tf.errors import UserError
+from tsd_tf.evaluation.cell import Cell
 
 _IGNORED_DIFFERENCES = ("seed", "data_dir", "num_frames", "num_distilled_frames")
 
@@ -55,30 +56,6 @@ class Result:
     def is_of_a_network(self):
         """Whether a Keras network was tested, on the shards that its configuration means for that."""
         return self.source != "export" and self.split == self.configuration["evaluation_split"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """What one or several runs of one setting reached, in percent.
-
-    Attributes:
-        top1: mean over runs.
-        standard_deviation: over runs (of a sample: divided by n - 1); None of one run.
-        standard_error: of one run, from its number of videos; None of several.
-        runs: how many.
-        bytes_per_clip: mean over runs, by coding, of the codings that all of them measured.
-    """
-
-    top1: float
-    standard_deviation: float | None
-    standard_error: float | None
-    runs: int
-    bytes_per_clip: dict
-
-    @property
-    def uncertainty(self):
-        """The standard deviation over runs, or the standard error of the only one."""
-        return self.standard_error if self.standard_deviation is None else self.standard_deviation
 
 
 def read(paths):

@@ -1,6 +1,7 @@
 """Finds what is to be tested, and says in one line what is missing."""
 
 import dataclasses
+import json
 import pathlib
 import re
 
@@ -37,11 +38,12 @@ def newest_runs(runs_dir, dataset=None, with_splits=True):
     return [sibling for sibling in siblings if sibling.checkpoints()]
 
 
-def of_run(run, *, num_frames=None, num_distilled_frames=None, data_dir=None, split=None):
+def of_run(run, *, checkpoint="latest", num_frames=None, num_distilled_frames=None, data_dir=None, split=None):
     """The Subject of a WorkDirectory.
 
     Args:
         run: the WorkDirectory.
+        checkpoint: "latest", "best" (on validation), or the number of a step.
         num_frames, num_distilled_frames: T and T_s where they are not the run's, which only plain I3D allows.
         data_dir, split: the shards; None for the run's.
 
@@ -49,12 +51,11 @@ def of_run(run, *, num_frames=None, num_distilled_frames=None, data_dir=None, sp
         UserError: no such run, no checkpoint, or frame counts that it does not have.
     """
     config = with_frame_counts(run.config(), num_frames, num_distilled_frames)
-    if not run.checkpoints():
-        raise UserError(f"{run.path} has no checkpoint yet: looked in {run.checkpoints_path}; train first")
+    folder = run.checkpoint(checkpoint)
 
     def load(strategy):
         with strategy.scope():
-            network = run.load_network(config)
+            network = run.load_network(config, checkpoint)
         return NetworkClassifier(network, strategy)
 
     return _of_config(
@@ -69,7 +70,7 @@ def of_run(run, *, num_frames=None, num_distilled_frames=None, data_dir=None, sp
         facts={
             "source": "work directory",
             "workdir": str(run.path),
-            "checkpoint": list(run.checkpoints().values())[-1].name,
+            "checkpoint": folder.name,
         },
     )
 
@@ -217,6 +218,6 @@ def _of_config(config, *, data_dir, split, facts, **fields):
             "method": config.method,
             "main_network": config.main_network,
             "run_seed": config.seed,
-            "configuration": dataclasses.asdict(config),
+            "configuration": json.loads(config.to_json()),
         },
     )

@@ -4,7 +4,7 @@ import dataclasses
 import statistics
 
 from tsd_tf.evaluation import paper, results
-from tsd_tf.evaluation.results import Cell
+from tsd_tf.evaluation.cell import Cell
 
 KINETICS, UCF101 = "kinetics400", "ucf101"
 MAIN_NETWORK = "inception_i3d"

@@ -26,6 +26,7 @@ flags.DEFINE_list("clips", ["10"], "Q: clips a video; several numbers share one 
 flags.DEFINE_list(
     "workdir", None, "the run to test, or several, to be averaged (default: the newest under --runs_dir, see above)"
 )
+flags.DEFINE_string("checkpoint", "latest", "of a run: latest, best (on validation), or the number of its step")
 flags.DEFINE_string(
     "weights", None, "test a .weights.h5 file: config.json lies beside it, or the flags below describe it"
 )
@@ -102,7 +103,7 @@ def _subjects(quality):
         runs = list(map(WorkDirectory, FLAGS.workdir))
     else:
         runs = subjects.newest_runs(FLAGS.runs_dir, FLAGS.preset, with_splits=FLAGS.data_dir is None)
-    return [subjects.of_run(run, **frames, **data) for run in runs]
+    return [subjects.of_run(run, checkpoint=FLAGS.checkpoint, **frames, **data) for run in runs]
 
 
 def _refuse_ignored_flags():
@@ -116,6 +117,8 @@ def _refuse_ignored_flags():
     for name in sorted(given & set(needs)):
         if not needs[name] <= given:
             raise UserError(f"--{name} is for use with --{' and --'.join(sorted(needs[name]))}")
+    if "checkpoint" in given and given & {"weights", "export_dir"}:
+        raise UserError("--checkpoint is of a run: expected neither --weights nor --export_dir beside it")
     if "export_dir" in given and given & {"T", "Ts"}:
         raise UserError("an export has its T and T_s in it: expected neither --T nor --Ts")
 

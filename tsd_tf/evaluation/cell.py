@@ -1,0 +1,27 @@
+"""What a cell of a table holds."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """What one or several runs of one setting reached, in percent.
+
+    Attributes:
+        top1: mean over runs.
+        standard_deviation: over runs (of a sample: divided by n - 1); None of one run.
+        standard_error: of one run, from its number of videos; None of several.
+        runs: how many.
+        bytes_per_clip: mean over runs, by coding, of the codings that all of them measured.
+    """
+
+    top1: float
+    standard_deviation: float | None
+    standard_error: float | None
+    runs: int
+    bytes_per_clip: dict
+
+    @property
+    def uncertainty(self):
+        """The standard deviation over runs, or the standard error of the only one."""
+        return self.standard_error if self.standard_deviation is None else self.standard_deviation
