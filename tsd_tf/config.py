@@ -78,6 +78,7 @@ class Config:
         mixed_precision: float16 on GPU, bfloat16 on CPU; see tsd_tf.training.precision.
         last_layer_rate_factor: factor on the rate of the main network's last layer (10 for fine-tuning, Section 4.2).
         stages: the Stages of the training, in order.
+        scale_learning_rate: multiplies the rates by the number of replicas, as the clips of a step are.
         seed: of initialisation, clip sampling and shuffling.
     """
 
@@ -112,6 +113,7 @@ class Config:
     gradient_accumulation: int = 1
     mixed_precision: bool = False
     last_layer_rate_factor: float = 1.0
+    scale_learning_rate: bool = False
     stages: tuple = ()
     seed: int = 0
 

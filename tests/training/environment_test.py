@@ -102,3 +102,31 @@ def test_a_damaged_record_is_named(config, tmp_path):
     run.environment_path.write_text("{")
     with pytest.raises(UserError, match=r"environment.json cannot be read"):
         claim(run, config, LABELS)
+
+
+def test_the_same_data_may_have_moved(config, data, tmp_path, capsys):
+    run = WorkDirectory(tmp_path / "run")
+    claim(run, config, LABELS)
+    shutil.move(data, tmp_path / "elsewhere")
+    moved = dataclasses.replace(config, data_dir=str(tmp_path / "elsewhere"))
+    claim(run, moved, LABELS)
+    assert f"was started on the same data in {data}" in capsys.readouterr().out
+    assert run.config() == config
+
+
+def test_another_folder_is_refused_where_its_data_cannot_be_compared(config, sample_shards, tmp_path):
+    run = WorkDirectory(tmp_path / "run")
+    claim(run, config, LABELS)
+    run.environment_path.unlink()
+    with pytest.raises(UserError, match=r"data_dir is '.*' there and '.*' here"):
+        claim(run, dataclasses.replace(config, data_dir=str(sample_shards)), LABELS)
+
+
+def test_more_steps_than_the_run_was_started_with_are_refused_by_name(config, tmp_path):
+    run = WorkDirectory(tmp_path / "run")
+    claim(run, config, LABELS)
+    longer = (config.stages[0], dataclasses.replace(config.stages[1], num_steps=7))
+    with pytest.raises(UserError, match=r"another configuration: stages\[1\].num_steps is 2 there and 7 here\. "):
+        claim(run, dataclasses.replace(config, stages=longer), LABELS)
+    with pytest.raises(UserError, match=r"another configuration: stages is \(.*\) there and \(.*\) here"):
+        claim(run, dataclasses.replace(config, stages=config.stages[:1]), LABELS)

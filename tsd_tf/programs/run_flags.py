@@ -24,6 +24,7 @@ _FIELDS = {
     "client_gradient_clip_norm": "client_gradient_clip_norm",
     "accumulate": "gradient_accumulation",
     "mixed_precision": "mixed_precision",
+    "scale_learning_rate": "scale_learning_rate",
     "seed": "seed",
 }
 # I3D has no client, and is trained once, on clips of its schedule's length, before it is tested with any.
@@ -34,6 +35,7 @@ _FLAGS_OF_I3D = (
     "gradient_clip_norm",
     "accumulate",
     "mixed_precision",
+    "scale_learning_rate",
     "seed",
 )
 
@@ -96,6 +98,12 @@ def define(presets):
     flags.DEFINE_integer("validation_steps", None, "steps between validations (default: at every checkpoint)", 1)
     flags.DEFINE_integer("validation_clips", 1, "clips a video in validation", lower_bound=1)
     flags.DEFINE_integer("validation_videos", 1000, "videos that are validated on; 0 turns validation off", 0)
+    flags.DEFINE_bool(
+        "scale_learning_rate", None, "multiply the rates by the number of replicas, GPUs of all machines together"
+    )
+    flags.DEFINE_bool(
+        "deterministic", False, "the same weights bit for bit in every run on the same machines, interrupted or not"
+    )
     flags.DEFINE_integer("seed", None, "seed of initialisation, clips and shuffling", lower_bound=0)
 
 
@@ -143,6 +151,17 @@ def trainer_options_from_flags():
             num_videos=FLAGS.validation_videos,
         ),
     }
+
+
+def cluster_from_flags():
+    """The Cluster to train on, after what TensorFlow has to know before it computes anything."""
+    import tensorflow as tf
+
+    from tsd_tf.training.cluster import default_cluster
+
+    if FLAGS.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    return default_cluster()
 
 
 def workdir_from_flags(config):

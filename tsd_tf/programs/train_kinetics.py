@@ -37,21 +37,25 @@ def main(argv):
     command_line.no_arguments(argv)
     config = run_flags.config_from_flags()
     workdir = run_flags.workdir_from_flags(config)
+    i3d_config = run_flags.config_from_flags("i3d")
 
     from tsd_tf.training import recipe
 
-    i3d_config = run_flags.config_from_flags("i3d")
-    recipe.train_on_kinetics(
-        config,
-        workdir,
-        i3d_config=i3d_config,
-        i3d_workdir=pathlib.Path(FLAGS.runs_dir, i3d_config.dataset, i3d_config.run_name),
-        main_network_weights=FLAGS.main_network_weights,
-        i3d_checkpoint=FLAGS.i3d_checkpoint,
-        inception_checkpoint=FLAGS.inception_checkpoint,
-        **run_flags.trainer_options_from_flags(),
-    )
-    print(f"Trained {config.run_name}: {workdir}")
+    cluster = run_flags.cluster_from_flags()
+    with cluster.watched():
+        recipe.train_on_kinetics(
+            config,
+            workdir,
+            i3d_config=i3d_config,
+            i3d_workdir=pathlib.Path(FLAGS.runs_dir, i3d_config.dataset, i3d_config.run_name),
+            main_network_weights=FLAGS.main_network_weights,
+            i3d_checkpoint=FLAGS.i3d_checkpoint,
+            inception_checkpoint=FLAGS.inception_checkpoint,
+            cluster=cluster,
+            **run_flags.trainer_options_from_flags(),
+        )
+    if cluster.is_chief:
+        print(f"Trained {config.run_name}: {workdir}")
 
 
 def start():

@@ -40,8 +40,11 @@ def main(argv):
 
     from tsd_tf.training import recipe
 
-    recipe.fine_tune(config, workdir, source, **run_flags.trainer_options_from_flags())
-    print(f"Trained {config.run_name}: {workdir}")
+    cluster = run_flags.cluster_from_flags()
+    with cluster.watched():
+        recipe.fine_tune(config, workdir, source, cluster=cluster, **run_flags.trainer_options_from_flags())
+    if cluster.is_chief:
+        print(f"Trained {config.run_name}: {workdir}")
 
 
 def start():

@@ -1,6 +1,7 @@
 """Training state on disk: written aside, renamed when whole, and read back with checks."""
 
 import json
+import os
 import pathlib
 import shutil
 import zipfile
@@ -30,7 +31,7 @@ def save(work_directory, network, training_variables, position, keep):
 
     _write_folder(work_directory.checkpoints_path / f"step_{position['total_steps']:08d}", write)
     for path in list(work_directory.checkpoints().values())[:-keep]:
-        shutil.rmtree(path)
+        _remove(path)
 
 
 def save_best(work_directory, network, result):
@@ -49,7 +50,7 @@ def save_best(work_directory, network, result):
     _write_folder(final, write)
     for path in work_directory.checkpoints_path.glob("best_*"):
         if path != final:
-            shutil.rmtree(path)
+            _remove(path)
 
 
 def best_result(work_directory):
@@ -93,12 +94,32 @@ def _write_folder(final, write):
     try:
         partial.mkdir(parents=True)
         write(partial)
+        for path in [*partial.iterdir(), partial]:
+            _sync(path)
         if final.exists():
-            shutil.rmtree(final)
+            _remove(final)
         partial.rename(final)
+        _sync(final.parent)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise UserError(f"cannot write the checkpoint {final}: {error.strerror or error}") from error
+
+
+def _sync(path):
+    """Sends a file or a folder to the disk: what is renamed is whole even when the power fails."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path):
+    """Removes a folder, which stops counting as a checkpoint before the first of its files goes."""
+    aside = path.with_name(".removed")
+    shutil.rmtree(aside, ignore_errors=True)
+    path.rename(aside)
+    shutil.rmtree(aside)
 
 
 def _random_state(network):

@@ -10,6 +10,8 @@ from tsd_tf.training import environment
 def claim(work_directory, config, labels):
     """Writes config.json, environment.json and labels.txt, or checks that those there are this run's.
 
+    The folder of the data may be another one by now, as long as the data's hashes are the same.
+
     Args:
         work_directory: a WorkDirectory; made if it is not there.
         config: the run's Config.
@@ -20,11 +22,13 @@ def claim(work_directory, config, labels):
     """
     here = environment.describe(config)
     begun = work_directory.config_path.exists()
-    if begun:
-        _check_config(work_directory, config)
     there = environment.read(work_directory) if begun else None
+    if begun:
+        _check_config(work_directory, config, may_move=there is not None)
     if there:
         environment.check(work_directory, there, here, config.data_dir)
+        if (data_dir := work_directory.config().data_dir) != config.data_dir:
+            print(f"Note: {work_directory.path} was started on the same data in {data_dir}")
     try:
         work_directory.path.mkdir(parents=True, exist_ok=True)
         if not there:
@@ -37,18 +41,27 @@ def claim(work_directory, config, labels):
         raise UserError(f"cannot write the work directory {work_directory.path}: {error.strerror or error}") from error
 
 
-def _check_config(work_directory, config):
-    there = work_directory.config()
-    differences = [
-        f"{field.name} is {getattr(there, field.name)!r} there and {getattr(config, field.name)!r} here"
-        for field in dataclasses.fields(there)
-        if getattr(there, field.name) != getattr(config, field.name)
-    ]
+def _check_config(work_directory, config, may_move):
+    there, here = dataclasses.asdict(work_directory.config()), dataclasses.asdict(config)
+    if may_move:
+        there["data_dir"] = here["data_dir"]
+    differences = _differences("", there, here)
     if differences:
         raise UserError(
             f"the work directory {work_directory.path} belongs to a run of another configuration: "
             f"{'; '.join(differences)}. Choose another --workdir, or remove that one"
         )
+
+
+def _differences(place, there, here):
+    """What is not the same, as "stages[0].num_steps is 2 there and 3 here"."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        inner = [(f"{place}.{name}" if place else name, there[name], here[name]) for name in there]
+    elif isinstance(there, tuple) and isinstance(here, tuple) and place == "stages" and len(there) == len(here):
+        inner = [(f"{place}[{index}]", *pair) for index, pair in enumerate(zip(there, here, strict=True))]
+    else:
+        return [f"{place} is {there!r} there and {here!r} here"] if there != here else []
+    return [difference for one in inner for difference in _differences(*one)]
 
 
 def _write(path, text):

@@ -55,19 +55,23 @@ def train_on_kinetics(
 
     run = WorkDirectory(workdir)
     trainer = Trainer(run, config, initialize, **trainer_options)
+    cluster = trainer.cluster
     trainer.prepare()
-    if needs_i3d and not run.checkpoints() and not WorkDirectory(i3d_workdir).finished():
-        _start_client(
-            build_network(config), config
-        )  # weights that cannot be had are missed now, not after I3D's training
-        print(f"The main network comes first: training it in {i3d_workdir}")
+    lacks_i3d = needs_i3d and not run.checkpoints() and not WorkDirectory(i3d_workdir).finished()
+    with cluster.watched():
+        lacks_i3d = cluster.chiefs_choice(lacks_i3d)
+    if lacks_i3d:
+        if cluster.is_chief:
+            # Weights that cannot be had are missed now, not after I3D's training.
+            _start_client(build_network(config), config)
+            print(f"The main network comes first: training it in {i3d_workdir}")
         train_on_kinetics(
             i3d_config,
             i3d_workdir,
             i3d_config=i3d_config,
             i3d_workdir=i3d_workdir,
             inception_checkpoint=inception_checkpoint,
-            **trainer_options,
+            **{**trainer_options, "cluster": cluster},
         )
     return trainer.run()
 

@@ -1,6 +1,7 @@
 """The training loop: stages in order, checkpoints, and resuming where the last checkpoint stands."""
 
 import contextlib
+import errno
 import functools
 import math
 import time
@@ -14,15 +15,19 @@ from tsd_tf.errors import UserError
 from tsd_tf.network_builder import build_network
 from tsd_tf.training import checkpoints
 from tsd_tf.training.claim import claim
+from tsd_tf.training.cluster import default_cluster
 from tsd_tf.training.loss_scale import LossScale
 from tsd_tf.training.precision import dtype_policy, needs_loss_scale
 from tsd_tf.training.progress import Progress
+from tsd_tf.training.replicas import dropout_seeds, make_averaging, moving_statistics, spread_seeds
 from tsd_tf.training.schedules import learning_rate
+from tsd_tf.training.shares import check_shards, run_of
 from tsd_tf.training.stages import stage_model
 from tsd_tf.training.train_step import make_train_step
 from tsd_tf.training.validation import Validation, ValidationPlan
 
 _CHECKPOINT_SECONDS = 600.0
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
 
 
 class Trainer:
@@ -32,7 +37,7 @@ class Trainer:
         work_directory: a WorkDirectory; made if it is not there. One of another configuration is an error.
         config: a Config.
         initialize: called with the freshly built network before the first step, to load pretrained weights.
-        strategy: a tf.distribute strategy; None takes all visible GPUs (MirroredStrategy), or the CPU.
+        cluster: the Cluster to train on; None for `default_cluster`.
         checkpoint_steps: steps between checkpoints; None writes one every ten minutes. Each stage ends with one.
         keep_checkpoints: how many of them stay, besides the best one on validation.
         validation: a ValidationPlan; None for the default one.
@@ -43,7 +48,7 @@ class Trainer:
         work_directory,
         config,
         initialize=None,
-        strategy=None,
+        cluster=None,
         checkpoint_steps=None,
         keep_checkpoints=3,
         validation=None,
@@ -51,7 +56,8 @@ class Trainer:
         self.work_directory = work_directory
         self.config = config
         self.initialize = initialize
-        self.strategy = strategy or default_strategy()
+        self.cluster = cluster or default_cluster()
+        self.strategy = self.cluster.strategy
         self.checkpoint_steps = checkpoint_steps
         self.keep_checkpoints = keep_checkpoints
         self.validation_plan = validation or ValidationPlan()
@@ -63,8 +69,8 @@ class Trainer:
             The shards of every stage: a list of lists of paths.
 
         Raises:
-            UserError: no shards, another class list, a work directory of another configuration or other data, or a
-                read-only one.
+            UserError: no shards, or too few for the replicas; another class list, a work directory of another
+                configuration or other data, or a read-only one; another worker with other flags.
         """
         labels = pipeline.read_labels(self.config.data_dir)
         if len(labels) != self.config.num_classes:
@@ -73,8 +79,12 @@ class Trainer:
                 f"{self.config.num_classes}; choose another --data_dir or --preset"
             )
         shards = [pipeline.find_shards(self.config.data_dir, stage.split) for stage in self.config.stages]
-        _ = self.validation_shards  # refused or announced before anything is written
-        claim(self.work_directory, self.config, labels)
+        check_shards(self.config, shards, self.cluster)
+        with self.cluster.watched():
+            self.cluster.check_same(run_of(self.config))
+        if self.cluster.is_chief:
+            _ = self.validation_shards  # refused or announced before anything is written
+            claim(self.work_directory, self.config, labels)
         return shards
 
     @functools.cached_property
@@ -86,34 +96,50 @@ class Trainer:
         """Trains every stage that is not finished yet and returns the trained FewFrameNetwork.
 
         Raises:
-            UserError: see `prepare`; or a loss that is not finite.
+            UserError: see `prepare`; a loss that is not finite; a worker that has gone; or a full disk.
         """
         shards = self.prepare()
-        stages = self.config.stages
+        with self.cluster.watched(), _disk_errors(self.work_directory):
+            network = self._run(shards)
+            self.cluster.wait_for_all()
+        return network
+
+    def _run(self, shards):
+        stages, is_chief = self.config.stages, self.cluster.is_chief
         keras.utils.set_random_seed(self.config.seed)
         with self.strategy.scope():
             network = build_network(self.config, dtype_policy(self.config))
-        found = checkpoints.newest(self.work_directory)
+        path, position = None, {"stage": 0, "step": 0, "total_steps": 0}
+        # The other workers get all this from the chief: their disks need not hold it.
+        found = checkpoints.newest(self.work_directory) if is_chief else None
         if found:
             path, position = found
             checkpoints.restore_network(path, network)
-        else:
-            path, position = None, {"stage": 0, "step": 0, "total_steps": 0}
-            if self.initialize:
-                self.initialize(network)
-        validation = Validation(self.work_directory, network, self.config, self.validation_plan, self.validation_shards)
+        elif is_chief and self.initialize:
+            self.initialize(network)
+        validation = None
+        if is_chief:
+            validation = Validation(
+                self.work_directory, network, self.config, self.validation_plan, self.validation_shards
+            )
+        names = sorted(position)
+        values = self.cluster.chiefs([np.int64(position[name]) for name in names])
+        position = {name: int(value) for name, value in zip(names, values, strict=True)}
         while position["stage"] < len(stages):
             index = position["stage"]
             if position["step"] < stages[index].num_steps:
                 position = self._run_stage(network, stages[index], shards[index], position, path, validation)
             path, position = None, {**position, "stage": index + 1, "step": 0}
-        (self.work_directory.path / "finished").touch()
+        if is_chief:
+            (self.work_directory.path / "finished").touch()
         return network
 
     def _run_stage(self, network, stage, shards, position, path, validation):
         """Trains one stage from `position` on; `path` is the checkpoint that stands there, if one does."""
         config, strategy = self.config, self.strategy
         clips_a_step = stage.batch_size * strategy.num_replicas_in_sync
+        stage_seed = _stage_seed(config.seed, position["stage"])
+        keras.utils.set_random_seed(stage_seed)  # What a stage draws does not depend on what was drawn before it.
         with strategy.scope():
             trained = stage_model(stage, network, config)
             optimizer = _optimizer(stage, config)
@@ -124,27 +150,20 @@ class Trainer:
         training_variables = [*optimizer.variables, *temporary, *(loss_scale.variables if loss_scale else ())]
         if path is not None:
             checkpoints.restore_training(path, training_variables)
+        self.cluster.copy_from_chief([*network.variables, *training_variables])
+        spread_seeds(strategy, dropout_seeds(trained.model))
         train_step = make_train_step(trained, optimizer, config, strategy, clips_a_step, loss_scale)
-        clips = pipeline.training_clips(
-            shards,
-            num_frames=trained.num_frames,
-            crop_size=config.crop_size,
-            random_flip=config.random_flip,
-            num_classes=config.num_classes,
-            batch_size=clips_a_step,
-            seed=_stage_seed(config.seed, position["stage"]),
-            first_step=position["step"],
-        )
-        if strategy.num_replicas_in_sync > 1:
-            clips = strategy.experimental_distribute_dataset(clips)
+        average_statistics = make_averaging(strategy, moving_statistics(trained.model))
+        clips = self._clips(shards, stage, trained.num_frames, position["step"], stage_seed)
+        log = self.work_directory.path / "log.jsonl"
         saved = time.monotonic()
         with (
-            Progress(self.work_directory.path / "log.jsonl", stage, position["step"], clips_a_step) as progress,
+            Progress(log, stage, position["step"], clips_a_step) if self.cluster.is_chief else _Silence() as progress,
             contextlib.closing(pipeline.checked(clips, shards)) as batches,
         ):
             while position["step"] < stage.num_steps:
                 step = position["step"]
-                rate = learning_rate(stage, step)
+                rate = learning_rate(stage, step) * (strategy.num_replicas_in_sync if config.scale_learning_rate else 1)
                 optimizer.learning_rate.assign(rate)
                 batch = next(batches)
                 values = {name: float(value) for name, value in train_step(batch).items()}
@@ -155,8 +174,11 @@ class Trainer:
                             f"batch held the records {', '.join(_media_ids(batch))}. Lower the rate, or look at these "
                             "videos"
                         )
+                average_statistics()
                 progress.update(values, rate)
                 position = {**position, "step": step + 1, "total_steps": position["total_steps"] + 1}
+                if not self.cluster.is_chief:
+                    continue
                 due = self._checkpoint_is_due(position["step"], stage, saved)
                 # Before the checkpoint: a run that is killed in between validates these weights again.
                 if validation.is_due(stage, position["step"], at_checkpoint=due):
@@ -168,6 +190,27 @@ class Trainer:
                     saved = time.monotonic()
         return position
 
+    def _clips(self, shards, stage, num_frames, first_step, seed):
+        """The clips of a stage from a step on, from this worker's shards, dealt to its replicas."""
+        cluster = self.cluster
+        clips = pipeline.training_clips(
+            shards,
+            num_frames=num_frames,
+            crop_size=self.config.crop_size,
+            random_flip=self.config.random_flip,
+            num_classes=self.config.num_classes,
+            batch_size=stage.batch_size,
+            seed=seed,
+            first_step=first_step * cluster.num_local_replicas,
+            num_hosts=cluster.num_workers,
+            host=cluster.worker,
+        )
+        if cluster.num_replicas == 1:
+            return clips
+        # Said to be endless, clips need no agreement among the workers, at every step, that there are more.
+        clips = clips.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+        return self.strategy.distribute_datasets_from_function(lambda _: clips)
+
     def _checkpoint_is_due(self, step, stage, saved):
         if step == stage.num_steps:
             return True
@@ -176,9 +219,28 @@ class Trainer:
         return time.monotonic() - saved >= _CHECKPOINT_SECONDS
 
 
-def default_strategy():
-    """MirroredStrategy over all visible GPUs, or the default strategy where there is none."""
-    return tf.distribute.MirroredStrategy() if tf.config.list_physical_devices("GPU") else tf.distribute.get_strategy()
+class _Silence(contextlib.nullcontext):
+    """What the workers other than the chief show: nothing."""
+
+    def __enter__(self):
+        return self
+
+    def update(self, values, learning_rate):
+        """Takes what Progress takes."""
+
+
+@contextlib.contextmanager
+def _disk_errors(work_directory):
+    """Turns what a full or read-only disk does to the files of a run into a UserError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        raise UserError(
+            f"cannot write to the work directory {work_directory.path}: {error.strerror}. The same command goes on "
+            "from the last checkpoint"
+        ) from error
 
 
 def _optimizer(stage, config):

@@ -1,0 +1,211 @@
+"""The processes that train together: all GPUs of one machine, or of the machines that TF_CONFIG names."""
+
+import atexit
+import contextlib
+import hashlib
+import json
+import os
+import sys
+
+import numpy as np
+import tensorflow as tf
+
+from tsd_tf.errors import UserError
+
+_JOBS = ("chief", "worker")
+# What TensorFlow raises where another process has gone, or has not answered in time.
+_LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.CancelledError,
+    tf.errors.FailedPreconditionError,
+)
+
+
+class Cluster:
+    """A tf.distribute strategy, and which of its processes this one is.
+
+    The chief, worker 0, alone reads and writes the work directory; what the others need of it, it sends them.
+
+    Args:
+        strategy: a tf.distribute strategy; a MultiWorkerMirroredStrategy spans several processes.
+
+    Attributes:
+        strategy: as given.
+        num_workers: processes that train together.
+        worker: index of this one.
+    """
+
+    def __init__(self, strategy):
+        self.strategy = strategy
+        resolver = strategy.cluster_resolver
+        tasks = _tasks(resolver.cluster_spec().as_dict()) if resolver else []
+        self.num_workers = len(tasks) or 1
+        self.worker = tasks.index((resolver.task_type, resolver.task_id)) if tasks else 0
+
+    @property
+    def is_chief(self):
+        return self.worker == 0
+
+    @property
+    def num_replicas(self):
+        """Replicas of all processes together."""
+        return self.strategy.num_replicas_in_sync
+
+    @property
+    def num_local_replicas(self):
+        """Replicas of this process, the same number in each."""
+        return self.num_replicas // self.num_workers
+
+    def chiefs(self, arrays):
+        """The chief's values of some arrays, on every worker.
+
+        Args:
+            arrays: list of NumPy arrays or scalars, of the same types and shapes on all workers.
+
+        Returns:
+            List of NumPy arrays, bit for bit those of the chief.
+        """
+        arrays = [np.asarray(array) for array in arrays]
+        if self.num_workers == 1:
+            return arrays
+        data = b"".join(array.tobytes() for array in arrays)
+        size = len(data)
+        # As integers, since adding zeros to them loses no bit.
+        words = np.frombuffer(data + bytes(-size % 8), np.int64)
+        words = words if self.is_chief else np.zeros_like(words)
+        data = self._sum(words).tobytes()[:size]
+        found = []
+        for array in arrays:
+            found.append(np.frombuffer(data[: array.nbytes], array.dtype).reshape(array.shape))
+            data = data[array.nbytes :]
+        return found
+
+    def chiefs_choice(self, choice):
+        """The chief's answer to a yes-or-no question, on every worker."""
+        return bool(self.chiefs([np.int64(choice)])[0])
+
+    def copy_from_chief(self, variables):
+        """Gives Keras variables the values that they have on the chief."""
+        if self.num_workers > 1:
+            for variable, value in zip(variables, self.chiefs(variables), strict=True):
+                variable.assign(value)
+
+    def wait_for_all(self):
+        """Returns when every worker has come here."""
+        self.chiefs([np.int64(0)])
+
+    def check_same(self, described):
+        """UserError where `described`, which JSON can hold, is something else on the chief than here."""
+        if self.num_workers == 1:
+            return
+        mine = np.frombuffer(hashlib.sha256(json.dumps(described, sort_keys=True).encode()).digest(), np.uint8)
+        if not np.array_equal(self.chiefs([mine])[0], mine):
+            raise UserError(
+                f"worker {self.worker} was started with other flags, or on other data, than the chief; give all "
+                "workers the same command line and the same shards"
+            )
+
+    @contextlib.contextmanager
+    def watched(self):
+        """Lets an error here end the other workers too, and theirs this one, with a UserError that says so."""
+        try:
+            yield
+        except BaseException as error:
+            if self.num_workers == 1:
+                raise
+            atexit.register(_leave)
+            if not isinstance(error, _LOST):
+                raise
+            raise UserError(
+                f"worker {self.worker} of {self.num_workers} has lost another one, which has ended or cannot be "
+                "reached any more. Start the same command on all of them again: it goes on from the last checkpoint "
+                f"({type(error).__name__}: {_reason(error)})"
+            ) from error
+
+    def _sum(self, words):
+        @tf.function(jit_compile=False)
+        def total(words):
+            def replica(words):
+                context = tf.distribute.get_replica_context()
+                first = context.replica_id_in_sync_group % self.num_local_replicas == 0
+                words = tf.where(first, words, tf.zeros_like(words))
+                return context.all_reduce(tf.distribute.ReduceOp.SUM, words)
+
+            return self.strategy.experimental_local_results(self.strategy.run(replica, args=(words,)))[0]
+
+        with self.strategy.scope():
+            return total(tf.constant(words)).numpy()
+
+
+def default_cluster():
+    """The cluster that TF_CONFIG describes; without one, all visible GPUs of this machine, or its CPU.
+
+    Call it before anything else is computed: TensorFlow connects the processes when it starts.
+
+    Raises:
+        UserError: TF_CONFIG cannot be read, or this process is not in it.
+    """
+    num_workers = num_workers_of(os.environ.get("TF_CONFIG"))
+    if num_workers > 1:
+        print(f"Waiting for {num_workers} workers", file=sys.stderr)
+        try:
+            return Cluster(tf.distribute.MultiWorkerMirroredStrategy())
+        except (tf.errors.OpError, RuntimeError) as error:
+            raise UserError(f"cannot connect the workers that TF_CONFIG names: {error}") from error
+    if tf.config.list_physical_devices("GPU"):
+        return Cluster(tf.distribute.MirroredStrategy())
+    return Cluster(tf.distribute.get_strategy())
+
+
+def num_workers_of(tf_config):
+    """How many processes a value of TF_CONFIG names.
+
+    Args:
+        tf_config: JSON, {"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}; a job
+            "chief" may be there beside "worker". None or empty for a process that trains alone.
+
+    Returns:
+        Their number, 1 for a process that trains alone.
+
+    Raises:
+        UserError: it is something else.
+    """
+    expected = (
+        'expected {"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}} in TF_CONFIG'
+    )
+    try:
+        described = json.loads(tf_config or "{}")
+        cluster, task = described.get("cluster", {}), described.get("task", {})
+        tasks = _tasks(cluster)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{expected}, received {tf_config}") from error
+    if not cluster:
+        return 1
+    if set(cluster) - set(_JOBS):
+        raise UserError(f"{expected}: jobs are 'chief' and 'worker', received {', '.join(sorted(cluster))}")
+    if (task.get("type"), task.get("index")) not in tasks:
+        raise UserError(f"{expected}: the task must be one of the cluster's, received {tf_config}")
+    return len(tasks)
+
+
+def _tasks(cluster):
+    """The (job, index) of all processes, the chief first, as TensorFlow numbers them."""
+    return [(job, index) for job in _JOBS for index in range(len(cluster.get(job, ())))]
+
+
+def _reason(error):
+    lines = [line.strip() for line in (error.message or "").splitlines() if line.strip()]
+    return next((line for line in lines if line.startswith("Collective ops")), lines[-1] if lines else "")[:200]
+
+
+def _leave():
+    """Ends the process at once.
+
+    TensorFlow would wait for a worker that has gone, for ever, and would take leave of the others, who would then wait
+    for this one: they notice only one that is silent.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)

@@ -1,0 +1,55 @@
+"""Which part of the data every worker gets, and whether there is enough for all."""
+
+import itertools
+import json
+
+import tensorflow as tf
+
+from tsd_tf.data import tfrecord
+from tsd_tf.errors import UserError
+from tsd_tf.training import environment
+
+
+def run_of(config):
+    """What must be the same on all workers: the configuration, and the data wherever it lies."""
+    described = json.loads(config.to_json())
+    del described["data_dir"]
+    return {**described, "data": environment.describe(config)["data"]}
+
+
+def check_shards(config, shards, cluster):
+    """UserError where a worker would be left without a shard, or a replica without a clip of its own.
+
+    A batch may be larger than the data, since clips are drawn from it endlessly.
+
+    Args:
+        config: a Config.
+        shards: for each of its stages, a list of paths.
+        cluster: a Cluster.
+    """
+    for stage, paths in zip(config.stages, shards, strict=True):
+        if len(paths) < cluster.num_workers:
+            raise UserError(
+                f"{cluster.num_workers} workers, but only {len(paths)} {stage.split} shards in {config.data_dir}: "
+                "every worker reads shards of its own. Start fewer workers, or build more shards (--num_shards)"
+            )
+        mine, replicas = paths[cluster.worker :: cluster.num_workers], cluster.num_local_replicas
+        found = 0
+        for path in mine if replicas > 1 else ():
+            found += _count(path, replicas - found)
+            if found == replicas:
+                break
+        if replicas > 1 and found < replicas:
+            raise UserError(
+                f"{replicas} replicas, but only {found} clips in the {len(mine)} {stage.split} shards of "
+                f"{config.data_dir} that they share: let fewer devices train (CUDA_VISIBLE_DEVICES), or build more data"
+            )
+
+
+def _count(shard, limit):
+    """Records of a shard, counted up to `limit`."""
+    try:
+        with tf.io.gfile.GFile(shard, "rb") as file:
+            return sum(1 for _ in itertools.islice(tfrecord.read_records(file, check_payloads=False), limit))
+    except tfrecord.DamagedRecordError as error:
+        raise UserError(f"shard {shard}: {error}; build it again") from error
