@@ -63,7 +63,7 @@ print(json.dumps(codes))
 """
 MOMENTS = [
     ["coarse", 0],  # before the first step
-    ["open", ".partial/training.npz", 2],  # while the last checkpoint of a stage is written
+    ["open", ".partial/training.npz", 3],  # while the last checkpoint of a stage is written: two are of the first one
     ["open", "step_00000001/training.npz", 1],  # while a checkpoint is read
     ["os.rename", ".partial", 1],  # when the checkpoint is written, and not yet renamed
     ["tsd_stage1", 0],  # right behind the border of two stages

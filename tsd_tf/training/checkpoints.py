@@ -29,7 +29,8 @@ def save(work_directory, network, training_variables, position, keep):
         _write_arrays(folder / "training.npz", training_variables)
         (folder / "position.json").write_text(json.dumps(position) + "\n")
 
-    _write_folder(work_directory.checkpoints_path / f"step_{position['total_steps']:08d}", write)
+    final = work_directory.checkpoints_path / f"step_{position['total_steps']:08d}"
+    _write_folder(final, write, _size([*network.variables, *training_variables]))
     for path in list(work_directory.checkpoints().values())[:-keep]:
         _remove(path)
 
@@ -47,7 +48,7 @@ def save_best(work_directory, network, result):
         (folder / "validation.json").write_text(json.dumps(result, indent=2) + "\n")
 
     final = work_directory.checkpoints_path / f"best_{result['total_steps']:08d}"
-    _write_folder(final, write)
+    _write_folder(final, write, _size(network.variables))
     for path in work_directory.checkpoints_path.glob("best_*"):
         if path != final:
             _remove(path)
@@ -87,12 +88,19 @@ def restore_training(path, training_variables):
     _read_arrays(pathlib.Path(path) / "training.npz", training_variables)
 
 
-def _write_folder(final, write):
-    """Calls `write` with an empty folder, which becomes `final` when it returns: whole, or not at all."""
+def _write_folder(final, write, size):
+    """Calls `write` with an empty folder, which becomes `final` when it returns: whole, or not at all.
+
+    Args:
+        final: its path.
+        write: takes the folder under its temporary name.
+        size: bytes that it will write, about.
+    """
     partial = final.parent / ".partial"
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
+        _check_space(partial, size)
         write(partial)
         for path in [*partial.iterdir(), partial]:
             _sync(path)
@@ -103,6 +111,20 @@ def _write_folder(final, write):
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise UserError(f"cannot write the checkpoint {final}: {error.strerror or error}") from error
+
+
+def _size(variables):
+    """Bytes of some variables as arrays in a file, each with a block of its own."""
+    return sum(np.asarray(variable).nbytes + 4096 for variable in variables)
+
+
+def _check_space(folder, size):
+    """OSError where `size` bytes do not fit any more: HDF5 would say so in a page of tracebacks."""
+    path = folder / ".space"
+    with open(path, "wb") as file:
+        if hasattr(os, "posix_fallocate"):  # not on macOS
+            os.posix_fallocate(file.fileno(), 0, size)
+    path.unlink()
 
 
 def _sync(path):
