@@ -56,12 +56,22 @@ command_line.run(main)
 """
 
 
+started = []
+
+
+@pytest.fixture(autouse=True)
+def leaves_no_process():
+    yield
+    while started:
+        started.pop().kill()
+
+
 def start(arguments, tf_config=None):
     """A process of Python with these arguments; its output is read by `finish`."""
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     if tf_config:
         environment["TF_CONFIG"] = json.dumps(tf_config)
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, *arguments],
         cwd=ROOT,
         env=environment,
@@ -69,6 +79,8 @@ def start(arguments, tf_config=None):
         stderr=subprocess.PIPE,
         text=True,
     )
+    started.append(process)
+    return process
 
 
 def finish(process):

@@ -1,5 +1,6 @@
 import json
 import shutil
+import types
 
 import numpy as np
 import pytest
@@ -87,6 +88,15 @@ def test_an_interrupted_run_goes_on_where_its_last_checkpoint_stands(trained, co
     assert max(copy.checkpoints()) == 4
     for value, variable in zip(trained[2], network.variables, strict=True):
         np.testing.assert_allclose(np.asarray(variable), value, atol=1e-5, err_msg=variable.path)
+
+
+def test_rates_follow_the_replicas_only_when_asked(tiny_config, tmp_path):
+    cluster = types.SimpleNamespace(strategy=None, num_replicas=8)
+    factors = [
+        Trainer(WorkDirectory(tmp_path), tiny_config(scale_learning_rate=scale), cluster=cluster).rate_factor
+        for scale in (False, True)
+    ]
+    assert factors == [1, 8]
 
 
 def test_a_finished_run_is_not_trained_again(trained, copy):

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 
-from absl import flags
+from absl import flags, logging
 
 from tsd_tf import config as configs
 from tsd_tf.errors import UserError
@@ -158,6 +158,9 @@ def cluster_from_flags():
     import tensorflow as tf
 
     from tsd_tf.training.cluster import default_cluster
+
+    if logging.get_verbosity() <= logging.WARNING:
+        tf.get_logger().setLevel("ERROR")  # which tells of every connection and collective
 
     if FLAGS.deterministic:
         tf.config.experimental.enable_op_determinism()

@@ -43,6 +43,9 @@ class Cluster:
         tasks = _tasks(resolver.cluster_spec().as_dict()) if resolver else []
         self.num_workers = len(tasks) or 1
         self.worker = tasks.index((resolver.task_type, resolver.task_id)) if tasks else 0
+        self._total = tf.function(
+            self._total_of, input_signature=[tf.TensorSpec((None,), tf.int64)], jit_compile=False, autograph=False
+        )
 
     @property
     def is_chief(self):
@@ -125,18 +128,18 @@ class Cluster:
             ) from error
 
     def _sum(self, words):
-        @tf.function(jit_compile=False)
-        def total(words):
-            def replica(words):
-                context = tf.distribute.get_replica_context()
-                first = context.replica_id_in_sync_group % self.num_local_replicas == 0
-                words = tf.where(first, words, tf.zeros_like(words))
-                return context.all_reduce(tf.distribute.ReduceOp.SUM, words)
-
-            return self.strategy.experimental_local_results(self.strategy.run(replica, args=(words,)))[0]
-
+        """The sum of int64 vectors of all workers."""
         with self.strategy.scope():
-            return total(tf.constant(words)).numpy()
+            return self._total(tf.constant(words)).numpy()
+
+    def _total_of(self, words):
+        def replica(words):
+            context = tf.distribute.get_replica_context()
+            is_first = context.replica_id_in_sync_group % self.num_local_replicas == 0
+            words = tf.where(is_first, words, tf.zeros_like(words))
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, words)
+
+        return self.strategy.experimental_local_results(self.strategy.run(replica, args=(words,)))[0]
 
 
 def default_cluster():

@@ -10,7 +10,7 @@ def moving_statistics(model):
     return [
         variable
         for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.built and layer.trainable
         for variable in (layer.moving_mean, layer.moving_variance)
     ]
 
@@ -38,7 +38,7 @@ def make_averaging(strategy, variables):
         for variable, mean in zip(variables, means, strict=True):
             variable.assign(mean)
 
-    @tf.function(jit_compile=False)
+    @tf.function(jit_compile=False, autograph=False)
     def average():
         strategy.run(replica)
 
@@ -62,4 +62,4 @@ def spread_seeds(strategy, seeds):
         for seed in seeds:
             seed.assign(tf.identity(seed.value) + tf.cast(tf.stack([number, 0]), seed.value.dtype))
 
-    tf.function(lambda: strategy.run(replica), jit_compile=False)()
+    tf.function(lambda: strategy.run(replica), jit_compile=False, autograph=False)()

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tsd_tf.data import pipeline
 from tsd_tf.errors import UserError
 from tsd_tf.network_builder import build_network
-from tsd_tf.training import checkpoints
+from tsd_tf.training import checkpoints, log
 from tsd_tf.training.claim import claim
 from tsd_tf.training.cluster import default_cluster
 from tsd_tf.training.loss_scale import LossScale
@@ -92,6 +92,11 @@ class Trainer:
         """The shards that the network is tested on while it trains: a list of paths, [] for no validation."""
         return self.validation_plan.shards(self.config.data_dir)
 
+    @property
+    def rate_factor(self):
+        """What the rates of the schedule are multiplied by: the replicas' number where the configuration says so."""
+        return self.cluster.num_replicas if self.config.scale_learning_rate else 1
+
     def run(self):
         """Trains every stage that is not finished yet and returns the trained FewFrameNetwork.
 
@@ -119,6 +124,7 @@ class Trainer:
             self.initialize(network)
         validation = None
         if is_chief:
+            log.cut_back(self.work_directory.path / "log.jsonl", [stage.name for stage in stages], position)
             validation = Validation(
                 self.work_directory, network, self.config, self.validation_plan, self.validation_shards
             )
@@ -155,15 +161,14 @@ class Trainer:
         train_step = make_train_step(trained, optimizer, config, strategy, clips_a_step, loss_scale)
         average_statistics = make_averaging(strategy, moving_statistics(trained.model))
         clips = self._clips(shards, stage, trained.num_frames, position["step"], stage_seed)
-        log = self.work_directory.path / "log.jsonl"
         saved = time.monotonic()
         with (
-            Progress(log, stage, position["step"], clips_a_step) if self.cluster.is_chief else _Silence() as progress,
+            self._progress(stage, position["step"], clips_a_step) as progress,
             contextlib.closing(pipeline.checked(clips, shards)) as batches,
         ):
             while position["step"] < stage.num_steps:
                 step = position["step"]
-                rate = learning_rate(stage, step) * (strategy.num_replicas_in_sync if config.scale_learning_rate else 1)
+                rate = learning_rate(stage, step) * self.rate_factor
                 optimizer.learning_rate.assign(rate)
                 batch = next(batches)
                 values = {name: float(value) for name, value in train_step(batch).items()}
@@ -210,6 +215,11 @@ class Trainer:
         # Said to be endless, clips need no agreement among the workers, at every step, that there are more.
         clips = clips.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
         return self.strategy.distribute_datasets_from_function(lambda _: clips)
+
+    def _progress(self, stage, first_step, clips_a_step):
+        if not self.cluster.is_chief:
+            return _Silence()
+        return Progress(self.work_directory.path / "log.jsonl", stage, first_step, clips_a_step)
 
     def _checkpoint_is_due(self, step, stage, saved):
         if step == stage.num_steps:
