@@ -9,6 +9,7 @@ import sys
 import numpy as np
 
 from tsd_tf.config import Stage
+from tsd_tf.work_directory import WorkDirectory
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -98,8 +99,6 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_weights_of_one_that_
     assert json.loads(done.stdout.splitlines()[-1]) == [-9] * len(MOMENTS) + [0, 0], done.stderr
     one, other = (tmp_path / name / "checkpoints/step_00000006" for name in ("uninterrupted", "killed"))
     # The files of the weights hold times of writing: what counts is what is in them.
-    from tsd_tf.work_directory import WorkDirectory
-
     networks = [WorkDirectory(tmp_path / name).load_network() for name in ("uninterrupted", "killed")]
     for variable, same in zip(networks[0].weights, networks[1].weights, strict=True):
         np.testing.assert_array_equal(np.asarray(same), np.asarray(variable), err_msg=variable.path)
