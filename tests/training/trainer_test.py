@@ -4,7 +4,9 @@ import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from tsd_tf.config import Stage
 from tsd_tf.errors import UserError
 from tsd_tf.training import checkpoints, initialization
 from tsd_tf.training.trainer import Trainer
@@ -63,6 +65,39 @@ def test_the_best_weights_on_validation_are_kept(trained):
             np.asarray(loaded.selector.tsd_block.w_beta.kernel),
             np.asarray(directory.load_network().selector.tsd_block.w_beta.kernel),
         )
+
+
+def test_tensorboard_shows_scalars_the_histogram_of_p_and_distilled_frames(trained):
+    directory, config, _ = trained
+    found = {
+        (value.tag, event.step): tf.make_ndarray(value.tensor)
+        for path in (directory.path / "tensorboard").iterdir()
+        for event in tf.compat.v1.train.summary_iterator(str(path))
+        for value in event.summary.value
+    }
+    losses = {line["stage"]: line["loss"] for line in log(directory) if "loss" in line}
+    assert found["training/loss", 2] == pytest.approx(losses["tsd_stage1"], rel=1e-6)
+    assert found["training/loss", 4] == pytest.approx(losses["tsd_stage2"], rel=1e-6)
+    assert {("validation/top1", 2), ("training/entropy", 2), ("training/gradient_norm", 4)} <= set(found)
+    for step in range(1, 5):
+        assert found["P", step][:, 2].sum() == 4 * config.num_frames * config.num_distilled_frames
+        width, height, _ = found["uniform, distilled, P", step]
+        assert (int(width), int(height)) == (5 * 64, 64 + 2 + 64 + 2 + 8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [({"initializer_stddev": 5.0, "logit_scale": 1.0}, "saturated"), ({"logit_scale": 1e-6}, "uniform")],
+)
+def test_a_p_that_does_not_learn_warns_once(tiny_config, tmp_path, capsys, changes, word):
+    stage = Stage("tsd_stage1", "client", 12, 1e-6, batch_size=2)
+    config = tiny_config(method="tsd", main_network="resnet3d_18", stages=(stage,), **changes)
+    run = WorkDirectory(tmp_path / "run")
+    Trainer(run, config, validation=ValidationPlan(num_videos=0)).run()
+    (warning,) = [line for line in log(run) if "warning" in line]
+    assert (warning["step"], warning["stage"]) == (10, "tsd_stage1")
+    assert f"P has been {word} for 10 steps" in warning["warning"]
+    assert capsys.readouterr().err.count(f"P has been {word}") == 1
 
 
 def test_only_the_newest_checkpoints_are_kept(trained):
@@ -189,3 +224,12 @@ def test_weights_of_something_else_are_refused(tiny_config, tmp_path):
     path.write_bytes(b"nothing")
     with pytest.raises(UserError, match="other.weights.h5"):
         initialization.load_main_network(build_network(tiny_config()), path)
+
+
+def test_weights_that_are_not_finite_are_never_saved(trained, copy):
+    network = copy.load_network()
+    kernel = network.main_network.logits.kernel
+    kernel.assign(np.full(kernel.shape, np.inf))
+    with pytest.raises(UserError, match="is not finite after step 5; no checkpoint"):
+        checkpoints.save(copy, network, [], {"stage": 1, "step": 3, "total_steps": 5}, keep=1)
+    assert list(copy.checkpoints()) == [2, 3, 4]

@@ -4,9 +4,9 @@ import os
 import pathlib
 
 import cv2
-import numpy as np
 
 from tsd_tf.errors import UserError
+from tsd_tf.pictures import rows_of_frames
 
 
 def save(clips, path):
@@ -17,7 +17,7 @@ def save(clips, path):
         path: file to write; its ending, .png or .jpg, names the format.
     """
     path = pathlib.Path(path)
-    picture = np.concatenate([np.concatenate(list(clip), axis=1) for clip in clips])
+    picture = rows_of_frames(clips)
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UserError(f"--save_distilled must end in .png or .jpg. Received: {path}")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,8 @@ class Unit3D(keras.layers.Layer):
 
     The building block `Unit3D` of DeepMind's i3d.py (Carreira and Zisserman, 2017). A strided convolution pads
     with explicit zeros and then convolves VALID: the mathematics of SAME, but TensorFlow's CPU weight gradient
-    of a strided SAME convolution crashes at a temporal length of 5, which is a row of every table of the paper.
+    of a strided SAME convolution crashes at a temporal length of 5, which is a row of every table of the paper. In
+    bfloat16 every convolution does so: that gradient of a SAME one with a 3x3x3 kernel is garbage at length 2.
 
     Args:
         filters: number of output channels.
@@ -42,12 +43,12 @@ class Unit3D(keras.layers.Layer):
         self.strides = (strides,) * 3 if isinstance(strides, int) else tuple(strides)
         self.batch_norm_momentum = batch_norm_momentum
         self.epsilon = epsilon
-        self.strided = any(stride > 1 for stride in self.strides)
+        self.pads = max(self.strides) > 1 or (self.compute_dtype == "bfloat16" and max(self.kernel_size) > 1)
         self.conv_3d = keras.layers.Conv3D(
             filters,
             self.kernel_size,
             strides=self.strides,
-            padding="valid" if self.strided else "same",
+            padding="valid" if self.pads else "same",
             use_bias=False,
             kernel_initializer="he_normal",
             dtype=self.dtype_policy,
@@ -58,7 +59,7 @@ class Unit3D(keras.layers.Layer):
         )
 
     def _padded_shape(self, input_shape):
-        if not self.strided:
+        if not self.pads:
             return tuple(input_shape)
         sizes = (
             size + sum(same_padding(size, kernel, stride))
@@ -72,7 +73,7 @@ class Unit3D(keras.layers.Layer):
         self.batch_norm.build(self.conv_3d.compute_output_shape(padded_shape))
 
     def call(self, inputs, training=None):
-        if self.strided:
+        if self.pads:
             paddings = [
                 same_padding(size, kernel, stride)
                 for size, kernel, stride in zip(inputs.shape[1:4], self.kernel_size, self.strides, strict=True)

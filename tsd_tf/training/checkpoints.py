@@ -21,7 +21,16 @@ def save(work_directory, network, training_variables, position, keep):
         training_variables: what else the running stage needs to go on: optimiser slots, a temporary head's weights.
         position: {"stage": index, "step": steps done in it, "total_steps": steps done in all}.
         keep: how many checkpoints stay.
+
+    Raises:
+        UserError: it cannot be written, or a weight is not finite: the checkpoints before it stay.
     """
+    for variable in network.weights:
+        if not np.isfinite(np.asarray(variable)).all():
+            raise UserError(
+                f"{variable.path} is not finite after step {position['total_steps']}; no checkpoint of it was written. "
+                "Lower the rate; the same command goes on from the checkpoint before"
+            )
 
     def write(folder):
         network.save_weights(folder / "network.weights.h5")

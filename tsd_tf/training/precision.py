@@ -2,15 +2,27 @@
 
 import tensorflow as tf
 
+from tsd_tf.errors import UserError
+
 
 def dtype_policy(config):
     """Keras' dtype policy for a Config: variables are float32 always, and so is what P, Y = XP and logits are made in.
 
     With `mixed_precision`, the convolutions compute in float16 where there is a GPU, in bfloat16 on CPU.
+
+    Raises:
+        UserError: bfloat16 with another main network than I3D, whose unit alone avoids the gradients that are wrong.
     """
     if not config.mixed_precision:
         return "float32"
-    return "mixed_float16" if tf.config.list_physical_devices("GPU") else "mixed_bfloat16"
+    if tf.config.list_physical_devices("GPU"):
+        return "mixed_float16"
+    if config.main_network != "inception_i3d":
+        raise UserError(
+            "--mixed_precision on CPU is for --main_network=inception_i3d: TensorFlow's bfloat16 gradient of a SAME "
+            f"convolution over two frames is wrong there. Received: --main_network={config.main_network}"
+        )
+    return "mixed_bfloat16"
 
 
 def needs_loss_scale(policy):

@@ -22,7 +22,9 @@ from tsd_tf.training.progress import Progress
 from tsd_tf.training.replicas import dropout_seeds, make_averaging, moving_statistics, spread_seeds
 from tsd_tf.training.schedules import learning_rate
 from tsd_tf.training.shares import check_shards, run_of
+from tsd_tf.training.showcase import Showcase
 from tsd_tf.training.stages import stage_model
+from tsd_tf.training.summaries import Summaries
 from tsd_tf.training.train_step import make_train_step
 from tsd_tf.training.validation import Validation, ValidationPlan
 
@@ -122,25 +124,28 @@ class Trainer:
             checkpoints.restore_network(path, network)
         elif is_chief and self.initialize:
             self.initialize(network)
-        validation = None
+        validation, showcase = None, None
         if is_chief:
             log.cut_back(self.work_directory.path / "log.jsonl", [stage.name for stage in stages], position)
             validation = Validation(
                 self.work_directory, network, self.config, self.validation_plan, self.validation_shards
             )
+            summaries = Summaries(self.work_directory.path / "tensorboard")
+            showcase = Showcase(network, self.config, self.validation_shards or shards[-1], summaries)
         names = sorted(position)
         values = self.cluster.chiefs([np.int64(position[name]) for name in names])
         position = {name: int(value) for name, value in zip(names, values, strict=True)}
         while position["stage"] < len(stages):
             index = position["stage"]
             if position["step"] < stages[index].num_steps:
-                position = self._run_stage(network, stages[index], shards[index], position, path, validation)
+                position = self._run_stage(network, stages[index], shards[index], position, path, validation, showcase)
             path, position = None, {**position, "stage": index + 1, "step": 0}
         if is_chief:
+            summaries.close()
             (self.work_directory.path / "finished").touch()
         return network
 
-    def _run_stage(self, network, stage, shards, position, path, validation):
+    def _run_stage(self, network, stage, shards, position, path, validation, showcase):
         """Trains one stage from `position` on; `path` is the checkpoint that stands there, if one does."""
         config, strategy = self.config, self.strategy
         clips_a_step = stage.batch_size * strategy.num_replicas_in_sync
@@ -163,7 +168,7 @@ class Trainer:
         clips = self._clips(shards, stage, trained.num_frames, position["step"], stage_seed)
         saved = time.monotonic()
         with (
-            self._progress(stage, position["step"], clips_a_step) as progress,
+            self._progress(stage, position, clips_a_step, showcase) as progress,
             contextlib.closing(pipeline.checked(clips, shards)) as batches,
         ):
             while position["step"] < stage.num_steps:
@@ -192,6 +197,7 @@ class Trainer:
                     checkpoints.save(
                         self.work_directory, network, training_variables, position, keep=self.keep_checkpoints
                     )
+                    showcase.write(position["total_steps"])
                     saved = time.monotonic()
         return position
 
@@ -216,10 +222,11 @@ class Trainer:
         clips = clips.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
         return self.strategy.distribute_datasets_from_function(lambda _: clips)
 
-    def _progress(self, stage, first_step, clips_a_step):
+    def _progress(self, stage, position, clips_a_step, showcase):
         if not self.cluster.is_chief:
             return _Silence()
-        return Progress(self.work_directory.path / "log.jsonl", stage, first_step, clips_a_step)
+        num_frames = self.config.num_frames
+        return Progress(self.work_directory, stage, position, clips_a_step, num_frames, showcase.summaries)
 
     def _checkpoint_is_due(self, step, stage, saved):
         if step == stage.num_steps:

@@ -1,0 +1,303 @@
+"""Measures a training step: I3D and both stages of I3D+TSD, beside PyTorch's I3D on the same clips, and the input.
+
+    python -m benchmarks.training_step --torch_python=torch-venv/bin/python --data_dir=data/kinetics400
+
+takes steps of all of them in turn, so that what else the machine does falls on all alike, and writes medians as JSON;
+at the paper's shapes about ten minutes on two CPU cores. PyTorch is optional: --torch_python names a Python that has it
+(and NumPy). With --data_dir, the training clips of its shards are read and trained on, and the wait for them is given
+as a share of a step. KERAS_BACKEND=jax measures the same steps on Keras' JAX backend, for a machine with a GPU.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from absl import flags
+
+from tsd_tf import command_line
+from tsd_tf.errors import UserError
+
+FLAGS = flags.FLAGS
+flags.DEFINE_integer("T", 40, "T: frames of a clip", lower_bound=1)
+flags.DEFINE_integer("Ts", 10, "T_s: frames that are left after distillation", lower_bound=1)
+flags.DEFINE_integer("crop_size", 224, "pixels of the square frames", lower_bound=32)
+flags.DEFINE_integer("batch_size", 1, "clips a step", lower_bound=1)
+flags.DEFINE_integer("repetitions", 7, "measured steps of each; the median counts", lower_bound=1)
+flags.DEFINE_bool("mixed_precision", False, "as train_kinetics.py; TensorFlow only")
+flags.DEFINE_string("torch_python", None, "a Python that has PyTorch and NumPy (default: PyTorch is left out)")
+flags.DEFINE_string("data_dir", None, "folder of train shards for the input's share (default: it is not measured)")
+flags.DEFINE_string("split", "train", "which shards of --data_dir")
+flags.DEFINE_integer("input_steps", 20, "steps on clips from shards", lower_bound=1)
+flags.DEFINE_string("output", "training_step.json", "file to write")
+
+_WARM_UP = 2
+
+
+def _config():
+    from tsd_tf import config
+
+    preset = config.kinetics400()
+    try:
+        return dataclasses.replace(
+            preset,
+            num_frames=FLAGS.T,
+            num_distilled_frames=FLAGS.Ts,
+            crop_size=FLAGS.crop_size,
+            coarse_size=max(32, FLAGS.crop_size // 2),
+            short_side=max(256, FLAGS.crop_size),
+            mixed_precision=FLAGS.mixed_precision,
+            mobilenet_weights="none",
+        )
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def _stages(config):
+    """{name: (Stage, frames)} of what is measured."""
+    from tsd_tf.config import Stage
+
+    size = {"batch_size": FLAGS.batch_size}
+    stages = {
+        f"i3d, {count} frames": Stage("i3d", "network", 1, 0.01, num_frames=count, **size)
+        for count in dict.fromkeys((FLAGS.T, FLAGS.Ts))
+    }
+    stages["tsd stage 1"] = Stage("tsd_stage1", "client", 1, 0.01, **size)
+    stages["tsd stage 2"] = Stage("tsd_stage2", "network", 1, 0.01, **size)
+    return stages
+
+
+def _stage_model(stage, config):
+    """The stage on a network of its own; I3D is a selector of the first frames in front of the same main network."""
+    from tsd_tf.network_builder import build_network
+    from tsd_tf.training.stages import stage_model
+
+    if stage.name == "i3d":
+        config = dataclasses.replace(
+            config, method="i3d", num_frames=stage.num_frames, num_distilled_frames=stage.num_frames
+        )
+    policy = "float32"
+    if config.mixed_precision:
+        from tsd_tf.training.precision import dtype_policy
+
+        policy = dtype_policy(config)
+    return stage_model(stage, build_network(config, policy), config)
+
+
+def _tensorflow_step(trained, config):
+    """frames, labels -> loss, on the step that the trainer takes."""
+    import keras
+    import tensorflow as tf
+
+    from tsd_tf.training.loss_scale import LossScale
+    from tsd_tf.training.precision import dtype_policy, needs_loss_scale
+    from tsd_tf.training.train_step import make_train_step
+
+    optimizer = keras.optimizers.SGD(0.01, momentum=config.momentum)
+    optimizer.build(list(trained.variables))
+    loss_scale = LossScale() if needs_loss_scale(dtype_policy(config)) else None
+    step = make_train_step(trained, optimizer, config, tf.distribute.get_strategy(), FLAGS.batch_size, loss_scale)
+    seeds = tf.zeros((FLAGS.batch_size, 2), tf.int32)
+    return lambda frames, labels: float(step({"frames": frames, "label": labels, "seed": seeds})["loss"])
+
+
+def _jax_step(trained, config):
+    """frames, labels -> loss: the same gradient and update, without what is off in the paper's presets."""
+    import jax
+    import keras
+
+    from tsd_tf.data.preprocessing import to_network_input
+
+    model = trained.model
+    optimizer = keras.optimizers.SGD(0.01, momentum=config.momentum, weight_decay=None)
+    optimizer.build(model.trainable_variables)
+
+    def loss_of(trainable, others, frames, labels):
+        logits, others = model.stateless_call(trainable, others, to_network_input(frames), training=True)
+        losses = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+        decay = sum((variable**2).sum() for variable in trainable if variable.ndim > 1)
+        return losses.mean() + config.weight_decay / 2 * decay, (losses.mean(), others)
+
+    @jax.jit
+    def step(trainable, others, slots, frames, labels):
+        (_, (loss, others)), gradients = jax.value_and_grad(loss_of, has_aux=True)(trainable, others, frames, labels)
+        trainable, slots = optimizer.stateless_apply(slots, gradients, trainable)
+        return loss, trainable, others, slots
+
+    groups = (model.trainable_variables, model.non_trainable_variables, optimizer.variables)
+    state = [[variable.value for variable in group] for group in groups]
+
+    def take(frames, labels):
+        loss, *state[:] = step(*state, frames, labels)
+        return float(jax.block_until_ready((loss, state))[0])
+
+    return take
+
+
+@contextlib.contextmanager
+def _torch_steps(folder, frames, labels, num_classes):
+    """A function frames of a clip -> milliseconds of PyTorch's step, and what describes PyTorch; None without it."""
+    if not FLAGS.torch_python:
+        yield None, None
+        return
+    import numpy as np
+
+    path = pathlib.Path(folder) / "clips.npz"
+    np.savez(path, frames=frames, labels=labels, num_classes=num_classes)
+    script = pathlib.Path(__file__).with_name("torch_i3d.py")
+    command = [FLAGS.torch_python, str(script), str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        described = process.stdout.readline()
+        if not described:
+            raise UserError(f"PyTorch did not start: --torch_python={FLAGS.torch_python}")
+
+        def step(num_frames):
+            process.stdin.write(f"{num_frames}\n")
+            process.stdin.flush()
+            answer = process.stdout.readline()
+            if not answer:
+                raise UserError(f"PyTorch's step on clips of {num_frames} frames failed; its own words are above")
+            return json.loads(answer)["milliseconds"]
+
+        yield step, json.loads(described)
+        process.stdin.close()
+
+
+def side_by_side(config, frames, labels, folder):
+    """Medians in milliseconds of every step, taken in turn, and what describes PyTorch."""
+    import keras
+
+    jax = keras.backend.backend() == "jax"
+    steps = {}
+    for name, stage in _stages(config).items():
+        trained = _stage_model(stage, config)
+        take = (_jax_step if jax else _tensorflow_step)(trained, config)
+        clips = frames[:, : trained.num_frames]
+
+        def timed(take=take, clips=clips):
+            began = time.perf_counter()
+            take(clips, labels)
+            return 1e3 * (time.perf_counter() - began)
+
+        steps[name] = timed
+    with _torch_steps(folder, frames, labels, config.num_classes) as (torch_step, torch):
+        if torch_step:
+            for count in dict.fromkeys((FLAGS.T, FLAGS.Ts)):
+                steps[f"torch i3d, {count} frames"] = lambda count=count: torch_step(count)
+        times = {name: [] for name in steps}
+        for repetition in range(-_WARM_UP, FLAGS.repetitions):
+            for name, step in steps.items():
+                milliseconds = step()
+                if repetition >= 0:
+                    times[name].append(milliseconds)
+    rows = [
+        {"step": name, "median_ms": statistics.median(values), "clips_per_second": 1e3 * FLAGS.batch_size / median}
+        | {"fastest_ms": min(values), "slowest_ms": max(values)}
+        for name, values in times.items()
+        if (median := statistics.median(values))
+    ]
+    return rows, torch
+
+
+def input_wait(config):
+    """How long stage 2 waits for its clips, read from shards, as a share of its steps."""
+    from tsd_tf.data import pipeline
+
+    shards = pipeline.find_shards(FLAGS.data_dir, FLAGS.split)
+    stage = _stages(config)["tsd stage 2"]
+    take = _tensorflow_step(_stage_model(stage, config), config)
+    clips = pipeline.training_clips(
+        shards,
+        num_frames=config.num_frames,
+        crop_size=config.crop_size,
+        random_flip=config.random_flip,
+        num_classes=config.num_classes,
+        batch_size=FLAGS.batch_size,
+        seed=0,
+    )
+    waits, steps = [], []
+    with contextlib.closing(pipeline.checked(clips, shards)) as batches:
+        for step in range(-_WARM_UP, FLAGS.input_steps):
+            began = time.perf_counter()
+            batch = next(batches)
+            ready = time.perf_counter()
+            take(batch["frames"], batch["label"])
+            if step >= 0:
+                waits.append(ready - began)
+                steps.append(time.perf_counter() - began)
+    return {
+        "data_dir": FLAGS.data_dir,
+        "steps": len(steps),
+        "median_step_ms": 1e3 * statistics.median(steps),
+        "median_wait_ms": 1e3 * statistics.median(waits),
+        "share_of_all_steps": sum(waits) / sum(steps),
+    }
+
+
+def _versions():
+    import keras
+    import numpy as np
+
+    backend = sys.modules[keras.backend.backend()]
+    return {"python": platform.python_version(), "keras": keras.__version__, "numpy": np.__version__} | {
+        keras.backend.backend(): backend.__version__
+    }
+
+
+def _device():
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return str(jax.devices()[0])
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU") if gpus else "CPU"
+
+
+def main(argv):
+    """Measures what the flags say."""
+    command_line.no_arguments(argv)
+    import keras
+    import numpy as np
+
+    if keras.backend.backend() == "jax" and (FLAGS.mixed_precision or FLAGS.data_dir):
+        raise UserError("--mixed_precision and --data_dir are for the TensorFlow backend")
+    config = _config()
+    draw = np.random.default_rng(0)
+    shape = (FLAGS.batch_size, FLAGS.T, FLAGS.crop_size, FLAGS.crop_size, 3)
+    frames = draw.integers(0, 256, shape, "uint8")
+    labels = draw.integers(0, config.num_classes, FLAGS.batch_size, "int32")
+    with tempfile.TemporaryDirectory() as folder:
+        rows, torch = side_by_side(config, frames, labels, folder)
+    report = {
+        "machine": {"cpus": os.cpu_count(), "platform": platform.platform(), "device": _device()},
+        "versions": _versions(),
+        "torch": torch,
+        "T": FLAGS.T,
+        "Ts": FLAGS.Ts,
+        "crop_size": FLAGS.crop_size,
+        "batch_size": FLAGS.batch_size,
+        "mixed_precision": FLAGS.mixed_precision,
+        "repetitions": FLAGS.repetitions,
+        "steps": rows,
+        "input": input_wait(config) if FLAGS.data_dir else None,
+    }
+    output = pathlib.Path(FLAGS.output)
+    aside = output.with_name(f".{output.name}.{os.getpid()}")
+    aside.write_text(json.dumps(report, indent=2) + "\n")
+    aside.replace(output)
+    print(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    command_line.run(main)
