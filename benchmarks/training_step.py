@@ -31,14 +31,13 @@ flags.DEFINE_integer("Ts", 10, "T_s: frames that are left after distillation", l
 flags.DEFINE_integer("crop_size", 224, "pixels of the square frames", lower_bound=32)
 flags.DEFINE_integer("batch_size", 1, "clips a step", lower_bound=1)
 flags.DEFINE_integer("repetitions", 7, "measured steps of each; the median counts", lower_bound=1)
+flags.DEFINE_integer("warm_up", 2, "steps of each that do not count", lower_bound=0)
 flags.DEFINE_bool("mixed_precision", False, "as train_kinetics.py; TensorFlow only")
 flags.DEFINE_string("torch_python", None, "a Python that has PyTorch and NumPy (default: PyTorch is left out)")
 flags.DEFINE_string("data_dir", None, "folder of train shards for the input's share (default: it is not measured)")
 flags.DEFINE_string("split", "train", "which shards of --data_dir")
 flags.DEFINE_integer("input_steps", 20, "steps on clips from shards", lower_bound=1)
 flags.DEFINE_string("output", "training_step.json", "file to write")
-
-_WARM_UP = 2
 
 
 def _config():
@@ -192,7 +191,7 @@ def side_by_side(config, frames, labels, folder):
             for count in dict.fromkeys((FLAGS.T, FLAGS.Ts)):
                 steps[f"torch i3d, {count} frames"] = lambda count=count: torch_step(count)
         times = {name: [] for name in steps}
-        for repetition in range(-_WARM_UP, FLAGS.repetitions):
+        for repetition in range(-FLAGS.warm_up, FLAGS.repetitions):
             for name, step in steps.items():
                 milliseconds = step()
                 if repetition >= 0:
@@ -224,7 +223,7 @@ def input_wait(config):
     )
     waits, steps = [], []
     with contextlib.closing(pipeline.checked(clips, shards)) as batches:
-        for step in range(-_WARM_UP, FLAGS.input_steps):
+        for step in range(-FLAGS.warm_up, FLAGS.input_steps):
             began = time.perf_counter()
             batch = next(batches)
             ready = time.perf_counter()

@@ -9,6 +9,7 @@ from tqdm import tqdm
 from tsd_tf.data import pipeline
 from tsd_tf.errors import UserError
 from tsd_tf.evaluation import protocol
+from tsd_tf.evaluation.network_classifier import NetworkClassifier
 from tsd_tf.training import checkpoints
 
 
@@ -59,6 +60,7 @@ class Validation:
     def __init__(self, work_directory, network, config, plan, shards):
         self.work_directory = work_directory
         self.network = network
+        self.classifier = NetworkClassifier(network)  # Kept, since it is traced when it is first called.
         self.config = config
         self.plan = plan
         self.shards = shards
@@ -93,7 +95,7 @@ class Validation:
         )
         batches = pipeline.checked(clips.take(math.ceil(plan.num_videos / plan.batch_size)), self.shards)
         with tqdm(desc="validate", unit="video", mininterval=1.0, leave=False) as bar:
-            summary = protocol.predict(self.network, _shown(batches, bar)).summary(plan.num_clips)
+            summary = protocol.collect(self.classifier, _shown(batches, bar)).summary(plan.num_clips)
         result = {
             "stage": stage.name,
             "step": position["step"],

@@ -1,0 +1,25 @@
+"""The program as it is called, at its smallest; PyTorch's side where TSD_TEST_TORCH names a Python that has it."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def test_every_step_is_measured(tmp_path):
+    torch_python = os.environ.get("TSD_TEST_TORCH")
+    output = tmp_path / "steps.json"
+    command = [sys.executable, "-m", "benchmarks.training_step", "--T=2", "--Ts=2", "--crop_size=64", "--batch_size=2"]
+    command += ["--repetitions=1", "--warm_up=0", f"--output={output}"]
+    command += [f"--torch_python={torch_python}"] if torch_python else []
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(output.read_text())
+    names = ["i3d, 2 frames", "tsd stage 1", "tsd stage 2"]
+    assert [row["step"] for row in report["steps"]] == names + ["torch i3d, 2 frames"] * bool(torch_python)
+    assert all(0 < row["fastest_ms"] <= row["median_ms"] <= row["slowest_ms"] for row in report["steps"])
+    assert {"python", "keras", "numpy", "tensorflow"} <= set(report["versions"])
+    assert (report["T"], report["batch_size"], report["input"]) == (2, 2, None)
