@@ -1,10 +1,8 @@
 """The study's data sets: procedural videos as shards, each a pure function of its name and seed."""
 
-import contextlib
 import csv
 import dataclasses
 import json
-import os
 import pathlib
 import shutil
 
@@ -45,11 +43,10 @@ def build(folder, name, num_videos, seed):
     for path in (folder, videos):
         shutil.rmtree(path, ignore_errors=True)
     videos.mkdir(parents=True)
-    with _quiet():
-        if name == "target":
-            _build_target(folder, videos, num_videos["all"], seed)
-        else:
-            _build_splits(folder, videos, VIDEO_SETTINGS[name], num_videos, seed)
+    if name == "target":
+        _build_target(folder, videos, num_videos["all"], seed)
+    else:
+        _build_splits(folder, videos, VIDEO_SETTINGS[name], num_videos, seed)
     shutil.rmtree(videos)
     (folder / "complete").write_text(recipe)
 
@@ -94,13 +91,6 @@ def _build_target(folder, videos, count, seed):
 
 def _build_shards(rows, videos, folder, split, class_names):
     sharding.build(rows, str(videos), str(folder), split, class_names, _STORED, num_shards=_NUM_SHARDS, processes=1)
-
-
-@contextlib.contextmanager
-def _quiet():
-    """The builders' progress bars would run through the study's own."""
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-        yield
 
 
 def whole_videos(folder, split, events=True):

@@ -11,7 +11,7 @@ from study.run_cell import COARSE_WEIGHTS
 _FRAMES_OF_PRETRAINING = 20
 # CPU seconds on one core of an AMD EPYC, measured (docs/study/README.md): a clip's frame through the training step of
 # the main network, through the client, and through the main network in a test; what a cell takes to start.
-_MAIN_SECONDS, _CLIENT_SECONDS, _TEST_SECONDS, _START_SECONDS = 0.0012, 0.0005, 0.0005, 12.0
+_MAIN_SECONDS, _CLIENT_SECONDS, _TEST_SECONDS, _START_SECONDS = 0.0012, 0.0005, 0.0005, 16.0
 
 
 class Grid:
@@ -126,7 +126,7 @@ class Grid:
             main_network_from=f"seed{seed}/{prefix}i3d_pretrained",
             coarse_from=coarse,
             tests=tests or (Test(self.split, num_frames, num_distilled_frames, (settings.clips,)),),
-            matrix_split=self.split if method != "i3d" else None,
+            matrix_split=self.split if method in ("tsd", "i3d_a") else None,
             compression_split=self.split if compression else None,
             labels={"T": num_frames, "Ts": num_distilled_frames, **(labels or {})},
         )
@@ -179,7 +179,9 @@ def cells(settings, choices, runs_dir, data_dir):
         found += [grid.data_cell(seed), grid.coarse_cell(seed), grid.pretrained_cell(seed)]
         found += table2_cells(grid, seed)
         if settings.extras:
-            found += ablation_cells(grid, seed) + other_network_cells(grid, seed) + direction_cells(grid, seed)
+            found += direction_cells(grid, seed)
+        if settings.extras and seed in settings.ablation_seeds:
+            found += ablation_cells(grid, seed) + other_network_cells(grid, seed)
     if settings.extras:
         found += table4_cells(grid, settings.seeds[0], found)
     return found
@@ -250,10 +252,8 @@ def direction_cells(grid, seed):
     """The arrow of time: the signed direction alone tells the classes apart."""
     rows = (
         ("i3d", 5, {}),
-        ("i3d_e", 10, {}),
-        ("tsd", 10, {}),
+        ("i3d_e", 20, {}),
         ("tsd", 20, {}),
-        ("tsd", 10, {"in_time_order": True}),
         ("tsd", 20, {"in_time_order": True}),
     )
     found = [
@@ -306,4 +306,6 @@ def _expected_seconds(cell, num_videos):
     for test in cell.tests:
         frames = test.num_distilled_frames + (test.num_frames if looks else 0)
         seconds += max(test.clips) * num_videos * frames * _TEST_SECONDS
+    if cell.compression_split:
+        seconds += 10 * num_videos * config.num_distilled_frames * _TEST_SECONDS
     return seconds

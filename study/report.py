@@ -54,7 +54,8 @@ def markdown(found, made):
         f"which has the answer of every cell to every test video. Seeds {', '.join(map(str, settings['seeds']))}; "
         f"{len(found['cells'])} cells took {found['cpu_seconds'] / 3600:.2f} CPU hours, "
         f"{found['wall_seconds'] / 3600:.2f} hours of wall time with {environment['workers']} workers, on "
-        f"{environment['cores']} cores of a machine with {environment['processor']}; {versions}.",
+        f"{environment['cores']} cores of a machine with {environment['processor']}; {versions}. "
+        f"Rates and optimisers: {found['chosen_by']}.",
         "",
     ]
     return "\n".join([*head, *(table.markdown() for table in made)])

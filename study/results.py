@@ -8,6 +8,7 @@ import pathlib
 import platform
 
 from study.run_cell import result_path
+from study.settings import chosen_by
 
 FILE = "results.json"
 _PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "opencv-python-headless")
@@ -27,6 +28,7 @@ def collect(cells, runs_dir, settings, choices, workers, output_dir):
     found = [json.loads(result_path(runs_dir, cell.name).read_text()) for cell in cells]
     value = {
         "settings": dataclasses.asdict(settings),
+        "chosen_by": chosen_by(),
         "choices": {method: dataclasses.asdict(choice) for method, choice in choices.items()},
         "environment": environment(workers),
         "cpu_seconds": round(sum(cell["cpu_seconds"] for cell in found), 1),

@@ -1,7 +1,5 @@
 """Runs one cell: trains, tests, and leaves what it found as JSON."""
 
-import contextlib
-import gc
 import json
 import os
 import pathlib
@@ -16,6 +14,11 @@ def result_path(runs_dir, name):
     return pathlib.Path(runs_dir) / name / RESULT
 
 
+def log_path(runs_dir, name):
+    """Where what the cell's training printed is."""
+    return pathlib.Path(runs_dir) / name / "output.txt"
+
+
 def run_cell(cell, runs_dir):
     """Runs `cell`, unless its result is there; a cell that was interrupted goes on at its newest checkpoint.
 
@@ -28,8 +31,7 @@ def run_cell(cell, runs_dir):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     began, cpu_began = time.monotonic(), _cpu_seconds()
-    with (path.parent / "output.txt").open("a") as output, _into(output):
-        found = _build_data(cell) if cell.data else _train_and_test(cell, pathlib.Path(runs_dir))
+    found = _build_data(cell) if cell.data else _train_and_test(cell, pathlib.Path(runs_dir))
     result = {
         "cell": cell.name,
         "group": cell.group,
@@ -55,8 +57,6 @@ def _build_data(cell):
 
 
 def _train_and_test(cell, runs_dir):
-    import keras
-
     from study import distillation, testing
     from tsd_tf.training import recipe
     from tsd_tf.training.trainer import Trainer
@@ -86,19 +86,9 @@ def _train_and_test(cell, runs_dir):
         found["matrix"] = distillation.matrix_statistics(network, cell.config, cell.matrix_split)
     if cell.compression_split:
         found["compression"] = distillation.compression(network, cell.config, cell.compression_split)
-    del network
-    keras.backend.clear_session()
-    gc.collect()
     return {"config": json.loads(cell.config.to_json()), **found}
 
 
 def _cpu_seconds():
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
-
-
-@contextlib.contextmanager
-def _into(file):
-    """What a cell's training prints goes to its own file; the study shows one bar for all of them."""
-    with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
-        yield

@@ -1,24 +1,24 @@
-"""Runs cells on worker processes of one thread each, every cell behind those that it starts from."""
+"""Runs cells in processes of one thread each, every cell behind those that it starts from."""
 
-import concurrent.futures
 import multiprocessing
+import multiprocessing.connection
 import os
+import sys
 import time
 
 from tqdm import tqdm
 
-from study.run_cell import result_path, run_cell
+from study.run_cell import log_path, result_path, run_cell
 from tsd_tf.errors import UserError
 
 
-def run(cells, runs_dir, workers, run_one=run_cell):
+def run(cells, runs_dir, workers):
     """Runs all cells that have no result yet.
 
     Args:
         cells: list of study.cell.Cell; what they need is among them.
         runs_dir: folder of the work directories.
-        workers: processes; each has a core of its own.
-        run_one: (cell, runs_dir) -> None, what a worker calls; importable.
+        workers: processes at a time, each on a core of its own.
 
     Raises:
         UserError: a cell failed; those that did not need it have run.
@@ -26,45 +26,46 @@ def run(cells, runs_dir, workers, run_one=run_cell):
     waiting = {cell.name: cell for cell in cells}
     if missing := {name for cell in cells for name in cell.needs if name not in waiting}:
         raise UserError(f"these cells are needed, but not among those to run: {', '.join(sorted(missing))}")
-    total = sum(cell.cost for cell in cells)
     done = {name for name in waiting if result_path(runs_dir, name).exists()}
-    already = sum(cell.cost for cell in cells if cell.name in done)
     waiting = {name: cell for name, cell in waiting.items() if name not in done}
-    began, spent, running, failed = time.monotonic(), 0.0, {}, {}
-    # spawn: a fork of a process with TensorFlow's threads may hang.
-    context = multiprocessing.get_context("spawn")
-    cores = context.Queue()
-    for core in _cores(workers):
-        cores.put(core)
-    pool = concurrent.futures.ProcessPoolExecutor(workers, context, initializer=_take_core, initargs=(cores,))
-    with pool, tqdm(total=len(cells), initial=len(done), desc="cells", unit="cell", smoothing=0) as bar:
-        while waiting or running:
-            for cell in _startable(waiting, done, workers - len(running)):
-                running[pool.submit(run_one, waiting.pop(cell.name), runs_dir)] = cell
-            if not running:
-                break  # what waits needs a cell that failed
-            finished, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
-            for future in finished:
-                cell = running.pop(future)
-                if error := future.exception():
-                    failed[cell.name] = error
-                    tqdm.write(f"{cell.name} failed: {error}")
-                    continue
-                done.add(cell.name)
-                spent += cell.cost
-                left = (time.monotonic() - began) / spent * (total - already - spent)
-                bar.update()
-                bar.set_postfix_str(f"{cell.name}, about {left / 60:.0f} min left")
+    total, spent, began = sum(cell.cost for cell in waiting.values()), 0.0, time.monotonic()
+    cores, running, failed = _cores(workers), {}, []
+    try:
+        with tqdm(total=len(cells), initial=len(done), desc="cells", unit="cell", smoothing=0) as bar:
+            while waiting or running:
+                for cell in _startable(waiting, done, len(cores)):
+                    core = cores.pop()
+                    process = _start(waiting.pop(cell.name), runs_dir, core)
+                    running[process.sentinel] = process, cell, core
+                if not running:
+                    break  # what waits needs a cell that failed
+                for sentinel in multiprocessing.connection.wait(list(running)):
+                    process, cell, core = running.pop(sentinel)
+                    process.join()
+                    cores.append(core)
+                    spent += cell.cost
+                    if not result_path(runs_dir, cell.name).exists():
+                        failed.append(cell.name)
+                        bar.write(f"{cell.name} failed, exit code {process.exitcode}")
+                        continue
+                    done.add(cell.name)
+                    bar.update()
+                    minutes = (time.monotonic() - began) / spent * (total - spent) / 60
+                    bar.set_postfix_str(f"{cell.name}, about {minutes:.0f} min left")
+    finally:
+        for process, _, _ in running.values():
+            process.terminate()
+            process.join()
     if failed:
-        name, error = next(iter(failed.items()))
+        log = log_path(runs_dir, failed[0])
         raise UserError(
-            f"{len(failed)} of {len(cells)} cells failed, the first is {name}: {error}; its log is "
-            f"{result_path(runs_dir, name).with_name('output.txt')}. The same command goes on with what is missing"
+            f"{len(failed)} of {len(cells)} cells failed, the first is {failed[0]}: {_last_line(log)}; its log is "
+            f"{log}. The same command goes on with what is missing"
         )
 
 
 def _startable(waiting, done, places):
-    """Cells whose sources are done, the dearest first, so that no long one is left for the end."""
+    """Cells whose sources are done; first those on which most work waits, so that none of it is left for the end."""
     ready = [cell for cell in waiting.values() if done.issuperset(cell.needs)]
     return sorted(ready, key=lambda cell: -_weight(cell, waiting))[:places]
 
@@ -74,17 +75,36 @@ def _weight(cell, waiting):
     return cell.cost + sum(_weight(other, waiting) for other in waiting.values() if cell.name in other.needs)
 
 
+def _start(cell, runs_dir, core):
+    """A process of its own for every cell: TensorFlow keeps the graphs of all that it has ever trained."""
+    # spawn: a fork of a process with threads may hang.
+    process = multiprocessing.get_context("spawn").Process(target=_run_on_core, args=(cell, runs_dir, core))
+    process.start()
+    return process
+
+
+def _run_on_core(cell, runs_dir, core):
+    """Pins this process to its core before TensorFlow counts cores: all of its thread pools then have one thread."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    log = log_path(runs_dir, cell.name)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    # What a training prints goes to its own file, open to the end; the study shows one bar for all of them.
+    sys.stdout = sys.stderr = output = open(log, "a", buffering=1)  # noqa: SIM115
+    os.dup2(output.fileno(), 1)
+    os.dup2(output.fileno(), 2)
+    run_cell(cell, runs_dir)
+
+
 def _cores(workers):
-    """A core for each worker, or None for each where the system cannot tell."""
+    """A core for each worker, or None for each where the system cannot pin."""
     if not hasattr(os, "sched_getaffinity"):
         return [None] * workers
     allowed = sorted(os.sched_getaffinity(0))
     return [allowed[worker % len(allowed)] for worker in range(workers)]
 
 
-def _take_core(cores):
-    """Pins a worker to its core before TensorFlow counts cores: all of its thread pools then have one thread."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    core = cores.get()
-    if core is not None:
-        os.sched_setaffinity(0, {core})
+def _last_line(log):
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    return lines[-1] if lines else "it left no message"

@@ -32,6 +32,7 @@ class Settings:
         batch_size: clips an update.
         main_network, main_network_width: what recognises the frames.
         clips: Q of Table 2.
+        ablation_seeds: those with ablations and a second main network.
         extras: whether Tables 3 and 4, Figure 3, ablations and the arrow of time are run as well.
     """
 
@@ -53,6 +54,7 @@ class Settings:
     main_network: str = "inception_i3d"
     main_network_width: float = 0.25
     clips: int = 3
+    ablation_seeds: tuple = (0, 1)
     extras: bool = True
 
 
@@ -99,9 +101,14 @@ class Choice:
 
 
 def tuned():
-    """{method: Choice}: what study/tuned.json holds; `python -m study.tune` wrote it."""
+    """{method: Choice}: what study/tuned.json holds."""
     values = json.loads(TUNED.read_text())
     return {method: Choice(**values[method]) for method in METHODS}
+
+
+def chosen_by():
+    """Where the choices of study/tuned.json come from, in words."""
+    return json.loads(TUNED.read_text())["chosen_by"]
 
 
 def base(settings, *, method, num_frames, num_distilled_frames, seed, data_dir, data_name="main", **changes):

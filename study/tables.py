@@ -155,7 +155,8 @@ def ablations(cells, settings):
     """Variants of the block and of its training."""
     found = group(cells, "ablation")
     variants = list(dict.fromkeys(cell["variant"] for cell in found))
-    plain = _select(group(cells, "table2"), method="tsd", T=20, Ts=5)
+    seeds = {cell["seed"] for cell in found}
+    plain = [cell for cell in _select(group(cells, "table2"), method="tsd", T=20, Ts=5) if cell["seed"] in seeds]
     rows = [_ablation_row("as in Table 2", plain, plain, settings)] if found else []
     rows += [_ablation_row(variant, _select(found, variant=variant), plain, settings) for variant in variants]
     return Table(
@@ -224,13 +225,13 @@ def arrow_of_time(cells, settings):
 
 def matrices(cells, settings):
     """P against the true event."""
-    found = [cell for cell in group(cells, "table2") if cell["method"] == "tsd"]
+    found = [cell for cell in group(cells, "table2") if "matrix" in cell and cell["T"] > cell["Ts"]]
     rows = []
-    for distilled, length in sorted({(cell["Ts"], cell["T"]) for cell in found}):
-        these = [cell["matrix"] for cell in _select(found, T=length, Ts=distilled)]
+    for distilled, length, method in sorted({(cell["Ts"], cell["T"], cell["method"]) for cell in found}):
+        these = [cell["matrix"] for cell in _select(found, method=method, T=length, Ts=distilled)]
         rows.append(
             [
-                f"{length} to {distilled}",
+                f"{NAMES[method]} {length} to {distilled}",
                 *(_percent([entry[key] for entry in these]) for key in ("mass_in_event", "uniform_share")),
                 *(_number([entry[key] for entry in these]) for key in ("effective_frames", "maximum", "redundancy")),
                 _percent([entry["increasing"] for entry in these]),
@@ -244,7 +245,7 @@ def matrices(cells, settings):
         "P. Redundancy: mean cosine between two columns. Ascending: share of neighbouring columns whose expected times "
         "ascend.",
         (
-            "I3D+TSD",
+            "method",
             "mass on the event, %",
             "if uniform, %",
             "effective frames",

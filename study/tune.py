@@ -71,7 +71,7 @@ def main(argv):
                 }
             )
     _write(pathlib.Path(FLAGS.output), {"settings": dataclasses.asdict(study), "seed": SEED, "scores": scores})
-    _write(pathlib.Path(FLAGS.tuned), choose(scores))
+    _write(pathlib.Path(FLAGS.tuned), {"chosen_by": "python -m study.tune", **choose(scores)})
     for method, rows in scores.items():
         print(f"{method}: " + ", ".join(f"{row['validation_top1']:.1%}" for row in rows))
     print(f"Scores: {FLAGS.output}; choices: {FLAGS.tuned}")

@@ -41,7 +41,7 @@ def test_a_failed_cell_is_named_and_stops_only_what_needs_it(tmp_path):
         data_cell(tmp_path, "never", source="bad"),
         data_cell(tmp_path, "good"),
     ]
-    with pytest.raises(UserError, match=r"1 of 3 cells failed, the first is bad: .*bad/output.txt"):
+    with pytest.raises(UserError, match=r"1 of 3 cells failed, the first is bad: KeyError: .*bad/output.txt"):
         scheduler.run(cells, tmp_path / "runs", workers=1)
     assert result_path(tmp_path / "runs", "good").exists()
     assert not result_path(tmp_path / "runs", "never").exists()
