@@ -36,6 +36,7 @@ _ROUNDS = 6  # of the comparison at saturation
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "A trained run; without one, a network with random weights.")
 flags.DEFINE_enum("preset", "kinetics400", ["kinetics400", "sample"], "The network without --workdir.")
+flags.DEFINE_list("parts", ["litert", "cloud", "bytes"], "What to measure; bytes needs --video.")
 flags.DEFINE_string("video", None, "A video whose bytes are counted.")
 flags.DEFINE_string("output", "deployment.json", "File to write.")
 flags.DEFINE_integer("repetitions", 10, "Measurements of each latency; the median counts.", lower_bound=1)
@@ -386,13 +387,15 @@ def main(argv):
             "frame_size": config.crop_size,
             "export_differences": exported["client"],
             "multiply_accumulates": multiply_accumulates(network, config.crop_size),
-            "litert": litert(folder, sidecar, network, noise[0]),
         }
-        # Clips of one colour each, with noise: what an untrained client distils of noise is the same grey for all.
-        colours = draw.integers(0, 256, (4, 1, 1, 1, 3))
-        frames = (colours + noise[:, : config.num_distilled_frames]) // 2
-        report["cloud_by_batch"], report["cloud_saturated"] = cloud(folder, frames.astype("uint8"))
-        if FLAGS.video:
+        if "litert" in FLAGS.parts:
+            report["litert"] = litert(folder, sidecar, network, noise[0])
+        if "cloud" in FLAGS.parts:
+            # Clips of one colour each, with noise: what an untrained client distils of noise is the same grey for all.
+            colours = draw.integers(0, 256, (4, 1, 1, 1, 3))
+            frames = (colours + noise[:, : config.num_distilled_frames]) // 2
+            report["cloud_by_batch"], report["cloud_saturated"] = cloud(folder, frames.astype("uint8"))
+        if FLAGS.video and "bytes" in FLAGS.parts:
             report["bytes"] = count_bytes(folder, FLAGS.video)
     output = pathlib.Path(FLAGS.output)
     aside = output.with_name(f".{output.name}.{os.getpid()}")

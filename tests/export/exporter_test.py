@@ -38,6 +38,7 @@ def test_what_is_written(exported):
     written = signatures.ClientModel.from_json((exported.folder / "client.json").read_text())
     assert written == exported.sidecar
     assert (written.version, written.num_frames, written.num_distilled_frames) == (1, 8, 4)
+    assert (written.frame_size, written.value_range) == (64, (0, 255))
     for variant in written.variants:
         contents = (exported.folder / variant.file).read_bytes()
         assert (variant.num_bytes, variant.sha256) == (len(contents), hashlib.sha256(contents).hexdigest())

@@ -85,6 +85,7 @@ class ClientModel:
         feature_shape: (h, w, c) of the coarse features of one frame, or None where the method has none.
         signatures: names of the signatures in the TFLite files.
         variants: one Variant a TFLite file.
+        value_range: lowest and highest value of the frames that go in and come out.
     """
 
     version: int
@@ -98,9 +99,11 @@ class ClientModel:
     feature_shape: tuple | None
     signatures: tuple
     variants: tuple
+    value_range: tuple = (0, 255)
 
     def __post_init__(self):
         object.__setattr__(self, "signatures", tuple(self.signatures))
+        object.__setattr__(self, "value_range", tuple(self.value_range))
         object.__setattr__(self, "variants", tuple(self.variants))
         if self.feature_shape is not None:
             object.__setattr__(self, "feature_shape", tuple(self.feature_shape))
