@@ -1,5 +1,6 @@
 """Replicas in one process and in several, through the trainer and the program, in real processes on this machine."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -9,6 +10,9 @@ import sys
 
 import numpy as np
 import pytest
+
+from tsd_tf.config import sample
+from tsd_tf.network_builder import build_network
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -160,9 +164,9 @@ def test_two_workers_end_with_the_weights_of_one_and_only_the_chief_writes(confi
 
 
 def test_two_replicas_end_with_the_weights_of_one_also_when_they_are_killed_in_between(config, alone, tmp_path):
-    code, *_ = finish(train(tmp_path / "run", config, 1, None, num_devices=2, die_at=["tsd_stage2", 1]))
+    code, *_ = finish(train(tmp_path / "run", config, 1, None, num_devices=2, die_at=["tsd_stage1", 1]))
     assert code == -9
-    assert max(int(path.name[5:]) for path in (tmp_path / "run/checkpoints").glob("step_*")) == 3
+    assert max(int(path.name[5:]) for path in (tmp_path / "run/checkpoints").glob("step_*")) == 1
     code, _, stderr = finish(train(tmp_path / "run", config, 1, tmp_path / "weights.npz", num_devices=2))
     assert code == 0, stderr
     assert_close(weights(tmp_path / "weights.npz"), alone)
@@ -179,12 +183,17 @@ def wait_for(path, process):
 
 
 def test_a_worker_that_dies_ends_the_others_and_the_same_command_goes_on(sample_shards, tmp_path):
-    command = ["-m", "tsd_tf.programs.train_kinetics", "--preset=sample", "--method=i3d", "--main_network=resnet3d_18"]
-    command += [f"--data_dir={sample_shards}", f"--workdir={tmp_path}/run", "--batch_size=1", "--max_steps=4"]
+    main_network = build_network(
+        dataclasses.replace(sample("i3d_e"), main_network="c3d", num_frames=16, num_distilled_frames=16)
+    ).main_network
+    main_network.save_weights(tmp_path / "c3d.weights.h5")
+    command = ["-m", "tsd_tf.programs.train_kinetics", "--preset=sample", "--method=i3d_e", "--main_network=c3d"]
+    command += ["--T=16", "--Ts=16", f"--main_network_weights={tmp_path}/c3d.weights.h5", f"--data_dir={sample_shards}"]
+    command += [f"--workdir={tmp_path}/run", "--batch_size=1", "--max_steps=6"]
     command += ["--checkpoint_steps=1", "--keep_checkpoints=9"]
     checkpoints = tmp_path / "run/checkpoints"
-    # Worker 1 first, then, in the second stage, the chief.
-    for victim, step in ((1, 2), (0, 5)):
+    # Worker 1 first, then the chief.
+    for victim, step in ((1, 1), (0, 3)):
         processes = [start(command, tf_config) for tf_config in two_workers()]
         wait_for(checkpoints / f"step_{step:08d}", processes[0])
         processes[victim].kill()
@@ -201,7 +210,7 @@ def test_a_worker_that_dies_ends_the_others_and_the_same_command_goes_on(sample_
     results = [finish(process) for process in [start(command, tf_config) for tf_config in two_workers()]]
     assert [code for code, *_ in results] == [0, 0], results
     assert (tmp_path / "run/finished").exists()
-    assert max(path.name for path in checkpoints.glob("step_*")) == "step_00000008"
+    assert max(path.name for path in checkpoints.glob("step_*")) == "step_00000006"
     assert before.items() <= {path.name: path.stat().st_mtime_ns for path in checkpoints.glob("step_*")}.items()
-    assert results[0][1].splitlines()[-1] == f"Trained i3d_resnet3d_18: {tmp_path}/run"
+    assert results[0][1].splitlines()[-1] == f"Trained i3d_e_T16_Ts16_c3d: {tmp_path}/run"
     assert results[1][1] == ""
