@@ -10,9 +10,13 @@ def draws(function, count=300):
     return [function(clip_sampling.seed_of(7, i)) for i in range(count)]
 
 
+def random_frames(video_length, num_frames, seed):
+    return clip_sampling.frames(video_length, num_frames, clip_sampling.start_draw(seed).numpy())
+
+
 def test_same_seed_same_draw():
     for seed in (0, -3, 2**40):
-        first, second = (clip_sampling.random_frames(1000, 4, clip_sampling.seed_of(seed, 5, 6)) for _ in range(2))
+        first, second = (random_frames(1000, 4, clip_sampling.seed_of(seed, 5, 6)) for _ in range(2))
         np.testing.assert_array_equal(first, second)
 
 
@@ -24,26 +28,24 @@ def test_every_part_of_a_seed_counts():
 
 
 def test_starts_are_uniform_and_reach_both_ends():
-    starts = collections.Counter(
-        int(frames[0]) for frames in draws(lambda seed: clip_sampling.random_frames(8, 5, seed))
-    )
+    starts = collections.Counter(int(frames[0]) for frames in draws(lambda seed: random_frames(8, 5, seed)))
     assert set(starts) == {0, 1, 2, 3}
     assert min(starts.values()) > 45  # of 300: 75 expected, standard deviation 7.5
 
 
 def test_frames_are_consecutive():
-    for frames in draws(lambda seed: clip_sampling.random_frames(100, 5, seed), 20):
+    for frames in draws(lambda seed: random_frames(100, 5, seed), 20):
         np.testing.assert_array_equal(frames, np.arange(frames[0], frames[0] + 5))
 
 
 @pytest.mark.parametrize(("length", "expected"), [(1, [0] * 7), (3, [0, 1, 2, 0, 1, 2, 0]), (7, [0, 1, 2, 3, 4, 5, 6])])
 def test_short_videos_are_looped(length, expected):
     for seed in (0, 1, 2):
-        assert clip_sampling.random_frames(length, 7, clip_sampling.seed_of(seed)).numpy().tolist() == expected
+        assert random_frames(length, 7, clip_sampling.seed_of(seed)).tolist() == expected
 
 
 def test_clips_of_one_video_are_drawn_apart():
-    clips = clip_sampling.random_clips(1000, 3, 5, clip_sampling.seed_of(0)).numpy()
+    clips = clip_sampling.frames(1000, 3, clip_sampling.start_draws(5, clip_sampling.seed_of(0)).numpy())
     assert clips.shape == (5, 3)
     assert len(set(clips[:, 0])) == 5
 

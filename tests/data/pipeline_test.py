@@ -1,5 +1,7 @@
 import itertools
 import pathlib
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -7,23 +9,41 @@ import pytest
 import tensorflow as tf
 
 from tsd_tf.data import pipeline, schema, sequence_example, tfrecord
+from tsd_tf.data.damage import Damage
 from tsd_tf.errors import UserError
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 TRAINING = {"num_frames": 4, "crop_size": 16, "random_flip": True, "num_classes": 3, "batch_size": 2, "seed": 5}
 EVALUATION = {"num_frames": 4, "num_clips": 3, "crop_size": 16, "num_classes": 3, "batch_size": 2, "seed": 5}
 
 
-def training(shards, num_steps=None, **changes):
+# Media ids and the first frames of their clips, by batch.
+TRAINING_CLIPS = [
+    (["3", "0"], [1, 40]),
+    (["2", "4"], [42, 40]),
+    (["1", "2"], [39, 33]),
+    (["3", "1"], [3, 19]),
+]
+EVALUATION_CLIPS = [[[38, 32, 21], [3, 13, 15]], [[43, 43, 11], [10, 12, 21]], [[40, 12, 19]]]
+
+
+def picture(height, width):
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), "uint8")
+    return cv2.imencode(".jpg", noise)[1].tobytes()
+
+
+def training(shards, num_steps=None, damage=None, **changes):
     clips = pipeline.training_clips(shards, **(TRAINING | changes))
     return [
         {name: value.numpy() for name, value in batch.items()}
-        for batch in pipeline.checked(clips.take(num_steps) if num_steps else clips, shards)
+        for batch in pipeline.checked(clips.take(num_steps) if num_steps else clips, shards, damage)
     ]
 
 
-def evaluation(shards, **changes):
+def evaluation(shards, damage=None, **changes):
     clips = pipeline.evaluation_clips(shards, **(EVALUATION | changes))
-    return [{name: value.numpy() for name, value in batch.items()} for batch in pipeline.checked(clips, shards)]
+    return [{name: value.numpy() for name, value in batch.items()} for batch in pipeline.checked(clips, shards, damage)]
 
 
 def ids(batches):
@@ -31,7 +51,7 @@ def ids(batches):
 
 
 def same(first, second):
-    return all(np.array_equal(first[name], second[name]) for name in ("frames", "label", "media_id"))
+    return all(np.array_equal(first[name], second[name]) for name in ("frames", "label", "media_id", "seed"))
 
 
 def test_shapes_and_types(write_shards):
@@ -57,6 +77,16 @@ def test_training_frames_are_consecutive_and_short_videos_loop(write_shards, ind
     assert len(starts["2"]) > 5
     assert max(starts["2"]) <= 16
     assert len(starts["3"]) > 10
+
+
+def test_what_a_seed_gives_stays_what_it_is(write_shards, index_of):
+    """Runs that were interrupted before an update of this package go on with the clips that they would have seen."""
+    shards, _ = write_shards([[50] * 3, [20, 50]])
+    batches = training(shards, 4)
+    starts = [index_of(batch["frames"])[:, 0].tolist() for batch in batches]
+    assert list(zip([ids([batch]) for batch in batches], starts, strict=True)) == TRAINING_CLIPS
+    starts = [index_of(batch["frames"])[:, :, 0].tolist() for batch in evaluation(shards)]
+    assert starts == EVALUATION_CLIPS
 
 
 def test_every_record_once_an_epoch_in_a_new_order(write_shards):
@@ -94,7 +124,7 @@ def test_resuming_decodes_nothing_of_what_it_skips(write_shards, tmp_path):
     mixed = [broken if str(i) in order else record for i, record in enumerate(records)]
     pathlib.Path(shards[0]).write_bytes(b"".join(map(tfrecord.frame, mixed)))
     assert len(training(shards, 1, first_step=2)) == 1
-    with pytest.raises(UserError, match="JPEG"):
+    with pytest.raises(UserError, match=r"record \d of shard .*: frame 0 is no JPEG"):
         training(shards, 1)
 
 
@@ -241,29 +271,137 @@ def test_truncated_shard(write_shards):
             call()
 
 
-@pytest.mark.parametrize("at", [3, 200])  # a length, a payload
-def test_corrupt_record(write_shards, at):
+def test_damaged_length(write_shards):
+    """What follows it cannot be found: an error at once, whatever share is tolerated."""
     shards, _ = write_shards([[4] * 2, [4] * 2, [4] * 2])
     path = pathlib.Path(shards[1])
     content = bytearray(path.read_bytes())
-    content[at] ^= 1
+    content[3] ^= 1
     path.write_bytes(content)
-    with pytest.raises(UserError, match="shard .*train-00001-of-00003: the .*record at byte 0 is damaged"):
-        evaluation(shards)
+    for call in (training, evaluation, lambda shards: Damage(shards, 1.0).total):
+        with pytest.raises(
+            UserError, match="shard .*train-00001-of-00003: the length of the record at byte 0 is damaged"
+        ):
+            call(shards)
 
 
-def test_label_outside_the_list(write_shards):
-    shards, _ = write_shards([[4, 4], [4]], labels=[0, 3, 2])
-    for call in (lambda: training(shards, 5), lambda: evaluation(shards)):
-        with pytest.raises(UserError, match=r"record 1 \(1\) of shard .*00000-of-00002: a label from 0 to 2 .* 3 came"):
-            call()
+# What a record's context and pictures are instead, and what is said about it.
+DAMAGE = [
+    ({}, {schema.IMAGE_ENCODED: []}, "JPEG frames under image/encoded were expected, none came"),
+    ({}, {schema.IMAGE_ENCODED: [b"x"] * 4}, "frame 0 is no JPEG"),
+    ({}, {schema.IMAGE_ENCODED: [1, 2, 3, 4]}, "one value of type bytes was expected, 1 came"),
+    ({}, {schema.IMAGE_ENCODED: [picture(24, 32)[:-300]] * 4}, "one of its frames 0 to 3 does not decode as a JPEG"),
+    (
+        {},
+        {schema.IMAGE_ENCODED: [picture(15, 32)] * 4},
+        "frames of 32 x 15 pixels came, at least the crop of 16 x 16 was expected; build the shards with a larger "
+        "--short_side, or choose a smaller crop",
+    ),
+    (
+        {},
+        {schema.IMAGE_ENCODED: [picture(24, 32)] * 3 + [picture(24, 33)]},
+        "frames of one size were expected, frame 0 has 32 x 24 pixels, frame 3 33 x 24",
+    ),
+    ({schema.LABEL_INDEX: 3}, {}, "a label from 0 to 2 was expected, 3 came"),
+    ({schema.LABEL_INDEX: None}, {}, "a label from 0 to 2 was expected, none came"),
+]
 
 
-def test_unlabelled_record(tmp_path):
-    record = sequence_example.encode({schema.MEDIA_ID: "it's"}, {schema.IMAGE_ENCODED: [b"x"]})
-    (tmp_path / "s").write_bytes(tfrecord.frame(record))
-    with pytest.raises(UserError, match=r"record 0 \(it's\) of shard .*: a label from 0 to 2 was expected, -1 came"):
-        evaluation([str(tmp_path / "s")])
+@pytest.fixture
+def damaged(write_shards):
+    """Intact shards, the same with all records of shard 1 damaged in all ways, and what is said about each of them."""
+    shards, _ = write_shards([[4, 6, 9, 30] * 3, [4] * (len(DAMAGE) + 2), [5, 30]])
+    first = 12  # media id of shard 1's first record
+    with open(shards[1], "rb") as file:
+        *_, (_, cut) = tfrecord.read_records(file)
+    payloads, messages = [], []
+    for index, (context, lists, reason) in enumerate(DAMAGE):
+        context = {schema.MEDIA_ID: f"{first + index}", schema.LABEL_INDEX: 0} | context
+        context = {key: value for key, value in context.items() if value is not None}
+        lists = {schema.IMAGE_ENCODED: [picture(24, 32)] * 4} | lists
+        payloads.append(sequence_example.encode(context, lists))
+        messages.append(f"record {index} ({first + index}) of shard {{path}}: {reason}")
+    copy = pathlib.Path(shards[1]).with_name("damaged")
+    content = b"".join(map(tfrecord.frame, [*payloads, b"no protobuf", cut]))
+    copy.write_bytes(content[:-50] + bytes([content[-50] ^ 1]) + content[-49:])
+    offset = len(content) - len(cut) - 16
+    messages.append(f"record {len(DAMAGE)} of shard {{path}}: not a tf.train.SequenceExample: wire type 6")
+    reason = f"the record at byte {offset} is damaged: its checksum does not match"
+    messages.append(f"record {len(DAMAGE) + 1} of shard {{path}}: {reason}")
+    return shards, [shards[0], str(copy), shards[2]], [message.format(path=copy) for message in messages]
+
+
+def test_damage_ends_a_run_that_tolerates_none(damaged):
+    _, shards, messages = damaged
+    for call in (evaluation, training):
+        with pytest.raises(UserError) as error:
+            call(shards)
+        assert str(error.value).startswith(tuple(messages))
+        assert "1 of 24 records came out damaged, and a share of 0 is tolerated (--damaged_share)" in str(error.value)
+        assert f"python -m tfrecords.verify {pathlib.Path(shards[0]).parent} finds" in str(error.value)
+
+
+def test_tolerated_damage_changes_nothing_else(damaged, capfd):
+    intact, shards, messages = damaged
+    damage = Damage(shards, 0.5)
+    expected, found = training(intact, 27), training(shards, 27, damage)  # two epochs and a bit
+    assert {place: damage.records[place] for place in sorted(damage.records)} == {
+        (1, index): message for index, message in enumerate(messages)
+    }
+    assert capfd.readouterr().err.count("damaged, left out: record") == len(messages)
+    damaged_ids = [b"%d" % (12 + index) for index in range(len(messages))]
+    num_damaged, num_standing_in = 0, 0
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_array_equal(one["seed"], other["seed"])
+        is_damaged = np.isin(one["media_id"], damaged_ids)
+        np.testing.assert_array_equal(other["label"], np.where(is_damaged, -1, one["label"]))
+        np.testing.assert_array_equal(other["frames"][~is_damaged], one["frames"][~is_damaged])
+        if is_damaged.sum() == 1:  # the other clip of the batch
+            np.testing.assert_array_equal(other["frames"][is_damaged], one["frames"][~is_damaged])
+            num_standing_in += 1
+        num_damaged += is_damaged.sum()
+    assert num_damaged >= 2 * len(messages)
+    assert num_standing_in > 5
+    assert all(map(same, training(shards, 3, Damage(shards, 0.5), first_step=14), found[14:17]))
+
+
+def test_evaluation_leaves_damaged_videos_out(damaged):
+    intact, shards, messages = damaged
+    damage = Damage(shards, 0.5)
+    expected, found = evaluation(intact, num_clips=1), evaluation(shards, damage, num_clips=1)
+    keep = np.array([not 12 <= int(media_id) < 12 + len(messages) for media_id in ids(expected)])
+    assert ids(found) == [media_id for media_id, kept in zip(ids(expected), keep, strict=True) if kept]
+    frames = np.concatenate([batch["frames"] for batch in expected])
+    np.testing.assert_array_equal(np.concatenate([batch["frames"] for batch in found]), frames[keep])
+    assert sorted(damage.records.values()) == sorted(messages)
+
+
+def test_more_damage_than_is_tolerated(write_shards):
+    shards, _ = write_shards([[4] * 10], labels=[0, 3, 0, 0, 4, 0, 0, 5, 0, 0])
+    damage = Damage(shards, 0.3)
+    assert len(ids(evaluation(shards, damage))) == 7
+    assert damage.summary() == "3 of 10 records came out damaged"
+    damage = Damage(shards, 0.29)
+    with pytest.raises(UserError, match="3 of 10 records came out damaged, and a share of 0.29 is tolerated"):
+        training(shards, damage=damage)
+
+
+def test_batches_of_damaged_videos_alone_are_left_out(write_shards):
+    shards, _ = write_shards([[4] * 6], labels=[0, 0, 3, 3, 0, 3])
+    assert [ids([batch]) for batch in evaluation(shards, Damage(shards, 0.5))] == [["0", "1"], ["4"]]
+
+
+def test_a_batch_of_damaged_records_alone_has_no_labels(write_shards):
+    shards, _ = write_shards([[4] * 4], labels=[3, 3, 3, 0])
+    batches = training(shards, 8, Damage(shards, 0.9), batch_size=1)
+    assert sorted(batch["label"][0] for batch in batches) == [-1] * 6 + [0] * 2
+    assert {batch["frames"].max() == 0 for batch in batches if batch["label"][0] < 0} == {True}
+
+
+def test_nothing_intact(write_shards):
+    shards, _ = write_shards([[4] * 2], labels=[3, 3])
+    with pytest.raises(UserError, match="2 of 2 records"):
+        training(shards, damage=Damage(shards, 1.0))
 
 
 def test_frames_smaller_than_the_crop(write_shards):
@@ -272,18 +410,26 @@ def test_frames_smaller_than_the_crop(write_shards):
         evaluation(shards, crop_size=25)
 
 
-@pytest.mark.parametrize(
-    ("payload", "message"),
-    [
-        (b"no protobuf", "holds no tf.train.SequenceExample"),
-        (sequence_example.encode({schema.LABEL_INDEX: 0}, {}), "JPEG frames under image/encoded were expected, none"),
-        (sequence_example.encode({schema.LABEL_INDEX: 0}, {schema.IMAGE_ENCODED: [b"x"]}), "of JPEG frames"),
-    ],
-)
-def test_records_of_another_kind(tmp_path, payload, message):
-    (tmp_path / "s").write_bytes(tfrecord.frame(payload))
-    with pytest.raises(UserError, match=message):
-        evaluation([str(tmp_path / "s")])
+def test_shard_that_goes_while_it_is_read(write_shards):
+    shards, _ = write_shards([[4] * 100, [4] * 100])
+    batches = pipeline.checked(pipeline.training_clips(shards, **TRAINING), shards, Damage(shards, 0.5))
+    next(batches)
+    pathlib.Path(shards[1]).unlink()
+    with pytest.raises(UserError, match="a shard has gone while it was read: record .* of shard .*00001-of-00002"):
+        list(batches)
+
+
+def test_a_program_may_end_with_clips_on_their_way(write_shards):
+    shards, _ = write_shards([[4] * 100, [4] * 100])
+    script = (
+        "import sys\n"
+        "from tsd_tf.data import pipeline\n"
+        f"batches = pipeline.checked(pipeline.training_clips({shards!r}, **{TRAINING!r}), {shards!r})\n"
+        "next(batches)\n"
+        "sys.exit(7)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 7, done.stderr
 
 
 def test_errors_of_the_consumer_are_its_own(write_shards):

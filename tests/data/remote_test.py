@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -94,12 +93,11 @@ def test_shards_on_a_web_server(data_dir):
 
 
 @needs_tensorflow_io
-@pytest.mark.skipif(not shutil.which("moto_server"), reason="moto_server is not installed")
 def test_shards_in_a_bucket(data_dir):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{free.getsockname()[1]}"
-    command = ["moto_server", "-H", "127.0.0.1", "-p", endpoint.rpartition(":")[2]]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", endpoint.rpartition(":")[2]]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _put(f"{endpoint}/bucket")

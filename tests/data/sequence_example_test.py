@@ -1,3 +1,6 @@
+import contextlib
+
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -40,7 +43,42 @@ def test_reads_what_protobuf_wrote():
     assert lists == {"l": [[b"x" * 1000], [b""]]}
 
 
+def test_finds_the_steps_of_one_list():
+    message = tf.train.SequenceExample()
+    message.context.feature["i"].int64_list.value[:] = [3]
+    values = [b"x" * length for length in (0, 1, 119, 127, 128, 16_384, 3_000_000)]  # lengths of one to four bytes
+    for key in ("l", "other"):
+        for value in values if key == "l" else [b"y"]:
+            message.feature_lists.feature_list[key].feature.add().bytes_list.value.append(value)
+    serialised = message.SerializeToString()
+    context, steps = sequence_example.context_and_steps(serialised, "l")
+    assert context == {"i": [3]}
+    assert [sequence_example.step_value(step) for step in steps] == values
+    assert sequence_example.context_and_steps(serialised, "none") == ({"i": [3]}, [])
+
+
+def test_a_step_that_is_no_single_picture():
+    message = sequence_example.encode({}, {"two": [[b"1", b"2"]], "number": [1]})
+    for key in ("two", "number"):
+        _, (step,) = sequence_example.context_and_steps(message, key)
+        with pytest.raises(ValueError, match="one value of type bytes was expected"):
+            sequence_example.step_value(step)
+
+
 @pytest.mark.parametrize("message", [b"no protobuf", b"\x0a\xff", b"\x0a\x05\x0a"])
 def test_what_is_no_message(message):
-    with pytest.raises(ValueError, match=r"not a tf.train.SequenceExample"):
-        sequence_example.decode(message)
+    for read in (sequence_example.decode, lambda message: sequence_example.context_and_steps(message, "l")):
+        with pytest.raises(ValueError, match=r"not a tf.train.SequenceExample"):
+            read(message)
+
+
+def test_random_damage_is_a_value_error_or_passes():
+    whole = sequence_example.encode({"i": 1, "b": b"abc"}, {"l": [b"x" * 300, b"y" * 20], "t": [1, 2]})
+    generator = np.random.default_rng(0)
+    for _ in range(500):
+        damaged = np.frombuffer(whole, np.uint8).copy()
+        damaged[generator.integers(0, len(damaged), 3)] = generator.integers(0, 256, 3)
+        with contextlib.suppress(ValueError):
+            _, steps = sequence_example.context_and_steps(damaged.tobytes(), "l")
+            for step in steps:
+                sequence_example.step_value(step)

@@ -4,6 +4,7 @@ A seed is an int32 tensor of shape (2,). The same seed gives the same answer on 
 execution, so that a resumed run draws what an uninterrupted one would have drawn.
 """
 
+import numpy as np
 import tensorflow as tf
 
 # What a record's seed is used for, folded into it so that the draws are independent of each other.
@@ -26,26 +27,31 @@ def seed_of(*path):
     return seed
 
 
-def random_frames(video_length, num_frames, seed):
+def start_draw(seed):
+    """The random number from which `frames` makes a clip, drawn before the video's length is known: uint32 scalar."""
+    return tf.random.stateless_uniform((), _purpose(seed, _START), None, None, tf.uint32)
+
+
+def start_draws(num_clips, seed):
+    """`start_draw` of each of a video's `num_clips` clips, independent of each other: uint32 (num_clips,)."""
+    return tf.stack([start_draw(_purpose(seed, q)) for q in range(num_clips)])
+
+
+def frames(video_length, num_frames, draws):
     """Indices of consecutive frames from a uniformly random start; a video shorter than the clip is looped.
 
+    In NumPy: readers call it while they look at a record.
+
     Args:
-        video_length: int scalar, frames of the video, at least 1.
+        video_length: frames of the video, at least 1.
         num_frames: frames of the clip.
-        seed: int32 (2,).
+        draws: uint32 array (...,) of `start_draw`.
 
     Returns:
-        int32 (num_frames,), each in [0, video_length).
+        int64 (..., num_frames), each in [0, video_length).
     """
-    video_length = tf.cast(video_length, tf.int32)
-    starts = tf.maximum(video_length - num_frames, 0) + 1
-    start = tf.random.stateless_uniform((), _purpose(seed, _START), 0, starts, tf.int32)
-    return (start + tf.range(num_frames)) % video_length
-
-
-def random_clips(video_length, num_frames, num_clips, seed):
-    """`num_clips` independent draws of `random_frames`: int32 (num_clips, num_frames)."""
-    return tf.stack([random_frames(video_length, num_frames, _purpose(seed, q)) for q in range(num_clips)])
+    starts = np.asarray(draws, np.int64) % (max(video_length - num_frames, 0) + 1)
+    return (starts[..., None] + np.arange(num_frames)) % video_length
 
 
 def selection_seed(seed):
@@ -54,7 +60,7 @@ def selection_seed(seed):
 
 
 def selection_seeds(num_clips, seed):
-    """`selection_seed` of each of the `num_clips` clips that `random_clips` draws: int32 (num_clips, 2)."""
+    """`selection_seed` of each of the `num_clips` clips that `start_draws` draws: int32 (num_clips, 2)."""
     return tf.stack([selection_seed(_purpose(seed, q)) for q in range(num_clips)])
 
 

@@ -7,19 +7,24 @@ What the pipeline delivers is a pure function of the seed, the shards and the st
 order of its own, some at a time in turn, and shuffles within blocks of records; every record comes exactly once.
 """
 
-import concurrent.futures
+import atexit
+import contextlib
 import json
 import re
+import weakref
 
+import numpy as np
 import tensorflow as tf
 
-from tsd_tf.data import clip_sampling, remote, schema, tfrecord
+from tsd_tf.data import clip_reader, clip_sampling, remote, schema
+from tsd_tf.data.clip_reader import ClipReader
+from tsd_tf.data.damage import Damage, index_shards
 from tsd_tf.errors import UserError
 
 _SHARDS_AT_ONCE = 16
-_BLOCK = 64  # clips that are shuffled together; of these the sampled frames are held, as JPEGs
+_BLOCK = 64  # records that are shuffled together, before they are read
+_OPEN = weakref.WeakSet()  # iterations that have not ended
 _ORDER_OF_SHARDS, _ORDER_IN_BLOCK, _RECORD = 0, 1, 2
-_COMPLAINT = re.compile(r"tsd_tf: <<(.*?)>>", re.DOTALL)
 
 
 def find_shards(data_dir, split):
@@ -107,10 +112,10 @@ def training_clips(
     Raises:
         UserError: an empty shard; fewer shards than hosts.
     """
-    numbers = _shards_of_host(shards, num_hosts, host)
+    numbers, places = _prepare(shards, num_hosts, host)
     first_epoch, first_group, first_record = 0, 0, 0
     if first_step:
-        counts = dict(zip(numbers, count_records([shards[number] for number in numbers]), strict=True))
+        counts = {number: len(places[number]) for number in numbers}
         first_epoch, first_record = divmod(first_step * batch_size, sum(counts.values()))
         order = _order_of_shards(numbers, seed, first_epoch).numpy().tolist()
         while first_record >= (size := sum(counts[n] for n in order[:_SHARDS_AT_ONCE])):
@@ -127,35 +132,33 @@ def training_clips(
 
         return groups.map(_as_it_is(add_skip))
 
-    def clips_of_group(epoch, group, group_shards, skip):
-        def sample(shard, index, record):
-            clip = _parse(record, tf.gather(shards, shard), index, num_classes)
-            clip_seed = clip_sampling.seed_of(seed, _RECORD, epoch, shard, index)
-            indices = clip_sampling.random_frames(tf.size(clip["jpegs"]), num_frames, clip_seed)
-            return clip | {"jpegs": tf.gather(clip["jpegs"], indices), "seed": clip_seed}
+    def records_of_group(epoch, group, group_shards, skip):
+        """The records of a group in the order in which they are read: (epoch, number of the shard, index in it)."""
 
-        def shuffle(block, clips):
+        def shuffle(block, records):
             seed_of_block = clip_sampling.seed_of(seed, _ORDER_IN_BLOCK, epoch, group, block)
-            order = tf.random.experimental.stateless_shuffle(tf.range(tf.size(clips["label"])), seed_of_block)
-            return {name: tf.gather(value, order) for name, value in clips.items()}
+            order = tf.random.experimental.stateless_shuffle(tf.range(tf.shape(records)[0]), seed_of_block)
+            return tf.gather(records, order)
 
-        blocks_to_skip = skip // _BLOCK
-        records = _records(shards, group_shards).skip(blocks_to_skip * _BLOCK)
-        clips = records.map(_as_it_is(sample), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        blocks = clips.batch(_BLOCK).enumerate(blocks_to_skip).map(_as_it_is(shuffle))
-        return blocks.unbatch().skip(skip % _BLOCK)
+        blocks = _records(places, group_shards).batch(_BLOCK).enumerate().map(_as_it_is(shuffle))
+        return blocks.unbatch().skip(skip).map(_as_it_is(lambda record: (epoch, record[0], record[1])))
 
-    def decode(clip):
-        height, width = _shape_of(clip, crop_size)
-        window = clip_sampling.random_crop(height, width, crop_size, clip["seed"])
-        frames = _decode(clip["jpegs"], window, crop_size, clip_sampling.random_flip(clip["seed"]) & random_flip)
-        frames = tf.ensure_shape(frames, (num_frames, crop_size, crop_size, 3))
-        return _finished(clip, frames, clip_sampling.selection_seed(clip["seed"]))
+    reader = ClipReader(shards, places, num_frames, num_classes, crop_size)
+
+    def clip_of_record(epoch, shard, index):
+        clip_seed = clip_sampling.seed_of(seed, _RECORD, epoch, shard, index)
+        clip = _read(reader, shard, index, clip_sampling.start_draw(clip_seed))
+
+        def decode():
+            window = clip_sampling.random_crop(clip["size"][0], clip["size"][1], crop_size, clip_seed)
+            jpegs = tf.ensure_shape(clip["jpegs"], (num_frames,))
+            return _decode(jpegs, window, crop_size, clip_sampling.random_flip(clip_seed) if random_flip else None)
+
+        return _finished(clip, decode, (num_frames, crop_size, crop_size, 3), clip_sampling.selection_seed(clip_seed))
 
     epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
-    clips = epochs.flat_map(_as_it_is(groups_of_epoch)).flat_map(_as_it_is(clips_of_group))
-    clips = clips.map(_as_it_is(decode), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return _batches(clips, batch_size, drop_remainder=True)
+    records = epochs.flat_map(_as_it_is(groups_of_epoch)).flat_map(_as_it_is(records_of_group))
+    return _batches(records, clip_of_record, batch_size, is_training=True)
 
 
 def evaluation_clips(shards, *, num_frames, num_clips, crop_size, num_classes, batch_size, seed, num_hosts=1, host=0):
@@ -171,72 +174,74 @@ def evaluation_clips(shards, *, num_frames, num_clips, crop_size, num_classes, b
         Finite tf.data.Dataset of {"frames": uint8 (batch, num_clips, num_frames, crop_size, crop_size, 3), "label":
         int32 (batch,), "media_id": string (batch,), "seed": int32 (batch, num_clips, 2)}. Iterate it through `checked`.
     """
-    numbers = _shards_of_host(shards, num_hosts, host)
+    numbers, places = _prepare(shards, num_hosts, host)
+    reader = ClipReader(shards, places, num_frames, num_classes, crop_size)
 
-    def sample(shard, index, record):
-        clip = _parse(record, tf.gather(shards, shard), index, num_classes)
+    def clips_of_record(record):
+        shard, index = record[0], record[1]
         clip_seed = clip_sampling.seed_of(seed, _RECORD, 0, shard, index)
-        indices = clip_sampling.random_clips(tf.size(clip["jpegs"]), num_frames, num_clips, clip_seed)
-        needed, places = tf.unique(tf.reshape(indices, [-1]))
-        return clip | {"jpegs": tf.gather(clip["jpegs"], needed), "places": places, "seed": clip_seed}
+        clip = _read(reader, shard, index, clip_sampling.start_draws(num_clips, clip_seed))
 
-    def decode(clip):
-        height, width = _shape_of(clip, crop_size)
-        window = clip_sampling.centre_crop(height, width, crop_size)
-        frames = _decode(clip["jpegs"], window, crop_size, tf.constant(False))
+        def decode():
+            window = clip_sampling.centre_crop(clip["size"][0], clip["size"][1], crop_size)
+            return tf.gather(_decode(clip["jpegs"], window, crop_size), clip["places"])
+
         shape = (num_clips, num_frames, crop_size, crop_size, 3)
-        frames = tf.reshape(tf.gather(frames, clip["places"]), shape)
-        return _finished(clip, frames, clip_sampling.selection_seeds(num_clips, clip["seed"]))
+        return _finished(clip, decode, shape, clip_sampling.selection_seeds(num_clips, clip_seed))
 
-    clips = _records(shards, tf.constant(numbers, tf.int64))
-    for function in (sample, decode):
-        clips = clips.map(_as_it_is(function), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return _batches(clips, batch_size, drop_remainder=False)
+    return _batches(_records(places, numbers), clips_of_record, batch_size, is_training=False)
 
 
-def checked(clips, shards):
-    """Iterates a dataset of this module (or one distributed from it); what is wrong with the data is a UserError.
+def checked(clips, shards, damage=None):
+    """Iterates a dataset of this module (or one distributed from it), and takes note of damaged records.
 
     Args:
         clips: the dataset.
-        shards: the paths that it reads; a damaged one is looked for among them.
+        shards: the paths that it reads: those of one host where it reads only these.
+        damage: a Damage, which is told of every damaged record and says what is tolerated; by default nothing is.
 
     Yields:
-        What `clips` does.
+        What `clips` does, without "damage". Of evaluation_clips, damaged videos are left out; of training_clips and of
+        distributed datasets they keep their places, with the label -1.
 
     Raises:
-        UserError: names the shard, and the record where it is known.
+        UserError: more is damaged than tolerated, or a shard has gone; it names the record and the shard.
     """
-    try:
-        yield from clips
-    except tf.errors.DataLossError as error:
-        raise UserError(_find_damage(shards, str(error))) from error
-    except tf.errors.NotFoundError as error:
-        raise UserError(f"a shard has gone while it was read: {error.message}") from error
-    except tf.errors.InvalidArgumentError as error:
-        if complaint := _COMPLAINT.search(error.message):
-            raise UserError(complaint[1].replace("\\'", "'")) from error
-        if "jpeg" in error.message.lower() or "protocol message" in error.message:
-            folder = shards[0].rpartition("/")[0]
-            raise UserError(
-                f"a record of {folder} holds no tf.train.SequenceExample of JPEG frames of one size; "
-                f"python -m tfrecords.verify {folder} names it"
-            ) from error
-        raise
+    batches = _checked(clips, damage or Damage(shards))
+    _OPEN.add(batches)
+    return batches
+
+
+def _checked(clips, damage):
+    leaves_out = isinstance(clips, tf.data.Dataset) and clips.element_spec["label"].shape[0] is None
+    for batch in clips:
+        batch = dict(batch)
+        problems = batch.pop("damage")
+        for problem in np.concatenate([part.numpy() for part in getattr(problems, "values", (problems,))]):
+            if not problem:
+                continue
+            kind, shard, index, message = clip_reader.parse_problem(problem)
+            if kind == clip_reader.LOST:
+                raise UserError(f"a shard has gone while it was read: {message}")
+            damage.add(shard, index, message)
+        if leaves_out and np.any(batch["label"] < 0):
+            batch = {name: tf.boolean_mask(value, batch["label"] >= 0) for name, value in batch.items()}
+            if not len(batch["label"]):
+                continue
+        yield batch
+
+
+@atexit.register
+def _close():
+    """Stops the threads that read ahead while they can still enter Python; later they would never end."""
+    for batches in list(_OPEN):
+        with contextlib.suppress(ValueError):  # it runs in another thread
+            batches.close()
 
 
 def count_records(shards):
     """Records of each shard, found by its lengths alone, without reading what lies between: list of int."""
-
-    def count(shard):
-        try:
-            with tf.io.gfile.GFile(shard, "rb") as file:
-                return sum(1 for _ in tfrecord.read_records(file, check_payloads=False))
-        except tfrecord.DamagedRecordError as error:
-            raise UserError(f"shard {shard}: {error}; build it again") from error
-
-    with concurrent.futures.ThreadPoolExecutor(16) as pool:
-        return list(pool.map(count, shards))
+    return [len(places) for places in index_shards(shards)]
 
 
 def _list(data_dir, split):
@@ -274,19 +279,23 @@ def _order_of_shards(numbers, seed, epoch):
     return tf.random.experimental.stateless_shuffle(tf.constant(numbers, tf.int64), seed)
 
 
-def _records(shards, numbers):
-    """The records of some of the shards, in turn: (number of the shard, index in it, serialised record)."""
+def _prepare(shards, num_hosts, host):
+    """(numbers of this host's shards, {number: places of its records})."""
+    numbers = _shards_of_host(shards, num_hosts, host)
+    found = index_shards([shards[number] for number in numbers])
+    return numbers, dict(zip(numbers, found, strict=True))
+
+
+def _records(places, numbers):
+    """The records of some of the shards, in turn: int64 (2,) of the number of the shard and the index in it."""
+    counts = tf.constant([len(places.get(number, ())) for number in range(max(places) + 1)], tf.int64)
 
     def records_of_shard(number):
-        records = tf.data.TFRecordDataset(tf.gather(shards, number), buffer_size=1 << 20).enumerate()
-        return records.map(_as_it_is(lambda index, record: (number, index, record)))
+        records = tf.data.Dataset.range(tf.gather(counts, number))
+        return records.map(_as_it_is(lambda index: tf.stack([number, index])))
 
-    return tf.data.Dataset.from_tensor_slices(numbers).interleave(
-        _as_it_is(records_of_shard),
-        cycle_length=_SHARDS_AT_ONCE,
-        block_length=1,
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
+    return tf.data.Dataset.from_tensor_slices(tf.cast(numbers, tf.int64)).interleave(
+        _as_it_is(records_of_shard), cycle_length=_SHARDS_AT_ONCE, block_length=1
     )
 
 
@@ -295,85 +304,72 @@ def _as_it_is(function):
     return tf.autograph.experimental.do_not_convert(function)
 
 
-def _parse(record, shard, index, num_classes):
-    context, sequences = tf.io.parse_single_sequence_example(
-        record,
-        context_features={
-            schema.LABEL_INDEX: tf.io.FixedLenFeature((), tf.int64, -1),
-            schema.MEDIA_ID: tf.io.FixedLenFeature((), tf.string, ""),
-        },
-        sequence_features={schema.IMAGE_ENCODED: tf.io.FixedLenSequenceFeature((), tf.string, allow_missing=True)},
-    )
-    label, jpegs = context[schema.LABEL_INDEX], sequences[schema.IMAGE_ENCODED]
-    name = tf.strings.join(
-        ["record ", tf.strings.as_string(index), " (", context[schema.MEDIA_ID], ") of shard ", shard]
-    )
-    complaints = [
-        _require(
-            (label >= 0) & (label < num_classes),
-            [name, f": a label from 0 to {num_classes - 1} was expected, ", tf.strings.as_string(label), " came"],
-        ),
-        _require(tf.size(jpegs) > 0, [name, f": JPEG frames under {schema.IMAGE_ENCODED} were expected, none came"]),
-    ]
-    with tf.control_dependencies(complaints):
-        label, jpegs = tf.cast(label, tf.int32), tf.identity(jpegs)
-    return {"label": label, "media_id": context[schema.MEDIA_ID], "jpegs": jpegs, "name": name}
+def _read(reader, shard, index, draws):
+    """What ClipReader.read gives, by name."""
+    names = ("jpegs", "places", "label", "media_id", "size", "problem")
+    types = (tf.string, tf.int32, tf.int32, tf.string, tf.int32, tf.string)
+    shapes = ((None,), draws.shape + (reader.num_frames,), (), (), (2,), ())
+    values = tf.numpy_function(reader.read, [shard, index, draws], types, stateful=False)
+    return {name: tf.ensure_shape(*pair) for name, *pair in zip(names, values, shapes, strict=True)}
 
 
-def _shape_of(clip, crop_size):
-    shape = tf.io.extract_jpeg_shape(clip["jpegs"][0])
-    height, width = shape[0], shape[1]
-    complaint = [
-        clip["name"],
-        ": frames of ",
-        tf.strings.as_string(width),
-        " x ",
-        tf.strings.as_string(height),
-        f" pixels came, at least the crop of {crop_size} x {crop_size} was expected; "
-        "build the shards with a larger --short_side, or choose a smaller crop",
-    ]
-    with tf.control_dependencies([_require(tf.minimum(height, width) >= crop_size, complaint)]):
-        return tf.identity(height), tf.identity(width)
+def _decode(jpegs, window, crop_size, flip=None):
+    """The crops of all pictures: uint8 (n, crop_size, crop_size, 3), mirrored where `flip` is True."""
 
-
-def _require(condition, message):
-    return tf.debugging.Assert(condition, [tf.strings.join(["tsd_tf: <<", *message, ">>"])])
-
-
-def _decode(jpegs, window, crop_size, flip):
     def decode_all(finish):
-        return tf.map_fn(
-            _as_it_is(lambda jpeg: finish(tf.io.decode_and_crop_jpeg(jpeg, window, channels=3))),
-            jpegs,
-            fn_output_signature=tf.TensorSpec((crop_size, crop_size, 3), tf.uint8),
-        )
+        def decode(jpeg):
+            crop = tf.io.decode_and_crop_jpeg(jpeg, window, channels=3)
+            return finish(tf.ensure_shape(crop, (crop_size, crop_size, 3)))
 
-    # Mirrored one by one, while a frame is still in the processor's cache.
+        if jpegs.shape[0] is not None:  # spares the loop, which costs a tenth of the decoding
+            return tf.stack([decode(jpeg) for jpeg in tf.unstack(jpegs)])
+        signature = tf.TensorSpec((crop_size, crop_size, 3), tf.uint8)
+        return tf.map_fn(_as_it_is(decode), jpegs, fn_output_signature=signature)
+
+    if flip is None:
+        return decode_all(tf.identity)
+    # Mirrored one by one, while a picture is still in the processor's cache.
     return tf.cond(flip, lambda: decode_all(lambda frame: tf.reverse(frame, [1])), lambda: decode_all(tf.identity))
 
 
-def _finished(clip, frames, seed):
-    return {"frames": frames, "label": clip["label"], "media_id": clip["media_id"], "seed": seed}
+def _finished(clip, decode, shape, seed):
+    """An element of a batch. A record whose pictures do not decode, or that has none, gives blank ones and no label."""
+    here = tf.data.Dataset.from_tensors(0)
+    decoded = here.map(_as_it_is(lambda _: (tf.ensure_shape(decode(), shape), True))).ignore_errors()
+    blank = here.map(_as_it_is(lambda _: (tf.zeros(shape, tf.uint8), False)))
+    frames, is_intact = decoded.concatenate(blank).take(1).get_single_element()
+    return {
+        "frames": frames,
+        "label": tf.where(is_intact, clip["label"], -1),
+        "media_id": clip["media_id"],
+        "seed": seed,
+        "damage": tf.where(is_intact, "", clip["problem"]),
+    }
 
 
-def _batches(clips, batch_size, drop_remainder):
+def _batches(records, clip_of_record, batch_size, is_training):
     options = tf.data.Options()
     # Shards are already divided; TensorFlow would divide files that it does not see.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     options.deterministic = True
-    return clips.batch(batch_size, drop_remainder=drop_remainder).prefetch(tf.data.AUTOTUNE).with_options(options)
+    # One call reads and decodes a whole clip, so that its memory is used again while it is in the processor's cache.
+    clips = records.map(_as_it_is(clip_of_record), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    batches = clips.batch(batch_size, drop_remainder=is_training)
+    if is_training:
+        batches = batches.map(_as_it_is(_with_stand_ins))
+    return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
-def _find_damage(shards, message):
-    """TensorFlow tells the byte, not the file: every shard is looked at there."""
-    offset = re.search(r"record at (\d+)", message)
-    for shard in shards if offset else ():
-        try:
-            with tf.io.gfile.GFile(shard, "rb") as file:
-                tfrecord.check_record(file, int(offset[1]))
-        except (tfrecord.DamagedRecordError, tf.errors.OpError) as error:
-            return f"shard {shard}: {error}; build it again (python -m tfrecords.verify finds all damage)"
-    return f"a shard of {shards[0].rpartition('/')[0]} could not be read: {message}"
+def _with_stand_ins(batch):
+    """Shows the next intact clip's frames in the place of a damaged one: batch norm sees real pictures only."""
+    intact = tf.where(batch["label"] >= 0)[:, 0]
+
+    def stand_in():
+        places = tf.range(tf.size(batch["label"], tf.int64))
+        return tf.gather(batch["frames"], tf.gather(intact, tf.searchsorted(intact, places) % tf.size(intact)))
+
+    is_needed = (tf.size(intact) > 0) & (tf.size(intact) < tf.size(batch["label"]))
+    return batch | {"frames": tf.cond(is_needed, stand_in, lambda: batch["frames"])}
 
 
 def _builder(data_dir):

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tsd_tf.errors import UserError
 
 _SCHEMES = ("s3", "http", "https")
+ERRORS = (OSError, tf.errors.OpError)  # of reading a file, local or remote
 
 
 def scheme_of(path):
@@ -43,6 +44,17 @@ def prepare(path):
         with contextlib.suppress(tf.errors.OpError):
             tf.io.gfile.isdir(str(path))  # makes the client
         _leave_before_destructors()
+
+
+def open_file(path):
+    """Opens a local or remote file for reading bytes here and there."""
+    # Unbuffered: what is read is a whole record, or the few bytes of its length far from the next one's.
+    return tf.io.gfile.GFile(path, "rb") if scheme_of(path) else open(path, "rb", buffering=0)
+
+
+def reason(error):
+    """What one of ERRORS says, for people."""
+    return getattr(error, "message", None) or getattr(error, "strerror", None) or str(error)
 
 
 @functools.cache

@@ -7,6 +7,7 @@ Wire format: https://protobuf.dev/programming-guides/encoding/, messages: tensor
 import struct
 
 _VARINT, _LENGTH_DELIMITED = 0, 2
+_STEP_TAG = 1 << 3 | _LENGTH_DELIMITED  # FeatureList.feature
 _FIXED_LENGTHS = {1: 8, 5: 4}
 
 
@@ -72,7 +73,7 @@ def decode(message):
         for number, part in _fields(message):
             for _, entry in _fields(part) if number in (1, 2) else ():
                 pair = dict(_fields(entry))
-                key, value = bytes(pair.get(1, b"")).decode(), pair.get(2, b"")
+                key, value = _bytes(pair.get(1, b"")).decode(), pair.get(2, b"")
                 if number == 1:
                     context[key] = _values(value)
                 else:
@@ -82,16 +83,80 @@ def decode(message):
     return context, feature_lists
 
 
+def context_and_steps(message, key):
+    """Reads the context of a serialised SequenceExample, and finds the steps of one feature list without reading them.
+
+    Args:
+        message: bytes.
+        key: of the feature list.
+
+    Returns:
+        (context, steps): as of `decode`, and a list of memoryviews into `message`, one a step, for `step_value`.
+
+    Raises:
+        ValueError: not such a message.
+    """
+    context, steps = {}, []
+    try:
+        for number, part in _fields(message):
+            for _, entry in _fields(part) if number in (1, 2) else ():
+                pair = dict(_fields(entry))
+                name, value = _bytes(pair.get(1, b"")).decode(), pair.get(2, b"")
+                if number == 1:
+                    context[name] = _values(value)
+                elif name == key:
+                    steps = _steps(value)
+    except (IndexError, TypeError, UnicodeDecodeError, struct.error) as error:
+        raise ValueError(f"not a tf.train.SequenceExample: {error}") from error
+    return context, steps
+
+
+def step_value(step):
+    """The one bytes value of a step of `context_and_steps`; ValueError where it is something else."""
+    try:
+        values = _values(step)
+    except (IndexError, TypeError, struct.error) as error:
+        raise ValueError(f"not a tf.train.SequenceExample: {error}") from error
+    if len(values) != 1 or not isinstance(values[0], bytes):
+        raise ValueError(f"one value of type bytes was expected, {len(values)} came")
+    return values[0]
+
+
+def _steps(feature_list):
+    """The same as the values of `_fields`, in a third of the time: a list has hundreds of steps of kilobytes."""
+    steps, at, end = [], 0, len(feature_list)
+    while at < end:
+        if feature_list[at] != _STEP_TAG:
+            raise TypeError(f"tag {feature_list[at]} in a feature list")
+        byte = feature_list[at + 1]
+        length, shift, at = byte & 0x7F, 7, at + 2
+        while byte > 0x7F:
+            byte = feature_list[at]
+            length |= (byte & 0x7F) << shift
+            shift, at = shift + 7, at + 1
+        steps.append(feature_list[at : at + length])
+        at += length
+    if at > end:
+        raise IndexError(f"a step of {length} bytes, {length - (at - end)} are there")
+    return steps
+
+
 def _values(feature):
     for kind, values in _fields(feature):
         fields = _fields(values)
         if kind == 1:
-            return [bytes(value) for _, value in fields]
+            return [_bytes(value) for _, value in fields]
         if kind == 2:
             return [item for _, value in fields for item in struct.unpack(f"<{len(value) // 4}f", value)]
         if kind == 3:
             return [_signed(item) for _, value in fields for item in _unpacked_varints(value)]
     return []
+
+
+def _bytes(value):
+    if isinstance(value, int):  # bytes(value) would be that many zeros
+        raise TypeError("a number where bytes belong")
+    return bytes(value)
 
 
 def _signed(value):

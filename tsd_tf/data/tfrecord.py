@@ -76,19 +76,30 @@ def scan(file):
         file.seek(following)
 
 
-def check_record(file, offset):
-    """Raises DamagedRecordError where the record at a byte, or the way to it, is not whole; else returns None.
+def index(file):
+    """The place of every record: list of (offset, length of its payload), found by the lengths alone.
 
     Args:
         file: open for reading, at its start.
-        offset: the record's first byte, or that of its payload; a file without such a record passes.
+
+    Raises:
+        DamagedRecordError: a length is damaged, or the file truncated: what follows cannot be found.
     """
-    for start, length in read_records(file, check_payloads=False):
-        if start in (offset, offset - _HEADER.size):
-            file.seek(start + _HEADER.size)
-            _check_payload(file, start, length)
-        if start >= offset:
-            return
+    return list(read_records(file, check_payloads=False))
+
+
+def read_record(file, offset, length):
+    """The payload of one record.
+
+    Args:
+        file: open for reading, anywhere.
+        offset, length: an item of `index`.
+
+    Raises:
+        DamagedRecordError: the checksum does not match.
+    """
+    file.seek(offset + _HEADER.size)
+    return _check_payload(file, offset, length)
 
 
 def _masked_crc(data):
@@ -122,8 +133,7 @@ def _read_header(file, offset, size):
 
 
 def _check_payload(file, offset, length):
-    payload = file.read(length)
-    (expected,) = _FOOTER.unpack(file.read(_FOOTER.size))
-    if _masked_crc(payload) != expected:
+    payload, footer = file.read(length), file.read(_FOOTER.size)
+    if footer != _FOOTER.pack(_masked_crc(payload)):
         raise DamagedRecordError(f"the record at byte {offset} is damaged: its checksum does not match", offset)
     return payload

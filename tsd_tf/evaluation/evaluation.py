@@ -8,6 +8,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from tsd_tf.data import pipeline
+from tsd_tf.data.damage import Damage
 from tsd_tf.errors import UserError
 from tsd_tf.evaluation import confusion_picture, files, metrics, protocol, subjects
 from tsd_tf.evaluation.exported_halves import ExportedHalves
@@ -42,7 +43,7 @@ def prepare(subject):
     return shards
 
 
-def evaluate(subject, *, clips, batch_size, seed, qualities=(90,), dump=False, strategy=None):
+def evaluate(subject, *, clips, batch_size, seed, qualities=(90,), dump=False, damaged_share=0.0, strategy=None):
     """Tests a Subject and writes the results into its folder.
 
     Args:
@@ -51,6 +52,7 @@ def evaluate(subject, *, clips, batch_size, seed, qualities=(90,), dump=False, s
         batch_size: videos a replica and batch.
         seed: of the test clips.
         qualities: JPEG qualities at which the bytes that travel are measured.
+        damaged_share: of the records that may be damaged, and are left out; more is an error.
         dump: also writes the probabilities of every clip of every video.
         strategy: tf.distribute strategy; None for all visible GPUs, or the CPU.
 
@@ -73,11 +75,12 @@ def evaluate(subject, *, clips, batch_size, seed, qualities=(90,), dump=False, s
         batch_size=batch_size * strategy.num_replicas_in_sync,
         seed=seed,
     )
+    damage = Damage(shards, damaged_share)
     with (
-        tqdm(total=sum(pipeline.count_records(shards)), desc="evaluate", unit="video", mininterval=1.0) as bar,
+        tqdm(total=damage.total, desc="evaluate", unit="video", mininterval=1.0) as bar,
         TransmissionMeter(qualities) as transmission,
     ):
-        predictions = protocol.collect(classify, _shown(pipeline.checked(batches, shards), bar), transmission)
+        predictions = protocol.collect(classify, _shown(pipeline.checked(batches, shards, damage), bar), transmission)
         bytes_per_clip = transmission.means()
     facts = {
         **subject.facts,
@@ -89,6 +92,7 @@ def evaluate(subject, *, clips, batch_size, seed, qualities=(90,), dump=False, s
         "crop_size": subject.crop_size,
         "num_classes": subject.num_classes,
         "seed": seed,
+        "damaged": sorted(damage.records.values()),
         "bytes_per_clip": bytes_per_clip,
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
     }

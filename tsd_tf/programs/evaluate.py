@@ -48,6 +48,7 @@ flags.DEFINE_list(
     "qualities", ["90"], "JPEG qualities at which the bytes of the frames that travel are measured; the first one codes"
 )
 flags.DEFINE_bool("dump", False, "also write the probabilities of every clip of every video, as a NumPy .npz")
+flags.DEFINE_float("damaged_share", 0.0, "share of the records that may turn out damaged, and are left out", 0, 1)
 flags.DEFINE_integer("batch_size", 4, "videos a replica and batch", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "seed of the test clips", lower_bound=0)
 
@@ -73,6 +74,7 @@ def main(argv):
         frames = f"T={subject.num_frames}, Ts={subject.num_distilled_frames}"
         print(f"Testing {subject.name} on {subject.split} of {subject.data_dir}: {frames}", flush=True)
         options = {"batch_size": FLAGS.batch_size, "seed": FLAGS.seed, "qualities": qualities, "dump": FLAGS.dump}
+        options["damaged_share"] = FLAGS.damaged_share
         results.append(evaluation.evaluate(subject, clips=clips, **options))
         for path, found in results[-1]:
             print(

@@ -91,6 +91,9 @@ def define(presets):
     flags.DEFINE_integer("batch_size", None, "clips a replica and step, in every stage (default: the preset's)", 1)
     flags.DEFINE_integer("max_steps", None, "cut every stage to this many steps: to try a set-up out", lower_bound=1)
     flags.DEFINE_integer("checkpoint_steps", None, "steps between checkpoints (default: one every ten minutes)", 1)
+    flags.DEFINE_float(
+        "damaged_share", 0.001, "share of a split's records that may turn out damaged; more ends the run", 0, 1
+    )
     flags.DEFINE_integer("keep_checkpoints", 3, "how many checkpoints stay, besides the best one on validation", 1)
     flags.DEFINE_string(
         "validation_split", None, "shards that are tested on during training (default: validate, if it is there)"
@@ -143,6 +146,7 @@ def trainer_options_from_flags():
 
     return {
         "checkpoint_steps": FLAGS.checkpoint_steps,
+        "damaged_share": FLAGS.damaged_share,
         "keep_checkpoints": FLAGS.keep_checkpoints,
         "validation": ValidationPlan(
             split=FLAGS.validation_split,

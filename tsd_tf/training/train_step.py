@@ -110,8 +110,9 @@ class _Replica:
     def _gradients(self, frames, labels, seeds, scale):
         with tf.GradientTape() as tape:
             logits, statistics = self._forward(to_network_input(frames), seeds)
-            losses = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
-            loss = tf.reduce_sum(losses) / self.global_batch_size
+            losses = keras.losses.sparse_categorical_crossentropy(tf.maximum(labels, 0), logits, from_logits=True)
+            # The label -1 is that of a damaged record's stand-in.
+            loss = tf.reduce_sum(tf.where(labels < 0, 0.0, losses)) / self.global_batch_size
             scaled = loss if scale is None else loss * scale
         correct = tf.cast(tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), labels), tf.float32)
         clips = {"accuracy": correct, **statistics}

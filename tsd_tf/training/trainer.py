@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tsd_tf.data import pipeline
+from tsd_tf.data.damage import Damage
 from tsd_tf.errors import UserError
 from tsd_tf.network_builder import build_network
 from tsd_tf.training import checkpoints, log
@@ -43,6 +44,7 @@ class Trainer:
         checkpoint_steps: steps between checkpoints; None writes one every ten minutes. Each stage ends with one.
         keep_checkpoints: how many of them stay, besides the best one on validation.
         validation: a ValidationPlan; None for the default one.
+        damaged_share: of each stage's records, and of those validated on, that may be damaged; more ends the run.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Trainer:
         checkpoint_steps=None,
         keep_checkpoints=3,
         validation=None,
+        damaged_share=0.0,
     ):
         self.work_directory = work_directory
         self.config = config
@@ -63,6 +66,7 @@ class Trainer:
         self.checkpoint_steps = checkpoint_steps
         self.keep_checkpoints = keep_checkpoints
         self.validation_plan = validation or ValidationPlan()
+        self.damaged_share = damaged_share
 
     def prepare(self):
         """Makes the work directory, after checking that the run can start.
@@ -128,7 +132,12 @@ class Trainer:
         if is_chief:
             log.cut_back(self.work_directory.path / "log.jsonl", [stage.name for stage in stages], position)
             validation = Validation(
-                self.work_directory, network, self.config, self.validation_plan, self.validation_shards
+                self.work_directory,
+                network,
+                self.config,
+                self.validation_plan,
+                self.validation_shards,
+                Damage(self.validation_shards, self.damaged_share),
             )
             summaries = Summaries(self.work_directory.path / "tensorboard")
             showcase = Showcase(network, self.config, self.validation_shards or shards[-1], summaries)
@@ -169,7 +178,7 @@ class Trainer:
         saved = time.monotonic()
         with (
             self._progress(stage, position, clips_a_step, showcase) as progress,
-            contextlib.closing(pipeline.checked(clips, shards)) as batches,
+            contextlib.closing(pipeline.checked(clips, shards, Damage(shards, self.damaged_share))) as batches,
         ):
             while position["step"] < stage.num_steps:
                 step = position["step"]

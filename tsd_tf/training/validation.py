@@ -55,15 +55,17 @@ class Validation:
         config: its Config.
         plan: a ValidationPlan.
         shards: what the plan's `shards` found.
+        damage: a Damage of these shards, which says how much of it is tolerated; None for nothing.
     """
 
-    def __init__(self, work_directory, network, config, plan, shards):
+    def __init__(self, work_directory, network, config, plan, shards, damage=None):
         self.work_directory = work_directory
         self.network = network
         self.classifier = NetworkClassifier(network)  # Kept, since it is traced when it is first called.
         self.config = config
         self.plan = plan
         self.shards = shards
+        self.damage = damage
         best = checkpoints.best_result(work_directory)
         self.best_top1 = best["top1"] if best else -math.inf
 
@@ -93,7 +95,8 @@ class Validation:
             batch_size=plan.batch_size,
             seed=config.seed,
         )
-        batches = pipeline.checked(clips.take(math.ceil(plan.num_videos / plan.batch_size)), self.shards)
+        clips = clips.take(math.ceil(plan.num_videos / plan.batch_size))
+        batches = pipeline.checked(clips, self.shards, self.damage)
         with tqdm(desc="validate", unit="video", mininterval=1.0, leave=False) as bar:
             summary = protocol.collect(self.classifier, _shown(batches, bar)).summary(plan.num_clips)
         result = {

@@ -1,0 +1,118 @@
+"""From a record's place to the JPEGs of a clip: the phases read, parse and sample."""
+
+import numpy as np
+
+from tsd_tf.data import clip_sampling, jpeg, remote, schema, sequence_example, tfrecord
+
+DAMAGED, LOST = "damaged", "lost"  # the record is wrong; its shard cannot be read any more
+
+
+class ClipReader:
+    """Reads records one by one, each where it lies, and of its pictures only those that are needed.
+
+    In Python and not in TensorFlow, whose reader gives up a shard at the first wrong checksum, and whose parser copies
+    every picture of a record. What takes the time here, reading, checksum and copies, runs at the memory's speed.
+
+    Args:
+        shards: list of paths.
+        places: for each shard the (offset, length) of its records.
+        num_frames: frames of a clip.
+        num_classes: labels must lie in [0, num_classes).
+        crop_size: pixels; frames must not be smaller.
+    """
+
+    def __init__(self, shards, places, num_frames, num_classes, crop_size):
+        self.shards = shards
+        self.places = places
+        self.num_frames = num_frames
+        self.num_classes = num_classes
+        self.crop_size = crop_size
+
+    def read(self, shard, index, draws):
+        """Reads the clips of one record.
+
+        Args:
+            shard, index: numbers of the shard and of the record in it.
+            draws: uint32 array of clip_sampling.start_draw, one a clip: () or (num_clips,).
+
+        Returns:
+            jpegs: (n,) bytes; none of a damaged record, else the pictures of the one clip in order, or those that
+                several clips need.
+            places: int32 draws.shape + (num_frames,), which of `jpegs` are the frames.
+            label: int32; -1 of a damaged record.
+            media_id: bytes; empty where it is not known.
+            size: int32 (2,), height and width of the pictures; 0 of a damaged record.
+            problem: bytes, for `parse_problem`: what is wrong with the record, or would be if `jpegs` did not decode.
+        """
+        media_id = b""
+        try:
+            with remote.open_file(self.shards[shard]) as file:
+                record = tfrecord.read_record(file, *self.places[shard][index])
+            context, steps = sequence_example.context_and_steps(record, schema.IMAGE_ENCODED)
+            media_id = _only(context, schema.MEDIA_ID, bytes) or b""
+            label = self._label(context)
+            if not steps:
+                raise ValueError(f"JPEG frames under {schema.IMAGE_ENCODED} were expected, none came")
+            frames = clip_sampling.frames(len(steps), self.num_frames, draws)
+            places = np.arange(self.num_frames)
+            if draws.ndim:
+                frames, places = np.unique(frames, return_inverse=True)
+            jpegs = [sequence_example.step_value(steps[frame]) for frame in frames]
+            size = self._size(jpegs, frames)
+            kind, reason = DAMAGED, f"one of its frames {min(frames)} to {max(frames)} does not decode as a JPEG"
+        except (tfrecord.DamagedRecordError, ValueError) as error:
+            kind, reason, jpegs, label, size, places = DAMAGED, error, [], -1, (0, 0), None
+        except remote.ERRORS as error:
+            kind, reason, jpegs, label, size, places = LOST, remote.reason(error), [], -1, (0, 0), None
+        name = f" ({media_id.decode(errors='replace')})" if media_id else ""
+        problem = f"{kind} {shard} {index} record {index}{name} of shard {self.shards[shard]}: {reason}"
+        places = np.zeros(draws.shape + (self.num_frames,)) if places is None else places
+        return (
+            np.array(jpegs, object),
+            places.reshape(*draws.shape, self.num_frames).astype(np.int32),
+            np.int32(label),
+            np.array(media_id, object),
+            np.array(size, np.int32),
+            np.array(problem.encode(errors="surrogateescape"), object),
+        )
+
+    def _label(self, context):
+        label = _only(context, schema.LABEL_INDEX, int)
+        if label is None or not 0 <= label < self.num_classes:
+            came = ", ".join(map(str, context.get(schema.LABEL_INDEX, []))) or "none"
+            raise ValueError(f"a label from 0 to {self.num_classes - 1} was expected, {came} came")
+        return label
+
+    def _size(self, jpegs, frames):
+        header, size = None, None
+        for picture, frame in zip(jpegs, frames, strict=True):
+            if header is not None and picture.startswith(header):
+                continue
+            try:
+                header = jpeg.header(picture)
+            except ValueError as error:
+                raise ValueError(f"frame {frame} is {error}") from error
+            if size is not None and jpeg.size(picture) != size:
+                raise ValueError(
+                    f"frames of one size were expected, frame {frames[0]} has {size[1]} x {size[0]} pixels, "
+                    "frame {} {} x {}".format(frame, *reversed(jpeg.size(picture)))
+                )
+            size = jpeg.size(picture)
+        if min(size) < self.crop_size:
+            raise ValueError(
+                f"frames of {size[1]} x {size[0]} pixels came, at least the crop of {self.crop_size} x "
+                f"{self.crop_size} was expected; build the shards with a larger --short_side, or choose a smaller crop"
+            )
+        return size
+
+
+def parse_problem(problem):
+    """(DAMAGED or LOST, number of the shard, number of the record in it, what is wrong in words) from `read`."""
+    kind, shard, index, message = problem.decode(errors="surrogateescape").split(" ", 3)
+    return kind, int(shard), int(index), message
+
+
+def _only(context, key, kind):
+    """The value of a context feature that holds one of this type, or None."""
+    values = context.get(key, [])
+    return values[0] if len(values) == 1 and isinstance(values[0], kind) else None

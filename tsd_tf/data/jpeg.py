@@ -1,0 +1,38 @@
+"""The size of a JPEG picture, from its header."""
+
+import struct
+
+_NO_LENGTH = {0x01, *range(0xD0, 0xD9)}  # markers that stand alone
+_SIZES_FOLLOW = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+
+def header(picture):
+    """The bytes up to height and width: pictures that begin with the same ones are of one size.
+
+    Args:
+        picture: bytes.
+
+    Raises:
+        ValueError: no JPEG, or its header is not whole.
+    """
+    if picture[:2] != b"\xff\xd8":
+        raise ValueError("no JPEG")
+    at = 2
+    while at + 9 <= len(picture) and picture[at] == 0xFF:
+        marker = picture[at + 1]
+        if marker in _SIZES_FOLLOW:
+            return picture[
+                : at + 9
+            ]  # marker, length of the segment (2 bytes), bits a sample (1), height (2), width (2)
+        if marker == 0xFF:
+            at += 1  # padding
+        elif marker in _NO_LENGTH:
+            at += 2
+        else:
+            at += 2 + int.from_bytes(picture[at + 2 : at + 4], "big")
+    raise ValueError("no JPEG with a whole header")
+
+
+def size(picture):
+    """(height, width) in pixels; ValueError as of `header`."""
+    return struct.unpack(">HH", header(picture)[-4:])
