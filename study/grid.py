@@ -9,9 +9,9 @@ from study.cell import Cell, Test
 from study.run_cell import COARSE_WEIGHTS
 
 _FRAMES_OF_PRETRAINING = 20
-# CPU seconds on one core of an AMD EPYC, measured (docs/study/README.md): a clip's frame through the training step of
-# the main network, through the client, and through the main network in a test; what a cell takes to start.
-_MAIN_SECONDS, _CLIENT_SECONDS, _TEST_SECONDS, _START_SECONDS = 0.0012, 0.0005, 0.0005, 16.0
+# CPU seconds on one core of an AMD EPYC, measured while other programs ran: a clip's frame through the training step of
+# the main network, through the client's, out of its JPEG, and through a test; what a cell takes to start.
+_MAIN_SECONDS, _CLIENT_SECONDS, _JPEG_SECONDS, _TEST_SECONDS, _START_SECONDS = 0.0012, 0.0005, 0.00015, 0.0005, 16.0
 
 
 class Grid:
@@ -302,7 +302,8 @@ def _expected_seconds(cell, num_videos):
             stage.trains, length if config.method == "i3d_a" or stage.num_frames else config.num_distilled_frames
         )
         seen = length if looks and (stage.trains != "network" or not stage.num_frames) else 0
-        seconds += stage.num_steps * stage.batch_size * (frames * _MAIN_SECONDS + seen * _CLIENT_SECONDS)
+        a_clip = frames * _MAIN_SECONDS + seen * _CLIENT_SECONDS + length * _JPEG_SECONDS
+        seconds += stage.num_steps * stage.batch_size * a_clip
     for test in cell.tests:
         frames = test.num_distilled_frames + (test.num_frames if looks else 0)
         seconds += max(test.clips) * num_videos * frames * _TEST_SECONDS
