@@ -62,6 +62,30 @@ def sample_shards(tmp_path_factory, sample_videos):
 
 
 @pytest.fixture(scope="session")
+def damage_record():
+    """A function: gives a record of a data folder's first shard of a split a label that no class has.
+
+    Its value is the name under which the record is reported.
+    """
+    import tensorflow as tf
+
+    from tsd_tf.data import schema, tfrecord
+
+    def damage(folder, split, index=0):
+        (path,) = folder.glob(f"{split}-00000-of-*")
+        with open(path, "rb") as file:
+            records = [record for *_, record in tfrecord.read_records(file)]
+        example = tf.train.SequenceExample.FromString(records[index])
+        example.context.feature[schema.LABEL_INDEX].int64_list.value[:] = [99]
+        records[index] = example.SerializeToString()
+        path.write_bytes(b"".join(map(tfrecord.frame, records)))
+        media_id = example.context.feature[schema.MEDIA_ID].bytes_list.value[0].decode()
+        return f"record {index} ({media_id}) of shard {path}"
+
+    return damage
+
+
+@pytest.fixture(scope="session")
 def tiny_config(sample_shards):
     """A function: the sample preset at a small width, every stage two steps of two clips, with changes."""
     from tsd_tf.config import Stage, sample

@@ -386,6 +386,13 @@ def test_more_damage_than_is_tolerated(write_shards):
         training(shards, damage=damage)
 
 
+def test_a_host_counts_the_records_of_its_own_shards(write_shards):
+    shards, _ = write_shards([[4] * 9, [4] * 4], labels=[0] * 10 + [3] + [0] * 2)
+    damage = Damage(shards[1::2], 0.25)
+    assert len(training(shards, 4, damage, batch_size=1, num_hosts=2, host=1)) == 4
+    assert (list(damage.records), damage.total) == ([(1, 1)], 4)
+
+
 def test_batches_of_damaged_videos_alone_are_left_out(write_shards):
     shards, _ = write_shards([[4] * 6], labels=[0, 0, 3, 3, 0, 3])
     assert [ids([batch]) for batch in evaluation(shards, Damage(shards, 0.5))] == [["0", "1"], ["4"]]

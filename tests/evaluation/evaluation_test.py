@@ -185,6 +185,24 @@ def test_what_is_wrong_is_said_and_nothing_is_written(runs, tmp_path, damage, me
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_damaged_videos_are_listed_and_not_counted(runs, damage_record, tmp_path):
+    run, data = tmp_path / "run", tmp_path / "data"
+    shutil.copytree(runs / "ucf101/split1_i3d", run, ignore=shutil.ignore_patterns("evaluation_*"))
+    shutil.copytree(runs.parent / "data/split1", data)
+    name = damage_record(data, "test")
+    subject = subjects.of_run(WorkDirectory(run), data_dir=str(data), num_distilled_frames=4)
+    with pytest.raises(UserError) as error:
+        evaluation.evaluate(subject, clips=[1], damaged_share=0.16, **OPTIONS)
+    assert str(error.value).startswith(f"{name}: ")
+    assert "1 of 6 records came out damaged, and a share of 0.16 is tolerated" in str(error.value)
+    assert not list(run.glob("evaluation*"))
+    ((path, summary),) = evaluation.evaluate(subject, clips=[1], damaged_share=0.17, **OPTIONS)
+    assert json.loads(path.read_text())["damaged"] == [f"{name}: a label from 0 to 5 was expected, 99 came"]
+    assert summary["videos"] == 5
+    assert sorted(entry["videos"] for entry in summary["per_class"]) == [0, 1, 1, 1, 1, 1]
+    assert [entry["top1"] for entry in summary["per_class"] if not entry["videos"]] == [None]
+
+
 def test_a_network_that_answers_nan_is_no_perfect_network(runs, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(runs / "ucf101/split1_i3d", run, ignore=shutil.ignore_patterns("evaluation_*"))

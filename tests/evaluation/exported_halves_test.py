@@ -30,9 +30,10 @@ TOLERANCE = {
 
 def clips_of(exported):
     shards = pipeline.find_shards(exported.config.data_dir, "test")
-    return pipeline.evaluation_clips(
+    clips = pipeline.evaluation_clips(
         shards, num_frames=8, num_clips=2, crop_size=64, num_classes=6, batch_size=4, seed=0
     )
+    return pipeline.checked(clips, shards)
 
 
 @pytest.fixture(scope="module")

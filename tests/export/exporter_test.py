@@ -1,6 +1,7 @@
 import hashlib
 import json
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -208,6 +209,20 @@ def test_clips_are_noise_without_shards(tiny_config, tmp_path):
 
 def _common(clips, others):
     return {clip.tobytes() for clip in clips} & {clip.tobytes() for clip in others}
+
+
+def test_damaged_videos_are_passed_over(tiny_config, sample_shards, damage_record, tmp_path, capsys):
+    shutil.copytree(sample_shards, tmp_path, dirs_exist_ok=True)
+    for shard in tmp_path.glob("train-*"):
+        shard.unlink()
+    config = tiny_config()
+    whole, _ = exporter.clips_to_check(config, tmp_path, 6)
+    name = damage_record(tmp_path, "test", index=1)  # the third that is read: the shards take turns
+    clips, _ = exporter.clips_to_check(config, tmp_path, 3)
+    np.testing.assert_array_equal(clips, whole[[0, 1, 3]])
+    assert f"damaged, left out: {name}" in capsys.readouterr().err
+    # The videos behind the fourth: none is in both.
+    assert len(exporter.representative_clips(config, tmp_path, 3)[0]) == 2
 
 
 def test_int8_is_checked_on_clips_that_it_was_not_calibrated_with(exported, tiny_config, tmp_path):

@@ -36,8 +36,9 @@ def test_a_mixed_run_starts_at_float32s_loss_and_leaves_float32_weights(tiny_con
 
     keras.utils.set_random_seed(config.seed)
     plain = build_network(config)
+    shards = pipeline.find_shards(config.data_dir, "train")
     clips = pipeline.training_clips(
-        pipeline.find_shards(config.data_dir, "train"),
+        shards,
         num_frames=config.num_frames,
         crop_size=config.crop_size,
         random_flip=config.random_flip,
@@ -45,7 +46,7 @@ def test_a_mixed_run_starts_at_float32s_loss_and_leaves_float32_weights(tiny_con
         batch_size=4,
         seed=_stage_seed(config.seed, 0),
     )
-    batch = next(iter(clips))
+    batch = next(pipeline.checked(clips, shards))
     logits = plain(to_network_input(batch["frames"]), training=True)
     losses = keras.losses.sparse_categorical_crossentropy(batch["label"], logits, from_logits=True)
     logged = json.loads((run.path / "log.jsonl").read_text().splitlines()[0])["loss"]

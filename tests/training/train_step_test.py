@@ -32,14 +32,14 @@ class LinearNetwork:
         return [np.asarray(variable, "float64") for variable in self.stage.variables]
 
     def gradients(self):
-        """Of the mean cross-entropy over the batch, and that cross-entropy and the accuracy."""
+        """Of the clips' cross-entropy, summed and divided by BATCH; its mean over the clips, and the accuracy."""
         client, last, bias = self.weights()
-        x = self.frames.reshape(BATCH, PIXELS) / 127.5 - 1
+        x = self.frames.reshape(-1, PIXELS) / 127.5 - 1
         logits = x @ client @ last + bias
         probabilities = np.exp(logits - logits.max(1, keepdims=True))
         probabilities /= probabilities.sum(1, keepdims=True)
         delta = (probabilities - np.eye(CLASSES)[self.labels]) / BATCH
-        loss = -np.mean(np.log(probabilities[np.arange(BATCH), self.labels]))
+        loss = -np.mean(np.log(probabilities[np.arange(len(self.labels)), self.labels]))
         accuracy = np.mean(logits.argmax(1) == self.labels)
         return [x.T @ (delta @ last.T), (x @ client).T @ delta, delta.sum(0)], loss, accuracy
 
@@ -66,6 +66,20 @@ def test_a_step_moves_by_the_gradient_of_the_mean_cross_entropy():
     assert_equal(moves, expected)
     assert metrics["loss"] == pytest.approx(loss, rel=1e-5)
     assert metrics["accuracy"] == pytest.approx(accuracy)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_clip_without_a_label_moves_nothing(parts):
+    network, others = LinearNetwork(), LinearNetwork()
+    others.frames, others.labels = network.frames[[0, 2, 3]], network.labels[[0, 2, 3]]
+    expected, loss, accuracy = others.gradients()
+    network.labels[1] = -1
+    moves, metrics = network.step(Config(weight_decay=0.0, gradient_accumulation=parts))
+    assert_equal(moves, expected)
+    assert accuracy > 0
+    # Still divided by the clips of the batch.
+    assert metrics["loss"] == pytest.approx(loss * 3 / 4, rel=1e-5)
+    assert metrics["accuracy"] == pytest.approx(accuracy * 3 / 4)
 
 
 def test_weight_decay_pulls_kernels_and_leaves_biases():

@@ -183,6 +183,34 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_records(tiny_conf
     assert not directory.finished()
 
 
+@pytest.fixture
+def damaged(tiny_config, sample_shards, damage_record, tmp_path):
+    """A run that sees each of its 12 records once, the first of them damaged: (its Config, that record's name)."""
+    shutil.copytree(sample_shards, tmp_path / "data")
+    stage = Stage("tsd_stage1", "client", 3, 0.01, batch_size=4)
+    config = tiny_config(data_dir=str(tmp_path / "data"), main_network="resnet3d_18", stages=(stage,))
+    return config, damage_record(tmp_path / "data", "train")
+
+
+def test_tolerated_damage_is_told_of_and_the_run_finishes(damaged, tmp_path, capsys):
+    config, name = damaged
+    run = WorkDirectory(tmp_path / "run")
+    Trainer(run, config, validation=ValidationPlan(num_videos=0), damaged_share=0.1).run()
+    assert run.finished()
+    # Once, though TensorBoard's clips hold it too.
+    assert capsys.readouterr().err.count(f"damaged, left out: {name}: a label from 0 to 5 was expected, 99 came") == 1
+
+
+def test_damage_that_is_not_tolerated_ends_the_run_with_one_line(damaged, tmp_path):
+    config, name = damaged
+    run = WorkDirectory(tmp_path / "run")
+    with pytest.raises(UserError) as error:
+        Trainer(run, config, validation=ValidationPlan(num_videos=0)).run()
+    assert str(error.value).startswith(f"{name}: a label from 0 to 5 was expected, 99 came. 1 of 12 records")
+    assert "\n" not in str(error.value)
+    assert not run.finished()
+
+
 def test_fine_tuning_takes_all_but_the_last_layer(trained, tiny_config):
     from tsd_tf.network_builder import build_network
 

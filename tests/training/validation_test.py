@@ -49,8 +49,9 @@ def network():
 @pytest.fixture(scope="module")
 def labels(sample_shards):
     """Of the two videos that are validated on."""
+    shards = pipeline.find_shards(sample_shards, "test")
     clips = pipeline.evaluation_clips(
-        pipeline.find_shards(sample_shards, "test"),
+        shards,
         num_frames=1,
         num_clips=1,
         crop_size=64,
@@ -58,7 +59,7 @@ def labels(sample_shards):
         batch_size=2,
         seed=0,
     )
-    return next(iter(clips))["label"].numpy().tolist()
+    return next(pipeline.checked(clips, shards))["label"].numpy().tolist()
 
 
 @pytest.fixture

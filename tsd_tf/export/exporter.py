@@ -1,7 +1,9 @@
 """Writes, checks and puts in place everything that is deployed of a trained run."""
 
+import contextlib
 import dataclasses
 import hashlib
+import itertools
 import json
 import pathlib
 import shutil
@@ -12,6 +14,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from tsd_tf.data import pipeline
+from tsd_tf.data.damage import Damage
 from tsd_tf.errors import UserError
 from tsd_tf.export import signatures, tflite, verification
 from tsd_tf.export.saved_model import save_client, save_cloud
@@ -69,7 +72,9 @@ def _clips(config, data_dir, splits, skip, count, seed):
             batch_size=1,
             seed=seed,
         )
-        frames = [batch["frames"].numpy()[:, 0] for batch in clips.skip(skip).take(count)]
+        # A damaged video is no reason not to export: the next one takes its place.
+        with contextlib.closing(pipeline.checked(clips, shards, Damage(shards, 1.0))) as batches:
+            frames = [batch["frames"].numpy()[:, 0] for batch in itertools.islice(batches, skip, skip + count)]
         if frames:
             return np.concatenate(frames), f"{data_dir} ({split})"
     size = config.crop_size

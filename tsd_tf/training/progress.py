@@ -1,5 +1,6 @@
 """What a person and a plot see of a running stage."""
 
+import contextlib
 import json
 import sys
 
@@ -81,3 +82,13 @@ class Progress:
     def __exit__(self, *unused):
         self.bar.close()
         self.file.close()
+
+
+class Silence(contextlib.nullcontext):
+    """What the workers other than the chief show of a stage: nothing."""
+
+    def __enter__(self):
+        return self
+
+    def update(self, values, learning_rate):
+        """Takes what Progress takes."""

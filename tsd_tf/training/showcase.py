@@ -18,15 +18,17 @@ class Showcase:
     Args:
         network: the FewFrameNetwork that is trained.
         config: its Config.
-        shards: the clips are of their first videos.
+        shards: the clips are of their first intact videos.
         summaries: Summaries.
+        damage: a Damage of these shards, which says how much of it is tolerated.
     """
 
-    def __init__(self, network, config, shards, summaries):
+    def __init__(self, network, config, shards, summaries, damage):
         self.network = network
         self.config = config
         self.shards = shards
         self.summaries = summaries
+        self.damage = damage
         self.clips = None
 
     def write(self, total_steps):
@@ -54,5 +56,5 @@ class Showcase:
             batch_size=_NUM_CLIPS,
             seed=self.config.seed,
         )
-        batch = next(pipeline.checked(clips, self.shards))
+        batch = next(pipeline.checked(clips, self.shards, self.damage))
         return batch["frames"][:, 0], batch["seed"][:, 0]

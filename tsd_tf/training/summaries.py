@@ -1,5 +1,7 @@
 """What TensorBoard shows, written without TensorBoard, which is not everywhere that TensorFlow is."""
 
+import tempfile
+
 import cv2
 import numpy as np
 import tensorflow as tf
@@ -11,10 +13,15 @@ class Summaries:
     """An events file for `tensorboard --logdir`.
 
     Args:
-        folder: of the file, made when the first value comes.
+        folder: a pathlib.Path, of the file; made where it is missing.
+
+    Raises:
+        OSError: nothing can be written there.
     """
 
     def __init__(self, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()  # TensorFlow's own error is of many lines.
         self.writer = tf.summary.create_file_writer(str(folder))
 
     def scalars(self, values, step):

@@ -1,7 +1,6 @@
 """The training loop: stages in order, checkpoints, and resuming where the last checkpoint stands."""
 
 import contextlib
-import errno
 import functools
 import math
 import time
@@ -17,9 +16,10 @@ from tsd_tf.network_builder import build_network
 from tsd_tf.training import checkpoints, log
 from tsd_tf.training.claim import claim
 from tsd_tf.training.cluster import default_cluster
+from tsd_tf.training.disk import disk_errors
 from tsd_tf.training.loss_scale import LossScale
 from tsd_tf.training.precision import dtype_policy, needs_loss_scale
-from tsd_tf.training.progress import Progress
+from tsd_tf.training.progress import Progress, Silence
 from tsd_tf.training.replicas import dropout_seeds, make_averaging, moving_statistics, spread_seeds
 from tsd_tf.training.schedules import learning_rate
 from tsd_tf.training.shares import check_shards, run_of
@@ -30,7 +30,6 @@ from tsd_tf.training.train_step import make_train_step
 from tsd_tf.training.validation import Validation, ValidationPlan
 
 _CHECKPOINT_SECONDS = 600.0
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
 
 
 class Trainer:
@@ -44,7 +43,8 @@ class Trainer:
         checkpoint_steps: steps between checkpoints; None writes one every ten minutes. Each stage ends with one.
         keep_checkpoints: how many of them stay, besides the best one on validation.
         validation: a ValidationPlan; None for the default one.
-        damaged_share: of each stage's records, and of those validated on, that may be damaged; more ends the run.
+        damaged_share: of a split's records that may be damaged; more ends the run. On several machines it is a share of
+            what each one reads of the split.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class Trainer:
         self.keep_checkpoints = keep_checkpoints
         self.validation_plan = validation or ValidationPlan()
         self.damaged_share = damaged_share
+        self._damage = {}
 
     def prepare(self):
         """Makes the work directory, after checking that the run can start.
@@ -110,7 +111,7 @@ class Trainer:
             UserError: see `prepare`; a loss that is not finite; a worker that has gone; or a full disk.
         """
         shards = self.prepare()
-        with self.cluster.watched(), _disk_errors(self.work_directory):
+        with self.cluster.watched(), disk_errors(self.work_directory):
             network = self._run(shards)
             self.cluster.wait_for_all()
         return network
@@ -137,10 +138,11 @@ class Trainer:
                 self.config,
                 self.validation_plan,
                 self.validation_shards,
-                Damage(self.validation_shards, self.damaged_share),
+                self._damage_of(self.validation_shards),
             )
             summaries = Summaries(self.work_directory.path / "tensorboard")
-            showcase = Showcase(network, self.config, self.validation_shards or shards[-1], summaries)
+            shown = self.validation_shards or shards[-1]
+            showcase = Showcase(network, self.config, shown, summaries, self._damage_of(shown))
         names = sorted(position)
         values = self.cluster.chiefs([np.int64(position[name]) for name in names])
         position = {name: int(value) for name, value in zip(names, values, strict=True)}
@@ -175,10 +177,12 @@ class Trainer:
         train_step = make_train_step(trained, optimizer, config, strategy, clips_a_step, loss_scale)
         average_statistics = make_averaging(strategy, moving_statistics(trained.model))
         clips = self._clips(shards, stage, trained.num_frames, position["step"], stage_seed)
+        read_here = shards[self.cluster.worker :: self.cluster.num_workers]
+        checked = pipeline.checked(clips, read_here, self._damage_of(read_here))
         saved = time.monotonic()
         with (
             self._progress(stage, position, clips_a_step, showcase) as progress,
-            contextlib.closing(pipeline.checked(clips, shards, Damage(shards, self.damaged_share))) as batches,
+            contextlib.closing(checked) as batches,
         ):
             while position["step"] < stage.num_steps:
                 step = position["step"]
@@ -231,9 +235,13 @@ class Trainer:
         clips = clips.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
         return self.strategy.distribute_datasets_from_function(lambda _: clips)
 
+    def _damage_of(self, shards):
+        """What is known to be damaged in some shards: one Damage whoever reads them, so each record is told of once."""
+        return self._damage.setdefault(tuple(shards), Damage(shards, self.damaged_share))
+
     def _progress(self, stage, position, clips_a_step, showcase):
         if not self.cluster.is_chief:
-            return _Silence()
+            return Silence()
         num_frames = self.config.num_frames
         return Progress(self.work_directory, stage, position, clips_a_step, num_frames, showcase.summaries)
 
@@ -243,30 +251,6 @@ class Trainer:
         if self.checkpoint_steps is not None:
             return step % self.checkpoint_steps == 0
         return time.monotonic() - saved >= _CHECKPOINT_SECONDS
-
-
-class _Silence(contextlib.nullcontext):
-    """What the workers other than the chief show: nothing."""
-
-    def __enter__(self):
-        return self
-
-    def update(self, values, learning_rate):
-        """Takes what Progress takes."""
-
-
-@contextlib.contextmanager
-def _disk_errors(work_directory):
-    """Turns what a full or read-only disk does to the files of a run into a UserError."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _DISK_ERRORS:
-            raise
-        raise UserError(
-            f"cannot write to the work directory {work_directory.path}: {error.strerror}. The same command goes on "
-            "from the last checkpoint"
-        ) from error
 
 
 def _optimizer(stage, config):
