@@ -49,6 +49,10 @@ def test_the_paper_s_setting():
             {"main_network": "c3d", "method": "i3d_a", "num_distilled_frames": 16},
             r"--method=i3d_a needs --T=16. Received: --T=40, --Ts=16",
         ),
+        (
+            {"main_network": "c3d", "num_distilled_frames": 16, "stages": [Stage("s", "network", 1, 1, num_frames=8)]},
+            r"`num_frames` of stage s must be 16 or None for --main_network=c3d. Received: 8",
+        ),
         ({"num_classes": 0}, r"`num_classes` must be at least 1. Received: num_classes=0"),
         (
             {"crop_size": 300},

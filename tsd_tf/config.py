@@ -144,6 +144,12 @@ class Config:
                     f"--{name}={C3D_FRAMES}. "
                     f"Received: --T={self.num_frames}, --Ts={self.num_distilled_frames}"
                 )
+            for stage in self.stages:
+                if stage.trains == "network" and stage.num_frames not in (None, C3D_FRAMES):
+                    raise ValueError(
+                        f"`num_frames` of stage {stage.name} must be {C3D_FRAMES} or None for --main_network=c3d. "
+                        f"Received: {stage.num_frames}"
+                    )
         for name in ("gradient_clip_norm", "client_gradient_clip_norm"):
             if getattr(self, name) is not None and getattr(self, name) <= 0:
                 raise ValueError(f"--{name} must be positive. Received: --{name}={getattr(self, name)}")

@@ -153,6 +153,16 @@ def test_flags_that_cannot_be(tmp_path, arguments, parts):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_c3d_is_trained_on_clips_of_its_own_length_in_every_stage(tmp_path, sample_shards):
+    arguments = ["--preset=sample", "--method=i3d", "--main_network=c3d", "--max_steps=1", "--batch_size=1"]
+    code, _, stderr = run("train_kinetics.py", *arguments, f"--data_dir={sample_shards}", folder=tmp_path)
+    assert code == 0, stderr
+    config = json.loads((tmp_path / "runs/sample/i3d_c3d/config.json").read_text())
+    assert (config["num_frames"], [stage["num_frames"] for stage in config["stages"]]) == (16, [None, None])
+    lines = (tmp_path / "runs/sample/i3d_c3d/log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["stage"] for line in lines] == ["i3d_trimmed", "i3d"]
+
+
 def test_training_without_data_says_what_was_looked_for_where_and_what_makes_it(tmp_path):
     result = run("train_kinetics.py", "--T=40", "--Ts=10", folder=tmp_path)
     assert_one_line_error(result, "data/kinetics400", "tfrecords.build_kinetics")

@@ -4,14 +4,17 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from tsd_tf.config import sample
+from tsd_tf.config import Stage, sample
+from tsd_tf.data import schema
 from tsd_tf.network_builder import build_network
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -170,6 +173,22 @@ def test_two_replicas_end_with_the_weights_of_one_also_when_they_are_killed_in_b
     code, _, stderr = finish(train(tmp_path / "run", config, 1, tmp_path / "weights.npz", num_devices=2))
     assert code == 0, stderr
     assert_close(weights(tmp_path / "weights.npz"), alone)
+
+
+def test_a_loss_that_is_not_finite_names_the_records_of_all_replicas(config, tmp_path):
+    stage = Stage("sampling", "network", 3, 1e15)
+    config = dataclasses.replace(config, method="i3d_e", stages=(stage,))
+    code, _, stderr = finish(train(tmp_path / "run", config, 1, tmp_path / "weights.npz", num_devices=2))
+    assert code == 1, stderr
+    assert "Traceback" not in stderr
+    (line,) = [line for line in stderr.splitlines() if line.startswith("error: ")]
+    assert re.match(r"error: the (loss|gradient norm) of step 1 of stage sampling is (nan|inf); its batch held", line)
+    shards = sorted(pathlib.Path(config.data_dir).glob("train-0000*"))
+    for shard in shards:
+        (example,) = map(tf.train.SequenceExample.FromString, tf.data.TFRecordDataset(str(shard)).as_numpy_iterator())
+        assert example.context.feature[schema.MEDIA_ID].bytes_list.value[0].decode() in line
+    assert len(shards) == 2
+    assert not (tmp_path / "run/finished").exists()
 
 
 def wait_for(path, process):

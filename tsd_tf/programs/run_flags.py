@@ -127,9 +127,10 @@ def config_from_flags(method=None):
     if method == "i3d":
         fields = {flag: field for flag, field in fields.items() if flag in _FLAGS_OF_I3D}
     changes = {field: FLAGS[flag].value for flag, field in fields.items()}
+    stages = preset.stages
     if method == "i3d" and FLAGS.main_network == "c3d":
         changes |= {"num_frames": configs.C3D_FRAMES, "num_distilled_frames": configs.C3D_FRAMES}
-    stages = preset.stages
+        stages = [dataclasses.replace(stage, num_frames=None) for stage in stages]
     if FLAGS.batch_size is not None:
         stages = [dataclasses.replace(stage, batch_size=FLAGS.batch_size) for stage in stages]
     if FLAGS.max_steps is not None:
