@@ -10,10 +10,8 @@ frames do (P of an untrained client averages the clip).
 
 import concurrent.futures
 import functools
-import json
 import os
 import pathlib
-import platform
 import re
 import statistics
 import subprocess
@@ -24,6 +22,7 @@ import time
 from absl import flags, logging
 from tqdm import tqdm
 
+from benchmarks import report
 from tsd_tf import command_line
 from tsd_tf.errors import UserError
 from tsd_tf.serving.limits import Limits
@@ -380,8 +379,9 @@ def main(argv):
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         sidecar, exported = exporter.export(network, config, labels, folder, noise[:1], noise[1:2])
-        report = {
-            "machine": {"cpus": os.cpu_count(), "platform": platform.platform(), "python": platform.python_version()},
+        found = {
+            "machine": report.machine(),
+            "versions": report.versions("tensorflow", "ai-edge-litert", "numpy"),
             "network": FLAGS.workdir or f"{FLAGS.preset}, random weights",
             "T": config.num_frames,
             "Ts": config.num_distilled_frames,
@@ -390,19 +390,15 @@ def main(argv):
             "multiply_accumulates": multiply_accumulates(network, config.crop_size),
         }
         if "litert" in FLAGS.parts:
-            report["litert"] = litert(folder, sidecar, network, noise[0])
+            found["litert"] = litert(folder, sidecar, network, noise[0])
         if "cloud" in FLAGS.parts:
             # Clips of one colour each, with noise: what an untrained client distils of noise is the same grey for all.
             colours = draw.integers(0, 256, (4, 1, 1, 1, 3))
             frames = (colours + noise[:, : config.num_distilled_frames]) // 2
-            report["cloud_by_batch"], report["cloud_saturated"] = cloud(folder, frames.astype("uint8"))
+            found["cloud_by_batch"], found["cloud_saturated"] = cloud(folder, frames.astype("uint8"))
         if FLAGS.video and "bytes" in FLAGS.parts:
-            report["bytes"] = count_bytes(folder, FLAGS.video)
-    output = pathlib.Path(FLAGS.output)
-    aside = output.with_name(f".{output.name}.{os.getpid()}")
-    aside.write_text(json.dumps(report, indent=2) + "\n")
-    aside.replace(output)
-    print(json.dumps(report, indent=2))
+            found["bytes"] = count_bytes(folder, FLAGS.video)
+    report.write(FLAGS.output, found)
 
 
 if __name__ == "__main__":

@@ -11,17 +11,15 @@ as a share of a step. KERAS_BACKEND=jax measures the same steps on Keras' JAX ba
 import contextlib
 import dataclasses
 import json
-import os
 import pathlib
-import platform
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 
 from absl import flags
 
+from benchmarks import report
 from tsd_tf import command_line
 from tsd_tf.errors import UserError
 
@@ -240,16 +238,6 @@ def input_wait(config):
     }
 
 
-def _versions():
-    import keras
-    import numpy as np
-
-    backend = sys.modules[keras.backend.backend()]
-    return {"python": platform.python_version(), "keras": keras.__version__, "numpy": np.__version__} | {
-        keras.backend.backend(): backend.__version__
-    }
-
-
 def _device():
     import keras
 
@@ -278,9 +266,9 @@ def main(argv):
     labels = draw.integers(0, config.num_classes, FLAGS.batch_size, "int32")
     with tempfile.TemporaryDirectory() as folder:
         rows, torch = side_by_side(config, frames, labels, folder)
-    report = {
-        "machine": {"cpus": os.cpu_count(), "platform": platform.platform(), "device": _device()},
-        "versions": _versions(),
+    found = {
+        "machine": report.machine() | {"device": _device()},
+        "versions": report.versions("keras", "numpy", keras.backend.backend()),
         "torch": torch,
         "T": FLAGS.T,
         "Ts": FLAGS.Ts,
@@ -291,11 +279,7 @@ def main(argv):
         "steps": rows,
         "input": input_wait(config) if FLAGS.data_dir else None,
     }
-    output = pathlib.Path(FLAGS.output)
-    aside = output.with_name(f".{output.name}.{os.getpid()}")
-    aside.write_text(json.dumps(report, indent=2) + "\n")
-    aside.replace(output)
-    print(json.dumps(report, indent=2))
+    report.write(FLAGS.output, found)
 
 
 if __name__ == "__main__":

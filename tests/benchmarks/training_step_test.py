@@ -21,5 +21,5 @@ def test_every_step_is_measured(tmp_path):
     names = ["i3d, 2 frames", "tsd stage 1", "tsd stage 2"]
     assert [row["step"] for row in report["steps"]] == names + ["torch i3d, 2 frames"] * bool(torch_python)
     assert all(0 < row["fastest_ms"] <= row["median_ms"] <= row["slowest_ms"] for row in report["steps"])
-    assert {"python", "keras", "numpy", "tensorflow"} <= set(report["versions"])
+    assert {"keras", "numpy", "tensorflow"} <= set(report["versions"])
     assert (report["T"], report["batch_size"], report["input"]) == (2, 2, None)
