@@ -144,8 +144,7 @@ def figure3_bytes(cells, settings):
         "figure3_bytes",
         "Figure 3: accuracy over bytes",
         "One clip a video. Bytes are those of the frames that travel, a clip; a video file is the whole clip of T "
-        "frames "
-        "as MPEG-4 part 2 (OpenCV's wheels have no H.264 encoder), distilled or sampled behind the decoder.",
+        "frames as MPEG-4 part 2 (OpenCV's wheels have no H.264 encoder), distilled or sampled behind the decoder.",
         ("method", "T to T_s", "coding", "bytes", "top-1, %"),
         rows,
     )
@@ -163,8 +162,8 @@ def ablations(cells, settings):
         "ablations",
         "What the paper leaves open: I3D+TSD, 20 frames to 5",
         "Each row changes one thing. Mass on the event: the share of P's mass on the frames of the event, in clips "
-        "that "
-        "show it. Effective frames: exp of the entropy of a column of P. Stage 1 alone never updates the main network.",
+        "that show it. Effective frames: exp of the entropy of a column of P. Stage 1 alone never updates the main "
+        "network.",
         ("variant", "top-1, %", "difference", "mass on the event, %", "effective frames"),
         rows,
     )

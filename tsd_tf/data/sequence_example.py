@@ -68,19 +68,7 @@ def decode(message):
     Raises:
         ValueError: not such a message.
     """
-    context, feature_lists = {}, {}
-    try:
-        for number, part in _fields(message):
-            for _, entry in _fields(part) if number in (1, 2) else ():
-                pair = dict(_fields(entry))
-                key, value = _bytes(pair.get(1, b"")).decode(), pair.get(2, b"")
-                if number == 1:
-                    context[key] = _values(value)
-                else:
-                    feature_lists[key] = [_values(step) for _, step in _fields(value)]
-    except (IndexError, TypeError, UnicodeDecodeError, struct.error) as error:
-        raise ValueError(f"not a tf.train.SequenceExample: {error}") from error
-    return context, feature_lists
+    return _read(message, lambda key, value: [_values(step) for _, step in _fields(value)])
 
 
 def context_and_steps(message, key):
@@ -96,19 +84,8 @@ def context_and_steps(message, key):
     Raises:
         ValueError: not such a message.
     """
-    context, steps = {}, []
-    try:
-        for number, part in _fields(message):
-            for _, entry in _fields(part) if number in (1, 2) else ():
-                pair = dict(_fields(entry))
-                name, value = _bytes(pair.get(1, b"")).decode(), pair.get(2, b"")
-                if number == 1:
-                    context[name] = _values(value)
-                elif name == key:
-                    steps = _steps(value)
-    except (IndexError, TypeError, UnicodeDecodeError, struct.error) as error:
-        raise ValueError(f"not a tf.train.SequenceExample: {error}") from error
-    return context, steps
+    context, found = _read(message, lambda name, value: _steps(value) if name == key else [])
+    return context, found.get(key, [])
 
 
 def step_value(step):
@@ -120,6 +97,23 @@ def step_value(step):
     if len(values) != 1 or not isinstance(values[0], bytes):
         raise ValueError(f"one value of type bytes was expected, {len(values)} came")
     return values[0]
+
+
+def _read(message, read_list):
+    """The context, and what `read_list` makes of the (key, value) of every feature list; ValueError as of `decode`."""
+    context, feature_lists = {}, {}
+    try:
+        for number, part in _fields(message):
+            for _, entry in _fields(part) if number in (1, 2) else ():
+                pair = dict(_fields(entry))
+                key, value = _bytes(pair.get(1, b"")).decode(), pair.get(2, b"")
+                if number == 1:
+                    context[key] = _values(value)
+                else:
+                    feature_lists[key] = read_list(key, value)
+    except (IndexError, TypeError, UnicodeDecodeError, struct.error) as error:
+        raise ValueError(f"not a tf.train.SequenceExample: {error}") from error
+    return context, feature_lists
 
 
 def _steps(feature_list):
