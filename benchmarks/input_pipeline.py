@@ -108,32 +108,43 @@ def builder(rows, videos_dir, folder):
 
 
 class ShardReader:
-    """This project's reader, on clips as training gets them."""
+    """This project's reader, on clips as training gets them.
+
+    Args:
+        shards: list of paths.
+    """
 
     def __init__(self, shards):
         self.shards = shards
-        self.seed = 0
+        self._clips = self._new_clips()
 
-    def batches(self, seed):
-        """Endless checked batches."""
+    def _new_clips(self):
         from tsd_tf.data import pipeline
 
-        clips = pipeline.training_clips(
+        return pipeline.training_clips(
             self.shards,
             num_frames=FLAGS.T,
             crop_size=FLAGS.crop_size,
             random_flip=True,
             num_classes=_CLASSES,
             batch_size=FLAGS.batch_size,
-            seed=seed,
+            seed=0,
         )
-        return contextlib.closing(pipeline.checked(clips, self.shards))
 
-    def read(self):
-        """Frames a second of a new iteration, once it is going."""
-        self.seed += 1
-        count = -(-FLAGS.clips // FLAGS.batch_size)
-        with self.batches(self.seed) as batches:
+    def batches(self):
+        """Endless checked batches."""
+        return self._checked(self._clips)
+
+    def first_epoch(self):
+        """Frames a second while every record is new and read whole, for its checksum."""
+        return self._read(self._new_clips(), max(1, FLAGS.videos // FLAGS.batch_size - _WARM_UP))
+
+    def later_epochs(self):
+        """Frames a second of an iteration over known records, once it is going."""
+        return self._read(self._clips, -(-FLAGS.clips // FLAGS.batch_size))
+
+    def _read(self, clips, count):
+        with self._checked(clips) as batches:
             for _ in range(_WARM_UP):
                 next(batches)
             began = time.perf_counter()
@@ -141,6 +152,11 @@ class ShardReader:
                 next(batches)
             seconds = time.perf_counter() - began
         return count * FLAGS.batch_size * FLAGS.T / seconds
+
+    def _checked(self, clips):
+        from tsd_tf.data import pipeline
+
+        return contextlib.closing(pipeline.checked(clips, self.shards))
 
 
 class JpegDecoder:
@@ -271,9 +287,10 @@ def _crop(picture, place):
 
 def reading(shards, paths):
     """Frames a second of every way of reading, in turn."""
-    decoder, mp4 = JpegDecoder(shards), Mp4Reader(paths)
+    reader, decoder, mp4 = ShardReader(shards), JpegDecoder(shards), Mp4Reader(paths)
     ways = {
-        "reader": ShardReader(shards).read,
+        "reader_first_epoch": reader.first_epoch,
+        "reader": reader.later_epochs,
         "jpeg_decode_by_frame": decoder.by_frame,
         "jpeg_decode_by_clip": decoder.by_clip,
         "opencv_mp4": mp4.opencv,
@@ -287,8 +304,8 @@ def reading(shards, paths):
             if number >= 0:  # the first round is a warm-up
                 speeds[name].append(speed)
 
-    def to(other):
-        return statistics.median(one / two for one, two in zip(speeds["reader"], speeds[other], strict=True))
+    def to(other, reader="reader"):
+        return statistics.median(one / two for one, two in zip(speeds[reader], speeds[other], strict=True))
 
     fastest = max((name for name in ways if name.endswith("mp4")), key=lambda name: statistics.median(speeds[name]))
     return {
@@ -296,6 +313,7 @@ def reading(shards, paths):
         "rounds": speeds,
         "reader_to_jpeg_decode_by_frame": to("jpeg_decode_by_frame"),
         "reader_to_jpeg_decode_by_clip": to("jpeg_decode_by_clip"),
+        "reader_first_epoch_to_jpeg_decode_by_frame": to("jpeg_decode_by_frame", "reader_first_epoch"),
         "reader_to_fastest_mp4": {"beside": fastest, "ratio": to(fastest)},
         "decord": "measured" if "decord_mp4" in ways else "not measured: it is not installed",
     }
@@ -305,7 +323,7 @@ def memory(shards):
     """Resident megabytes at the end of every epoch of one iteration."""
     steps = FLAGS.videos // FLAGS.batch_size
     resident = []
-    with ShardReader(shards).batches(seed=0) as batches:
+    with ShardReader(shards).batches() as batches:
         for _ in tqdm(range(FLAGS.epochs), desc="memory", unit="epoch"):
             for _ in range(steps):
                 next(batches)

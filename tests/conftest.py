@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import struct
 
 import pytest
 
@@ -27,6 +28,42 @@ def test_data():
     if not path:
         pytest.skip("TSD_TEST_DATA names no folder of reference data")
     return pathlib.Path(path)
+
+
+@pytest.fixture(scope="session")
+def rotate_by_header():
+    """A function: writes a clockwise quarter turn into an MP4's track header, where phones put it."""
+
+    def rotate(path):
+        content = bytearray(path.read_bytes())
+        matrix = content.index(b"tkhd") + 4 + 40  # version 0
+        assert struct.unpack(">9i", content[matrix : matrix + 36])[0] == 1 << 16
+        turn = (0, 1 << 16, 0, -(1 << 16), 0, 0, 48 << 16, 0, 1 << 30)
+        content[matrix : matrix + 36] = struct.pack(">9i", *turn)
+        path.write_bytes(content)
+
+    return rotate
+
+
+@pytest.fixture(scope="session")
+def stretch_tenth_frame():
+    """A function: gives the tenth of an MP4's 20 frames 400 ms in place of 40."""
+
+    def stretch(path):
+        content = bytearray(path.read_bytes())
+        table = content.index(b"stts") + 4
+        flags, entries, count, delta = struct.unpack(">4I", content[table : table + 16])
+        assert (entries, count) == (1, 20)
+        # The table grows by two entries, so it goes into a new box of its own size: every parent grows with it.
+        new = struct.pack(">8I", flags, 3, 9, delta, 1, 10 * delta, 10, delta)
+        grown = content[: table - 8] + struct.pack(">I", 8 + len(new)) + b"stts" + new + content[table + 16 :]
+        for parent in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):
+            at = grown.index(parent) - 4
+            grown[at : at + 4] = struct.pack(">I", struct.unpack(">I", grown[at : at + 4])[0] + 16)
+        assert grown.index(b"mdat") < grown.index(b"moov")  # offsets of the pictures stay
+        path.write_bytes(grown.replace(b"edts", b"free"))  # an edit list would cut the film at its old length
+
+    return stretch
 
 
 @pytest.fixture(scope="session")

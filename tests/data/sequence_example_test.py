@@ -49,16 +49,31 @@ def test_finds_the_steps_of_one_list():
         for value in values if key == "l" else [b"y"]:
             message.feature_lists.feature_list[key].feature.add().bytes_list.value.append(value)
     serialised = message.SerializeToString()
-    context, steps = sequence_example.context_and_steps(serialised, "l")
+    context, steps, bounds = sequence_example.context_and_steps(serialised, "l")
     assert context == {"i": [3]}
     assert [sequence_example.step_value(step) for step in steps] == values
-    assert sequence_example.context_and_steps(serialised, "none") == ({"i": [3]}, [])
+    assert sequence_example.context_and_steps(serialised, "none") == ({"i": [3]}, [], [])
+    for first in range(len(values)):
+        for last in range(first, len(values) + 1):
+            stretch = sequence_example.steps_of(serialised[bounds[first] : bounds[last]])
+            assert [sequence_example.step_value(step) for step in stretch] == values[first:last]
+
+
+@pytest.mark.parametrize("stretch", [b"\x0a", b"\x0a\x05ab", b"\x12\x01a"])
+def test_what_is_no_stretch_of_a_list(stretch):
+    with pytest.raises(ValueError, match=r"no steps of a tf.train.SequenceExample"):
+        sequence_example.steps_of(stretch)
+
+
+def test_a_message_longer_than_protobuf_allows():
+    with pytest.raises(ValueError, match="2147483648 bytes, where protobuf ends at 2 GiB"):
+        sequence_example.decode(bytes(1 << 31))
 
 
 def test_a_step_that_is_no_single_picture():
     message = sequence_example.encode({}, {"two": [[b"1", b"2"]], "number": [1]})
     for key in ("two", "number"):
-        _, (step,) = sequence_example.context_and_steps(message, key)
+        _, (step,), _ = sequence_example.context_and_steps(message, key)
         with pytest.raises(ValueError, match="one value of type bytes was expected"):
             sequence_example.step_value(step)
 
@@ -78,7 +93,7 @@ def test_random_damage_is_a_value_error_or_passes():
         damaged = np.frombuffer(whole, np.uint8).copy()
         damaged[generator.integers(0, len(damaged), 3)] = generator.integers(0, 256, 3)
         try:
-            _, steps = sequence_example.context_and_steps(damaged.tobytes(), "l")
+            _, steps, _ = sequence_example.context_and_steps(damaged.tobytes(), "l")
             assert all(isinstance(sequence_example.step_value(step), bytes) for step in steps)
             outcomes["read"] += 1
         except ValueError:

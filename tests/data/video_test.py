@@ -62,7 +62,7 @@ def test_colours_are_rgb(write_video):
     assert frame[..., 1:].max() < 60
 
 
-def test_rotated_phone_video_is_upright(write_video):
+def test_rotated_phone_video_is_upright(write_video, rotate_by_header):
     picture = np.zeros((48, 64, 3), np.uint8)
     picture[:, :16] = 255  # left; on top once turned clockwise
     path = write_video("v.mp4", 5, paint=lambda i: picture)
@@ -73,31 +73,10 @@ def test_rotated_phone_video_is_upright(write_video):
     assert frame[20:].max() < 50
 
 
-def rotate_by_header(path):
-    """Writes a clockwise quarter turn into the track header, where phones put it."""
-    content = bytearray(path.read_bytes())
-    matrix = content.index(b"tkhd") + 4 + 40  # version 0
-    assert struct.unpack(">9i", content[matrix : matrix + 36])[0] == 1 << 16
-    turn = (0, 1 << 16, 0, -(1 << 16), 0, 0, 48 << 16, 0, 1 << 30)
-    content[matrix : matrix + 36] = struct.pack(">9i", *turn)
-    path.write_bytes(content)
-
-
-def test_variable_frame_rate(write_video, index_of):
-    """Frames of 40 ms, the tenth stretched to 400 ms: it stays on display, and what follows comes late."""
+def test_variable_frame_rate(write_video, index_of, stretch_tenth_frame):
+    """The tenth frame stays on display, and what follows comes late."""
     path = write_video("v.mp4", 20)
-    content = bytearray(path.read_bytes())
-    table = content.index(b"stts") + 4
-    flags, entries, count, delta = struct.unpack(">4I", content[table : table + 16])
-    assert (entries, count) == (1, 20)
-    # The table grows by two entries, so it goes into a new box of its own size: every parent grows with it.
-    new = struct.pack(">8I", flags, 3, 9, delta, 1, 10 * delta, 10, delta)
-    grown = content[: table - 8] + struct.pack(">I", 8 + len(new)) + b"stts" + new + content[table + 16 :]
-    for parent in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):
-        at = grown.index(parent) - 4
-        grown[at : at + 4] = struct.pack(">I", struct.unpack(">I", grown[at : at + 4])[0] + 16)
-    assert grown.index(b"mdat") < grown.index(b"moov")  # offsets of the pictures stay
-    path.write_bytes(grown.replace(b"edts", b"free"))  # an edit list would cut the film at its old length
+    stretch_tenth_frame(path)
     assert index_of(read(path)).tolist() == [*range(9), *[9] * 10, *range(10, 20)]
 
 

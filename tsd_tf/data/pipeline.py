@@ -13,6 +13,7 @@ import json
 import re
 import weakref
 
+import cv2
 import numpy as np
 import tensorflow as tf
 
@@ -152,7 +153,10 @@ def training_clips(
         def decode():
             window = clip_sampling.random_crop(clip["size"][0], clip["size"][1], crop_size, clip_seed)
             jpegs = tf.ensure_shape(clip["jpegs"], (num_frames,))
-            return _decode(jpegs, window, crop_size, clip_sampling.random_flip(clip_seed) if random_flip else None)
+            frames = _decode(jpegs, window, crop_size)
+            if not random_flip:
+                return frames
+            return tf.cond(clip_sampling.random_flip(clip_seed), lambda: _mirrored(frames), lambda: frames)
 
         return _finished(clip, decode, (num_frames, crop_size, crop_size, 3), clip_sampling.selection_seed(clip_seed))
 
@@ -313,23 +317,31 @@ def _read(reader, shard, index, draws):
     return {name: tf.ensure_shape(*pair) for name, *pair in zip(names, values, shapes, strict=True)}
 
 
-def _decode(jpegs, window, crop_size, flip=None):
-    """The crops of all pictures: uint8 (n, crop_size, crop_size, 3), mirrored where `flip` is True."""
+def _decode(jpegs, window, crop_size):
+    """The crops of all pictures: uint8 (n, crop_size, crop_size, 3)."""
 
-    def decode_all(finish):
-        def decode(jpeg):
-            crop = tf.io.decode_and_crop_jpeg(jpeg, window, channels=3)
-            return finish(tf.ensure_shape(crop, (crop_size, crop_size, 3)))
+    def decode(jpeg):
+        crop = tf.io.decode_and_crop_jpeg(jpeg, window, channels=3)
+        return tf.ensure_shape(crop, (crop_size, crop_size, 3))
 
-        if jpegs.shape[0] is not None:  # spares the loop, which costs a tenth of the decoding
-            return tf.stack([decode(jpeg) for jpeg in tf.unstack(jpegs)])
-        signature = tf.TensorSpec((crop_size, crop_size, 3), tf.uint8)
-        return tf.map_fn(_as_it_is(decode), jpegs, fn_output_signature=signature)
+    if jpegs.shape[0] is not None:  # spares the loop, which costs a tenth of the decoding
+        return tf.stack([decode(jpeg) for jpeg in tf.unstack(jpegs)])
+    signature = tf.TensorSpec((crop_size, crop_size, 3), tf.uint8)
+    return tf.map_fn(_as_it_is(decode), jpegs, fn_output_signature=signature)
 
-    if flip is None:
-        return decode_all(tf.identity)
-    # Mirrored one by one, while a picture is still in the processor's cache.
-    return tf.cond(flip, lambda: decode_all(lambda frame: tf.reverse(frame, [1])), lambda: decode_all(tf.identity))
+
+def _mirrored(frames):
+    """The frames (n, height, width, 3), each mirrored left to right."""
+
+    def mirror(frames):
+        mirrored = np.empty_like(frames[0])
+        for frame in frames:
+            frame[...] = cv2.flip(frame, 1, mirrored)
+        return frames
+
+    # OpenCV takes a twentieth of the time of TensorFlow's reversal, which would cost a quarter of the decoding. Nothing
+    # else reads `frames`, so that they may be overwritten.
+    return tf.ensure_shape(tf.numpy_function(mirror, [frames], tf.uint8, stateful=False), frames.shape)
 
 
 def _finished(clip, decode, shape, seed):

@@ -102,6 +102,24 @@ def read_record(file, offset, length):
     return _check_payload(file, offset, length)
 
 
+def read_part(file, offset, begin, end):
+    """Some bytes of a record's payload, without a look at its checksum, which is of all of it.
+
+    Args:
+        file: open for reading, anywhere.
+        offset: where the record begins.
+        begin, end: which bytes of the payload.
+
+    Raises:
+        DamagedRecordError: the file ends before.
+    """
+    file.seek(offset + _HEADER.size + begin)
+    part = file.read(end - begin)
+    if len(part) < end - begin:
+        raise DamagedRecordError(f"truncated: the file ends within the record at byte {offset}", offset)
+    return part
+
+
 def _masked_crc(data):
     """CRC-32C, rotated and shifted as the format asks."""
     crc = google_crc32c.value(bytes(data))
