@@ -116,6 +116,15 @@ def test_a_second_training_of_another_configuration_is_refused(folder):
     assert_one_line_error(result, "runs/sample/i3d", "another configuration", "--workdir")
 
 
+def test_a_loss_that_is_not_finite_is_one_line_with_the_step_and_its_records(folder, tmp_path):
+    arguments = ["--preset=sample", "--initializer_stddev=1e30", "--logit_scale=1", "--max_steps=1", "--batch_size=2"]
+    arguments += [f"--data_dir={folder}/shards", f"--workdir={tmp_path}/run"]
+    result = run("train_kinetics.py", *arguments, folder=folder)
+    assert_one_line_error(result, "loss of step 0 of stage tsd_stage1 is nan", "its batch held the records", "train")
+    # What stands is what was trained before.
+    assert [path.name for path in (tmp_path / "run/checkpoints").iterdir()] == ["step_00000001"]
+
+
 def test_i3d_is_tested_with_any_number_of_frames(folder):
     code, stdout, stderr = run(
         "evaluate.py", "--workdir=runs/sample/i3d", "--T=5", "--Ts=5", "--clips=1", folder=folder

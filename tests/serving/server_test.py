@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import struct
+import time
 import urllib.error
 import urllib.request
 import zlib
@@ -537,5 +538,17 @@ def test_a_server_that_stops_answers_what_it_has(exported, frames, expected):
             # The first answer is back: the others are in the server or already answered too.
             next(concurrent.futures.as_completed(calls)).result()
             server.stop()
+            end = time.monotonic() + 30
+            while _is_healthy(server):  # a probe is told, or finds nobody
+                assert time.monotonic() < end
             for call in calls:
                 np.testing.assert_allclose(tf.make_ndarray(call.result().outputs["probabilities"]), expected, atol=1e-3)
+
+
+def _is_healthy(server):
+    with grpc.insecure_channel(server.address) as channel:
+        try:
+            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=30)
+        except grpc.RpcError:
+            return False
+        return answer.status == health_pb2.HealthCheckResponse.SERVING

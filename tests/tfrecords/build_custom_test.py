@@ -31,9 +31,7 @@ def test_videos_as_phones_and_the_web_make_them(
     rotate_by_header(write_video("v/turned.mp4", 20, size=(32, 48)))
     stretch_tenth_frame(write_video("v/varying.mp4", 20, size=(32, 48)))
     write_video("v/odd.avi", 20, size=(45, 63))
-    (tmp_path / "c.csv").write_text(
-        "video,label,time_start,time_end\nturned.mp4,a,,\nvarying.mp4,a,,\nodd.avi,a,,\n"
-    )
+    (tmp_path / "c.csv").write_text("video,label,time_start,time_end\nturned.mp4,a,,\nvarying.mp4,a,,\nodd.avi,a,,\n")
     arguments = [f"--csv={tmp_path}/c.csv", f"--videos_dir={tmp_path}/v", f"--output_dir={tmp_path}/out"]
     done = run_program("tfrecords.build_custom", *arguments, "--split=train", "--short_side=24", "--num_shards=1")
     assert "3 rows: 3 written" in done.stdout, done.stderr

@@ -125,6 +125,22 @@ def test_an_interrupted_run_goes_on_where_its_last_checkpoint_stands(trained, co
         np.testing.assert_allclose(np.asarray(variable), value, atol=1e-5, err_msg=variable.path)
 
 
+def test_a_run_that_accumulates_gradients_goes_on_where_it_was(tiny_config, tmp_path):
+    stage = Stage("tsd_stage2", "network", 2, 0.01, batch_size=4)
+    config = tiny_config(main_network="resnet3d_18", stages=(stage,), gradient_accumulation=2)
+    plan = ValidationPlan(num_videos=0)
+    whole = WorkDirectory(tmp_path / "whole")
+    expected = Trainer(whole, config, checkpoint_steps=1, validation=plan).run()
+    shutil.copytree(whole.path, tmp_path / "interrupted")
+    interrupted = WorkDirectory(tmp_path / "interrupted")
+    shutil.rmtree(interrupted.checkpoints()[2])
+    (interrupted.path / "finished").unlink()
+    network = Trainer(interrupted, config, checkpoint_steps=1, validation=plan).run()
+    assert list(interrupted.checkpoints()) == [1, 2]
+    for one, other in zip(expected.variables, network.variables, strict=True):
+        np.testing.assert_allclose(np.asarray(other), np.asarray(one), atol=1e-5, err_msg=one.path)
+
+
 def test_rates_follow_the_replicas_only_when_asked(tiny_config, tmp_path):
     cluster = types.SimpleNamespace(strategy=None, num_replicas=8)
     factors = [

@@ -8,6 +8,7 @@ from tsd_tf.export import signatures
 # Above all the product Y = XP and the softmax, whose output in 8 bits would have steps of 1/256 and columns that do not
 # sum to 1.
 _FLOAT_OPERATIONS = [
+    "ADD",
     "BATCH_MATMUL",
     "CAST",
     "CONCATENATION",
@@ -16,7 +17,6 @@ _FLOAT_OPERATIONS = [
     "NEG",
     "RESHAPE",
     "RESIZE_BILINEAR",
-    "ROUND",
     "SLICE",
     "SOFTMAX",
     "SUB",
