@@ -75,8 +75,8 @@ class ClientHalf:
             # Each band is taken when it is its turn: taken all at once, the first is cold when it is multiplied.
             with tf.control_dependencies([bands[-1] if bands else matrix]):
                 band = tf.slice(levels, (0, top, 0, 0), (num_frames, rows, size, 3))
-            # Half a level more, and cut off: rounding, but for exact halves. LiteRT's own took a quarter of the product's
-            # time on two threads.
+            # Half a level more, and cut off: rounding, but for exact halves. LiteRT's rounding took a quarter of the
+            # product's time on two threads.
             bands.append(tf.matmul(matrix, tf.reshape(band, (1, num_frames, -1))) + 0.5)
         bands = [tf.cast(band, tf.uint8) for band in bands]
         distilled = bands[0] if len(bands) == 1 else tf.concat(bands, axis=2)
