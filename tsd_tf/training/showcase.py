@@ -32,7 +32,7 @@ class Showcase:
         self.clips = None
 
     def write(self, total_steps):
-        """Shows the network as it is now, after `total_steps` steps."""
+        """Shows the network as it is now, after `total_steps` steps; of a P that is not finite the next loss tells."""
         if not is_learned(self.network.selector):
             return
         if self.clips is None:
@@ -40,6 +40,8 @@ class Showcase:
         frames, seeds = self.clips
         inputs = to_network_input(frames)
         matrix = self.network.transformation_matrix(inputs, seeds=seeds, training=False)
+        if not np.isfinite(matrix).all():
+            return
         distilled = np.asarray(to_uint8(self.network.frame_distillation(inputs[:1], matrix[:1])))[0]
         self.summaries.histogram("P", matrix, total_steps)
         picture = pictures.distilled_beside_uniform(frames[0].numpy(), distilled, np.asarray(matrix[0]))
