@@ -1,24 +1,19 @@
 """What distilled frames are made of, and what they cost to send."""
 
-import pathlib
-import tempfile
-
 import cv2
 import numpy as np
 import tensorflow as tf
 
-from study import data
+from study import data, h264
 from tsd_tf.client import codec
 from tsd_tf.data import procedural_videos
 from tsd_tf.data.preprocessing import to_network_input, to_uint8
-from tsd_tf.data.video import Video
-from tsd_tf.data.video_writing import write_video
 from tsd_tf.selectors import Uniform
 
 QUALITIES = (5, 15, 30, 50, 75, 90, 95)
+RATE_FACTORS = (18, 23, 28, 33, 38, 43)  # of H.264
 _BATCH_SIZE = 32
 _SEED = 7
-_FRAME_RATE = 25.0
 _EXAMPLES = 3
 
 
@@ -118,7 +113,7 @@ def describe_matrices(matrices, mask):
 
 
 def compression(network, config, split):
-    """Accuracy over bytes, one clip a video: distilled frames as JPEG at QUALITIES, and the whole clip as a video file.
+    """Accuracy over bytes, one clip a video: distilled frames as JPEG at QUALITIES, and the whole clip as H.264.
 
     Returns:
         list of {"coding", "bytes": mean bytes of what travels for a clip, "top1"}.
@@ -146,18 +141,10 @@ def compression(network, config, split):
         jpegs = [[codec.encode_picture(frame, "jpeg", quality) for frame in frames] for frames in distilled]
         received = np.stack([[_decode_jpeg(jpeg) for jpeg in frames] for frames in jpegs])
         rows.append(row(f"JPEG {quality}", np.mean([sum(map(len, frames)) for frames in jpegs]), received))
-    sizes, received = zip(*map(_through_video_file, clips), strict=True)
-    rows.append(row("video file", np.mean(sizes), distil_all(np.stack(received))))
+    for factor in RATE_FACTORS:
+        sizes, received = zip(*(h264.through_file(clip, factor) for clip in clips), strict=True)
+        rows.append(row(f"H.264 CRF {factor}", np.mean(sizes), distil_all(np.stack(received))))
     return rows
-
-
-def _through_video_file(clip):
-    """(bytes of the clip as MPEG-4 part 2, its decoded frames)."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder) / "clip.mp4"
-        write_video(path, clip, _FRAME_RATE)
-        decoded = np.stack(list(Video(path).frames(frame_rate=_FRAME_RATE, short_side=clip.shape[1])))
-        return path.stat().st_size, decoded
 
 
 def _decode_jpeg(jpeg):

@@ -92,8 +92,9 @@ def _accuracy_over_bytes(cells, path):
         style = styles[[line for line in lines if line[0] == method].index((method, length, distilled)) % len(styles)]
         title = f"{tables.NAMES[method]}, {length} to {distilled}"
         axis.plot(*zip(*jpeg, strict=True), style, marker=".", color=_COLOURS[method], label=f"{title}: frames as JPEG")
-        axis.plot(*points["video file"], "s", color=_COLOURS[method], mfc="none")
-    axis.plot([], [], "ks", mfc="none", label="the whole clip as MPEG-4 file")
+        videos = [point for coding, point in points.items() if coding.startswith("H.264")]
+        axis.plot(*zip(*videos, strict=True), style, marker="s", mfc="none", color=_COLOURS[method], linewidth=0.6)
+    axis.plot([], [], "ks-", mfc="none", linewidth=0.6, label="the whole clip as H.264")
     axis.set_xscale("log")
     axis.set_xlabel("bytes a clip")
     axis.set_ylabel("top-1 of one clip, %")

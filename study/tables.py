@@ -143,8 +143,8 @@ def figure3_bytes(cells, settings):
     return Table(
         "figure3_bytes",
         "Figure 3: accuracy over bytes",
-        "One clip a video. Bytes are those of the frames that travel, a clip; a video file is the whole clip of T "
-        "frames as MPEG-4 part 2 (OpenCV's wheels have no H.264 encoder), distilled or sampled behind the decoder.",
+        "One clip a video. Bytes are those of the frames that travel, a clip; of H.264 those of an mp4 file of all T "
+        "frames, distilled or sampled behind the decoder.",
         ("method", "T to T_s", "coding", "bytes", "top-1, %"),
         rows,
     )

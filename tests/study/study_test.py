@@ -63,6 +63,8 @@ def test_every_cell_leaves_what_it_found(folders):
     assert tsd["compression"][0]["bytes"] == 5 * 64 * 64 * 3
     sizes = [entry["bytes"] for entry in tsd["compression"] if entry["coding"].startswith("JPEG")]
     assert sizes == sorted(sizes)
+    sizes = [entry["bytes"] for entry in tsd["compression"] if entry["coding"].startswith("H.264")]
+    assert (len(sizes), sizes) == (6, sorted(sizes, reverse=True))
     assert found["seed0/tsd_T10_Ts5_split2"]["ucf_split"] == 2
     # A third of the videos, and none of them among those that it was trained on.
     assert len(found["seed0/tsd_T10_Ts5_split2"]["tests"][0]["labels"]) == 12
