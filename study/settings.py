@@ -43,7 +43,7 @@ class Settings:
     num_validate: int = 480
     num_test: int = 480
     num_target: int = 720
-    coarse_updates: int = 300
+    coarse_updates: int = 1000
     trimmed_updates: int = 1000
     long_updates: int = 150
     direction_updates: int = 400

@@ -229,7 +229,7 @@ def sample(method="tsd"):
     and rate make P one-hot within 50 steps, so the block starts from 0.1, its logits are scaled by
     1 / sqrt(H W C') = 1/32 and the client's gradient is clipped. No flips: they would turn one diagonal into the other.
     """
-    coarse = _sample_stage("coarse", "coarse_extractor", 150, 0.05, split="trimmed", num_frames=1, batch_size=64)
+    coarse = _sample_stage("coarse", "coarse_extractor", 400, 0.05, split="trimmed", num_frames=1, batch_size=64)
     end_to_end = {"num_steps": 200, "learning_rate": 0.0005, "optimizer": "adam"}
     if method == "i3d":
         stages = (
