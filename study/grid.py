@@ -110,7 +110,8 @@ class Grid:
         settings, choice = self.settings, choice or self.choices[method]
         fields = {}
         if method == "tsd":
-            fields = {"initializer_stddev": choice.initializer_stddev, "logit_scale": choice.logit_scale}
+            names = ("initializer_stddev", "logit_scale", "client_gradient_clip_norm")
+            fields = {name: getattr(choice, name) for name in names}
         coarse = f"seed{seed}/coarse" if method in ("tsd", "i3d_a") and pretrained_client else None
         if coarse:
             fields["mobilenet_weights"] = str(self.runs_dir / coarse / COARSE_WEIGHTS)
@@ -215,8 +216,9 @@ def ablation_cells(grid, seed):
     settings, choice = grid.settings, grid.choices["tsd"]
     client, end_to_end = sizes.method_stages(settings, "tsd", choice)
     embedding = grid._config(seed, "tsd", 20, 5).embedding_channels
-    paper_s_client = dataclasses.replace(client, learning_rate=0.1)
-    paper = {"initializer_stddev": 0.01, "logit_scale": 1.0, "stages": (paper_s_client, end_to_end)}
+    paper_s_client = dataclasses.replace(client, learning_rate=0.1, optimizer="sgd")
+    paper = {"initializer_stddev": 0.01, "logit_scale": 1.0, "client_gradient_clip_norm": None}
+    paper["stages"] = (paper_s_client, end_to_end)
     variants = (
         ("C' = 16", {"embedding_channels": 16, "logit_scale": choice.logit_scale * (embedding / 16) ** 0.5}),
         ("C' = 256", {"embedding_channels": 256, "logit_scale": choice.logit_scale * (embedding / 256) ** 0.5}),

@@ -44,8 +44,8 @@ class Settings:
     num_test: int = 480
     num_target: int = 720
     coarse_updates: int = 1000
-    trimmed_updates: int = 1000
-    long_updates: int = 150
+    trimmed_updates: int = 2000
+    long_updates: int = 600
     direction_updates: int = 400
     updates: int = 300
     client_updates: int = 250
@@ -72,8 +72,8 @@ def quick():
         num_train=1500,
         num_validate=12,
         num_test=240,
-        trimmed_updates=400,
-        long_updates=100,
+        trimmed_updates=1000,
+        long_updates=300,
         updates=150,
         client_updates=150,
         extras=False,
@@ -88,6 +88,7 @@ class Choice:
         learning_rate, optimizer: of the updates of the whole network.
         train_frames: clip length of I3D's updates; None for the T of its test.
         client_learning_rate, client_optimizer: of stage 1.
+        client_gradient_clip_norm: bound on the norm of the client's gradient, in both stages; None for none.
         initializer_stddev, logit_scale: of the TSD block.
     """
 
@@ -96,6 +97,7 @@ class Choice:
     train_frames: int | None = None
     client_learning_rate: float = 0.03
     client_optimizer: str = "sgd"
+    client_gradient_clip_norm: float | None = 1.0
     initializer_stddev: float = 0.1
     logit_scale: float = 1 / 32
 
@@ -160,14 +162,19 @@ def coarse_stages(settings):
 
 
 def pretraining_stages(settings, trimmed_updates):
-    """I3D's pretraining: clips cut to the event, on which it learns what moves how, then random clips."""
+    """I3D's pretraining: clips cut to the event, on which it learns what moves how, then random clips.
+
+    The first takes this long because I3D confuses the two diagonals for a thousand updates. The second makes it doubt
+    where there is no event: without it, a frozen I3D is sure of the wrong class on everything that an untrained P
+    mixes, and stage 1 learns little from it.
+    """
     return (
         stage(
             settings,
             "i3d_trimmed",
             "network",
             trimmed_updates,
-            0.002,
+            0.001,
             "adam",
             split="trimmed",
             num_frames=8,

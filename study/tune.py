@@ -27,6 +27,13 @@ flags.DEFINE_integer("workers", 2, "processes, one core and one thread each", lo
 SEED = 1000
 
 _RATES = (("sgd", 0.01), ("sgd", 0.03), ("adam", 0.0005), ("adam", 0.001))
+
+
+def _client(rate):
+    """Stage 1 with Adam, which needs no bound on the gradient."""
+    return {"client_learning_rate": rate, "client_optimizer": "adam", "client_gradient_clip_norm": None}
+
+
 _SAMPLING = tuple(Choice(learning_rate=rate, optimizer=optimizer) for optimizer, rate in _RATES)
 CANDIDATES = {
     # On clips of 20 frames as the paper trains it on 64, or on clips of the length that it is tested with.
@@ -40,9 +47,9 @@ CANDIDATES = {
     "i3d_a": _SAMPLING,
     "tsd": (
         Choice(),
-        Choice(learning_rate=0.0005, optimizer="adam"),
-        Choice(learning_rate=0.0005, optimizer="adam", client_learning_rate=0.001, client_optimizer="adam"),
-        Choice(learning_rate=0.001, optimizer="adam", client_learning_rate=0.001, client_optimizer="adam"),
+        Choice(learning_rate=0.0005, optimizer="adam", **_client(0.001)),
+        Choice(learning_rate=0.0005, optimizer="adam", **_client(0.002)),
+        Choice(learning_rate=0.001, optimizer="adam", **_client(0.002)),
     ),
 }
 
