@@ -9,11 +9,10 @@ from tsd_tf.data import clip_sampling, jpeg, remote, schema, sequence_example, t
 DAMAGED, LOST = "damaged", "lost"  # the record is wrong; its shard cannot be read any more
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class _Known:
     """What is remembered of a record whose checksum was right; `bounds` as of sequence_example.context_and_steps."""
 
-    __slots__ = ("label", "media_id", "bounds")
     label: int
     media_id: bytes
     bounds: np.ndarray
