@@ -5,21 +5,22 @@ import io
 import av
 import numpy as np
 
+_FRAME_RATE = 25
 
-def through_file(frames, rate_factor, frame_rate=25):
+
+def through_file(frames, rate_factor):
     """Encodes a clip with x264 and decodes it again.
 
     Args:
         frames: (num_frames, height, width, 3) uint8 RGB; height and width even.
         rate_factor: x264's CRF, 0 to 51; more is smaller and worse, 23 is x264's default.
-        frame_rate: frames a second.
 
     Returns:
         (bytes of the mp4 file, the decoded frames, uint8 of the same shape).
     """
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=frame_rate)
+        stream = container.add_stream("libx264", rate=_FRAME_RATE)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
         # With x264's assembler the same clip of such small pictures gives other bytes every time.
