@@ -111,8 +111,9 @@ def _mobilenet_alone(network, frame_size, folder, kind):
 def litert(folder, sidecar, network, clip):
     """Milliseconds of a clip on LiteRT by variant and threads, beside MobileNet alone; and after the last frame.
 
-    MobileNet alone is converted to the same variant and gets the same uint8 frames: it has to convert, normalise and
-    resize them too. `mobilenet_small_floats_ms` is what is left of it when somebody else has done that.
+    MobileNet alone is what TensorFlow's converter makes of it in the same variant, and gets the same uint8 frames: it
+    has to convert, normalise and resize them too. `mobilenet_small_floats_ms` is what is left of it when somebody else
+    has done that.
     """
     import keras
     import numpy as np

@@ -13,6 +13,7 @@ from tsd_tf.data.preprocessing import to_network_input, to_uint8
 from tsd_tf.errors import UserError
 from tsd_tf.export import exporter, signatures, tflite, verification
 from tsd_tf.export.client_half import ClientHalf
+from tsd_tf.export.level_quantization import quantize_levels
 from tsd_tf.export.saved_model import save_client
 from tsd_tf.main_networks import InceptionI3D
 from tsd_tf.network import FewFrameNetwork
@@ -131,7 +132,7 @@ def test_the_sampling_methods(tmp_path, selector):
     selector.build((None, 8, 64, 64, 3))
     half = save_client(network, 64, tmp_path / "client")
     assert half.feature_shape is None
-    contents = tflite.convert(tmp_path / "client", ["distill"], "float32")
+    contents = quantize_levels(tflite.convert(tmp_path / "client", ["distill"], "float32"))
     clip = np.random.default_rng(0).integers(0, 256, (1, 8, 64, 64, 3), "uint8")
     answer = verification.tflite_distill(contents)(frames=clip)
     matrix = np.asarray(network.transformation_matrix(to_network_input(clip), training=False))

@@ -48,37 +48,36 @@ class ClientHalf:
             return None
         return tuple(self._selector.coarse_extractor.output_shape[1:])
 
-    def _coarse(self, levels):
+    def _coarse(self, frames):
+        levels = tf.cast(frames, tf.float32)
         # Scaling a picture and scaling its values commute, and the small copy has a quarter of the values.
         size = (self._selector.coarse_size, self._selector.coarse_size)
         if tuple(levels.shape[1:3]) != size:
             levels = ops.image.resize(levels, size, interpolation="bilinear")
         return to_network_input(levels)
 
-    def _transposed_matrix(self, levels):
+    def _transposed_matrix(self, frames):
         if self._constant is not None:
             return tf.constant(self._constant)
-        coarse = self._coarse(levels)
+        coarse = self._coarse(frames)
         if self._tsd_block:
             return self._tsd_block(self._selector.encode_frames(coarse, training=False))
         return tf.transpose(self._selector(coarse[None], training=False)[0])
 
-    def _answer(self, levels, transposed_matrix):
+    def _answer(self, frames, transposed_matrix):
         # The columns of P are weights that sum to 1. So (X / 127.5 - 1) P = XP / 127.5 - 1, Equation 1 holds for
         # levels too, and no distilled level leaves 0 to 255.
-        num_frames, size = levels.shape[0], self.frame_size
-        rows = _band_rows(num_frames, size)
-        # LiteRT's fast product takes three axes.
+        num_frames, size = frames.shape[0], self.frame_size
+        values = _band_rows(num_frames, size) * size * 3
+        # LiteRT's fast product takes three axes, and its slices copy what lies along the last one.
         matrix = tf.reshape(transposed_matrix, (1, -1, num_frames))
+        frames = tf.reshape(frames, (1, num_frames, -1))
         bands = []
-        for top in range(0, size, rows):
+        for start in range(0, frames.shape[2], values):
             # Each band is taken when it is its turn: taken all at once, the first is cold when it is multiplied.
             with tf.control_dependencies([bands[-1] if bands else matrix]):
-                band = tf.slice(levels, (0, top, 0, 0), (num_frames, rows, size, 3))
-            # Half a level more, and cut off: rounding, but for exact halves. LiteRT's rounding took a quarter of the
-            # product's time on two threads.
-            bands.append(tf.matmul(matrix, tf.reshape(band, (1, num_frames, -1))) + 0.5)
-        bands = [tf.cast(band, tf.uint8) for band in bands]
+                band = tf.slice(frames, (0, 0, start), (1, num_frames, values))
+            bands.append(tf.cast(tf.round(tf.matmul(matrix, tf.cast(band, tf.float32))), tf.uint8))
         distilled = bands[0] if len(bands) == 1 else tf.concat(bands, axis=2)
         return {
             signatures.DISTILLED_FRAMES: tf.reshape(distilled, (1, -1, size, size, 3)),
@@ -87,18 +86,17 @@ class ClientHalf:
 
     def distill(self, frames):
         """uint8 (1, T, H, W, 3) -> Y, uint8 (1, T_s, H, W, 3), and P, float32 (1, T, T_s)."""
-        levels = tf.cast(tf.squeeze(frames, 0), tf.float32)
-        return self._answer(levels, self._transposed_matrix(levels))
+        frames = tf.squeeze(frames, 0)
+        return self._answer(frames, self._transposed_matrix(frames))
 
     def encode_frame(self, frame):
         """One frame, uint8 (1, H, W, 3) -> its coarse features, float32 (1, h, w, c)."""
-        coarse = self._coarse(tf.cast(frame, tf.float32))
+        coarse = self._coarse(frame)
         return {signatures.FEATURES: self._selector.encode_frames(coarse, training=False)}
 
     def distill_features(self, frames, features):
         """A clip, uint8 (1, T, H, W, 3), and the features of its frames, float32 (1, T, h, w, c) -> as `distill`."""
-        levels = tf.cast(tf.squeeze(frames, 0), tf.float32)
-        return self._answer(levels, self._tsd_block(tf.squeeze(features, 0)))
+        return self._answer(tf.squeeze(frames, 0), self._tsd_block(tf.squeeze(features, 0)))
 
     def signatures(self):
         """The signatures as concrete functions, by name; see tsd_tf.export.signatures."""

@@ -17,6 +17,7 @@ from tsd_tf.data import pipeline
 from tsd_tf.data.damage import Damage
 from tsd_tf.errors import UserError
 from tsd_tf.export import signatures, tflite, verification
+from tsd_tf.export.level_quantization import quantize_levels
 from tsd_tf.export.saved_model import save_client, save_cloud
 
 VARIANTS = ("float32", "float16", "int8")
@@ -136,6 +137,7 @@ def export(
             written = []
             for variant in variants:
                 contents = tflite.convert(aside / signatures.CLIENT_DIR, keys, variant, representative)
+                contents = quantize_levels(contents)
                 differences = verification.check_client(
                     variant, reference, verification.tflite_distill(contents), classify, tolerances
                 )

@@ -46,12 +46,14 @@ class LiteTSDBlock:
         temporal = tf.reshape(temporal, (embedding, height, width, self._num_distilled_frames))
         temporal = tf.reshape(tf.transpose(temporal, (3, 1, 2, 0)), (-1, embedding))
         temporal = tf.matmul(temporal, self._w_gamma, transpose_b=True)
+        # LiteRT copies the second factor into an order of its own, so that is the one with fewer frames.
         logits = tf.matmul(
-            tf.reshape(temporal, (1, self._num_distilled_frames, -1)),
             tf.reshape(features, (1, num_frames, -1)),
+            tf.reshape(temporal, (1, self._num_distilled_frames, -1)),
             transpose_b=True,
         )
-        matrix = tf.nn.softmax(tf.reshape(logits, (-1, num_frames)) * self._logit_scale)
+        logits = tf.transpose(tf.reshape(logits, (num_frames, -1)))
+        matrix = tf.nn.softmax(logits * self._logit_scale)
         if not self._in_time_order:
             return matrix
         times = tf.reduce_sum(matrix * tf.range(num_frames, dtype=tf.float32), axis=1)
