@@ -64,7 +64,8 @@ def matrix_statistics(network, config, split):
     """P against the truth, on one clip of every video.
 
     Returns:
-        see `describe_matrices`, and under "examples" a few P with their clips' event masks.
+        see `describe_matrices`; under "whole_event" see `recognise_events`, under "examples" a few P with their clips'
+        event masks.
     """
     clips, labels, mask = clips_with_events(config, split)
     found = matrices(network, clips)
@@ -77,7 +78,48 @@ def matrix_statistics(network, config, split):
         }
         for i in _with_whole_event(mask)
     ]
-    return {**describe_matrices(found, mask), "examples": examples}
+    return {
+        **describe_matrices(found, mask),
+        "whole_event": recognise_events(network, clips, labels, mask),
+        "examples": examples,
+    }
+
+
+def recognise_events(network, clips, labels, mask):
+    """What is recognised of the clips that show their whole event: where it is not in the clip, no P can find it.
+
+    Args:
+        network: a FewFrameNetwork, trained.
+        clips: uint8 (n, T, size, size, 3).
+        labels: (n,) ints.
+        mask: (n, T) bool, the frames of the event.
+
+    Returns:
+        {"clips": how many, "top1": of the network, "top1_of_event": of its main network on the event's own frames, as a
+        perfect P would pick them; None unless they are as many as T_s}. Both are None where no clip shows its event.
+    """
+    whole = mask.sum(axis=1) == data.EVENT_FRAMES
+    clips, labels, mask = clips[whole], labels[whole], mask[whole]
+    if not len(clips):
+        return {"clips": 0, "top1": None, "top1_of_event": None}
+
+    @tf.function(jit_compile=False, reduce_retracing=True)
+    def distil(frames):
+        return network.client(to_network_input(frames), training=False)
+
+    @tf.function(jit_compile=False, reduce_retracing=True)
+    def recognise(frames):
+        return network.cloud(frames, training=False)
+
+    def top1(networks_inputs):
+        logits = np.concatenate([recognise(batch).numpy() for batch in networks_inputs])
+        return float((logits.argmax(axis=1) == labels).mean())
+
+    found = {"clips": len(clips), "top1": top1(map(distil, _batches(clips))), "top1_of_event": None}
+    if network.selector.num_distilled_frames == data.EVENT_FRAMES:
+        events = clips[mask].reshape(len(clips), data.EVENT_FRAMES, *clips.shape[2:])
+        found["top1_of_event"] = top1(map(to_network_input, _batches(events)))
+    return found
 
 
 def describe_matrices(matrices, mask):

@@ -234,15 +234,16 @@ def matrices(cells, settings):
                 *(_percent([entry[key] for entry in these]) for key in ("mass_in_event", "uniform_share")),
                 *(_number([entry[key] for entry in these]) for key in ("effective_frames", "maximum", "redundancy")),
                 _percent([entry["increasing"] for entry in these]),
+                *(_of_whole_events(these, key) for key in ("top1", "top1_of_event")),
             ]
         )
     return Table(
         "matrices",
         "Figure 2: does P find the event?",
         "One clip of every test video that shows some of its event. Effective frames: exp of the entropy of a column "
-        "of "
-        "P. Redundancy: mean cosine between two columns. Ascending: share of neighbouring columns whose expected times "
-        "ascend.",
+        "of P. Redundancy: mean cosine between two columns. Ascending: share of neighbouring columns whose expected "
+        "times ascend. Top-1 of whole events: of the clips that show all of their event. Its own frames: the same "
+        "main network on the five frames of the event in order, as a perfect P would pick them.",
         (
             "method",
             "mass on the event, %",
@@ -251,9 +252,16 @@ def matrices(cells, settings):
             "maximum",
             "redundancy",
             "ascending, %",
+            "top-1 of whole events, %",
+            "of its own frames, %",
         ),
         rows,
     )
+
+
+def _of_whole_events(matrices, key):
+    values = [entry["whole_event"][key] for entry in matrices]
+    return "" if None in values else _percent(values)
 
 
 def group(cells, name):

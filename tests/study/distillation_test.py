@@ -1,5 +1,8 @@
+import types
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from study import data, distillation
 
@@ -24,6 +27,34 @@ def test_p_on_the_event_in_order():
     }
     backwards = distillation.describe_matrices(matrices[:, :, ::-1], mask)
     assert backwards["increasing"] == 0.0
+
+
+class _FirstFrames:
+    """Distils a clip into its first frames, and takes their mean level, in hundreds, for the class."""
+
+    def __init__(self, num_distilled_frames):
+        self.selector = types.SimpleNamespace(num_distilled_frames=num_distilled_frames)
+
+    def client(self, frames, training):
+        return frames[:, : self.selector.num_distilled_frames]
+
+    def cloud(self, frames, training):
+        level = (tf.reduce_mean(frames, axis=(1, 2, 3, 4)) + 1) * 127.5
+        return tf.one_hot(tf.cast(tf.round(level / 100), tf.int32), 3)
+
+
+def test_events_that_are_whole():
+    """Black clips with grey events: the first's starts at once, the second's later, the third's is cut."""
+    clips, mask = np.zeros((3, 8, 4, 4, 3), "uint8"), np.zeros((3, 8), bool)
+    mask[0, :5] = mask[1, 3:8] = mask[2, 6:8] = True
+    labels = np.asarray([1, 2, 1])
+    for clip, label, frames in zip(clips, labels, mask, strict=True):
+        clip[frames] = 100 * label
+    found = distillation.recognise_events(_FirstFrames(5), clips, labels, mask)
+    assert found == {"clips": 2, "top1": 0.5, "top1_of_event": 1.0}
+    assert distillation.recognise_events(_FirstFrames(6), clips, labels, mask)["top1_of_event"] is None
+    nothing = {"clips": 0, "top1": None, "top1_of_event": None}
+    assert distillation.recognise_events(_FirstFrames(5), clips[2:], labels[2:], mask[2:]) == nothing
 
 
 def test_event_mask():
