@@ -54,8 +54,7 @@ def table2(cells, settings):
         "Table 2: accuracy by method",
         f"Top-1 in % on the test videos, Q = {settings['clips']} clips a video: mean and standard deviation over "
         f"{len(settings['seeds'])} seed(s), {settings['num_test']} videos each. Chance is 8.3. Every method starts "
-        "from "
-        f"the same I3D and gets {settings['updates']} further updates of it; I3D+TSD's client has "
+        f"from the same I3D and gets {settings['updates']} further updates of it; I3D+TSD's client has "
         f"{settings['client_updates']} updates before, I3D frozen.",
         ("T_s", "T", *NAMES.values()),
         rows,
@@ -84,9 +83,8 @@ def target(cells, settings):
         "I3D+TSD against the others",
         "Points of top-1, mean and standard deviation over seeds. p over seeds: paired t-test, in which data, "
         "initialisation and pretraining vary. p over videos: exact McNemar test on the videos of all seeds, the "
-        "trained "
-        "networks given. Both two-sided. The rival is chosen by its mean on the test videos themselves, which favours "
-        "it.",
+        "trained networks given. Both two-sided. The rival is chosen by its mean on the test videos themselves, which "
+        "favours it.",
         ("I3D+TSD", "against", "difference", "p over seeds", "p over videos"),
         rows,
     )
@@ -122,9 +120,8 @@ def table4(cells, settings):
         "Table 4: fine-tuned on a second data set",
         "Pretrained on events in red, green and blue (the trainings of Table 2, first seed), fine-tuned on events in "
         f"yellow, cyan and magenta: {settings['num_target']} videos in UCF101's layout, of which each split tests "
-        "another "
-        f"third. {settings['fine_tune_updates']} updates, one clip a video; the last column is the mean over the "
-        "splits.",
+        f"another third. {settings['fine_tune_updates']} updates, one clip a video; the last column is the mean over "
+        "the splits.",
         ("T_s", "method", "T", "split 1", "split 2", "split 3", "mean"),
         rows,
     )
@@ -215,8 +212,7 @@ def arrow_of_time(cells, settings):
         "The arrow of time: eight signed directions",
         "Chance is 12.5. Axis: the axis is right, whichever way (chance 25). Way: of these, the way along it is right "
         "(chance 50). Ascending: the share of neighbouring columns of P whose expected times ascend. In time order: "
-        "the "
-        "columns of P are sorted by expected time, which the paper's are not.",
+        "the columns of P are sorted by expected time, which the paper's are not.",
         ("method", "T", "T_s", "top-1, %", "axis, %", "way, %", "ascending, %"),
         rows,
     )
