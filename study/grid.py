@@ -10,8 +10,10 @@ from study.run_cell import COARSE_WEIGHTS
 
 _FRAMES_OF_PRETRAINING = 20
 # CPU seconds on one core of an AMD EPYC, measured while other programs ran: a clip's frame through the training step of
-# the main network, through the client's, out of its JPEG, and through a test; what a cell takes to start.
+# the main network, through the client's, out of its JPEG, and through a test; what a cell takes to start. ResNet3D-18 is
+# slower than I3D.
 _MAIN_SECONDS, _CLIENT_SECONDS, _JPEG_SECONDS, _TEST_SECONDS, _START_SECONDS = 0.0012, 0.0005, 0.00015, 0.0005, 16.0
+_SLOWER = {"resnet3d_18": 3.5}
 
 
 class Grid:
@@ -182,7 +184,9 @@ def cells(settings, choices, runs_dir, data_dir):
         if settings.extras:
             found += direction_cells(grid, seed)
         if settings.extras and seed in settings.ablation_seeds:
-            found += ablation_cells(grid, seed) + other_network_cells(grid, seed)
+            found += ablation_cells(grid, seed)
+        if settings.extras and seed in settings.second_network_seeds:
+            found += other_network_cells(grid, seed)
     if settings.extras:
         found += table4_cells(grid, settings.seeds[0], found)
     return found
@@ -297,6 +301,7 @@ def _expected_seconds(cell, num_videos):
     """CPU seconds of a cell, from what a clip's frame takes."""
     config = cell.config
     looks = config.method in ("tsd", "i3d_a")
+    main_seconds = _MAIN_SECONDS * _SLOWER.get(config.main_network, 1.0)
     seconds = _START_SECONDS
     for stage in config.stages:
         length = stage.num_frames or config.num_frames
@@ -304,7 +309,7 @@ def _expected_seconds(cell, num_videos):
             stage.trains, length if config.method == "i3d_a" or stage.num_frames else config.num_distilled_frames
         )
         seen = length if looks and (stage.trains != "network" or not stage.num_frames) else 0
-        a_clip = frames * _MAIN_SECONDS + seen * _CLIENT_SECONDS + length * _JPEG_SECONDS
+        a_clip = frames * main_seconds + seen * _CLIENT_SECONDS + length * _JPEG_SECONDS
         seconds += stage.num_steps * stage.batch_size * a_clip
     for test in cell.tests:
         frames = test.num_distilled_frames + (test.num_frames if looks else 0)

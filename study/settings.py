@@ -32,7 +32,8 @@ class Settings:
         batch_size: clips an update.
         main_network, main_network_width: what recognises the frames.
         clips: Q of Table 2.
-        ablation_seeds: those with ablations and a second main network.
+        ablation_seeds: those with ablations.
+        second_network_seeds: those with a second main network.
         extras: whether Tables 3 and 4, Figure 3, ablations and the arrow of time are run as well.
     """
 
@@ -55,6 +56,7 @@ class Settings:
     main_network_width: float = 0.25
     clips: int = 3
     ablation_seeds: tuple = (0, 1)
+    second_network_seeds: tuple = (0,)
     extras: bool = True
 
 
