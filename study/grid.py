@@ -10,8 +10,8 @@ from study.run_cell import COARSE_WEIGHTS
 
 _FRAMES_OF_PRETRAINING = 20
 # CPU seconds on one core of an AMD EPYC, measured while other programs ran: a clip's frame through the training step of
-# the main network, through the client's, out of its JPEG, and through a test; what a cell takes to start. ResNet3D-18 is
-# slower than I3D.
+# the main network, through the client's, out of its JPEG, and through a test; what a cell takes to start. How many
+# times I3D's time others take.
 _MAIN_SECONDS, _CLIENT_SECONDS, _JPEG_SECONDS, _TEST_SECONDS, _START_SECONDS = 0.0012, 0.0005, 0.00015, 0.0005, 16.0
 _SLOWER = {"resnet3d_18": 3.5}
 

@@ -4,6 +4,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import sys
+import threading
 import time
 
 from tqdm import tqdm
@@ -94,7 +95,14 @@ def _run_on_core(cell, runs_dir, core):
     sys.stdout = sys.stderr = output = open(log, "a", buffering=1)  # noqa: SIM115
     os.dup2(output.fileno(), 1)
     os.dup2(output.fileno(), 2)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     run_cell(cell, runs_dir)
+
+
+def _end_with_parent():
+    """Ends this process when the study is killed: the next one would train the same cell beside it."""
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)
 
 
 def _cores(workers):

@@ -1,4 +1,11 @@
 import json
+import os
+import pathlib
+import pickle
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -50,3 +57,37 @@ def test_a_failed_cell_is_named_and_stops_only_what_needs_it(tmp_path):
 def test_a_cell_that_needs_what_is_not_there(tmp_path):
     with pytest.raises(UserError, match="needed, but not among those to run: first"):
         scheduler.run([data_cell(tmp_path, "second", source="first")], tmp_path, workers=1)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_study_leaves_no_worker(tmp_path, how):
+    """The next one would run the same cell beside it."""
+    cell = data_cell(tmp_path, "long", videos=100_000)
+    code = (
+        "import pickle, sys\n"
+        "from study import scheduler\n"
+        "if __name__ == '__main__':\n"
+        f"    scheduler.run([pickle.loads({pickle.dumps(cell)!r})], {str(tmp_path / 'runs')!r}, workers=1)\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    root = pathlib.Path(__file__).resolve().parents[2]
+    study = subprocess.Popen([sys.executable, str(script)], cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
+    folder = tmp_path / "data/.long.videos"
+    wait_until(lambda: folder.exists() and any(folder.iterdir()))
+    study.send_signal(how)
+    study.wait(timeout=60)
+    wait_until(lambda: stopped_growing(folder))
+
+
+def wait_until(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.2)
+
+
+def stopped_growing(folder):
+    before = sorted(path.name for path in folder.rglob("*"))
+    time.sleep(2)
+    return before == sorted(path.name for path in folder.rglob("*"))
