@@ -5,6 +5,8 @@ import os
 import pathlib
 import time
 
+from tsd_tf.errors import UserError
+
 RESULT = "result.json"
 COARSE_WEIGHTS = "coarse.weights.h5"
 
@@ -19,6 +21,31 @@ def log_path(runs_dir, name):
     return pathlib.Path(runs_dir) / name / "output.txt"
 
 
+def is_finished(cell, runs_dir):
+    """Whether `cell` has its result.
+
+    Args:
+        cell: a study.cell.Cell.
+        runs_dir: folder of the cells' work directories.
+
+    Raises:
+        UserError: the result is of another configuration; what was made of it would be, too.
+    """
+    path = result_path(runs_dir, cell.name)
+    if not path.exists():
+        return False
+    found, wanted = json.loads(path.read_text()), _recipe(cell)
+    if {name: found.get(name) for name in wanted} != wanted:
+        raise UserError(
+            f"{path} is of other settings than the study's; remove {runs_dir}, or name another folder with --runs_dir"
+        )
+    return True
+
+
+def _recipe(cell):
+    return {"data": cell.data} if cell.data else {"config": json.loads(cell.config.to_json())}
+
+
 def run_cell(cell, runs_dir):
     """Runs `cell`, unless its result is there; a cell that was interrupted goes on at its newest checkpoint.
 
@@ -26,9 +53,9 @@ def run_cell(cell, runs_dir):
         cell: a study.cell.Cell.
         runs_dir: folder of the cells' work directories.
     """
-    path = result_path(runs_dir, cell.name)
-    if path.exists():
+    if is_finished(cell, runs_dir):
         return
+    path = result_path(runs_dir, cell.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     began, cpu_began = time.monotonic(), _cpu_seconds()
     found = _build_data(cell) if cell.data else _train_and_test(cell, pathlib.Path(runs_dir))
@@ -39,6 +66,7 @@ def run_cell(cell, runs_dir):
         **({"method": cell.config.method} if cell.config else {}),
         **cell.labels,
         "main_network_updates": cell.main_network_updates,
+        **_recipe(cell),
         **found,
         # An interrupted cell counts from its last start.
         "cpu_seconds": round(_cpu_seconds() - cpu_began, 1),
@@ -53,7 +81,7 @@ def _build_data(cell):
     from study import data
 
     data.build(cell.data["folder"], cell.data["name"], cell.data["videos"], cell.data["seed"])
-    return {"data": cell.data}
+    return {}
 
 
 def _train_and_test(cell, runs_dir):
@@ -86,7 +114,7 @@ def _train_and_test(cell, runs_dir):
         found["matrix"] = distillation.matrix_statistics(network, cell.config, cell.matrix_split)
     if cell.compression_split:
         found["compression"] = distillation.compression(network, cell.config, cell.compression_split)
-    return {"config": json.loads(cell.config.to_json()), **found}
+    return found
 
 
 def _cpu_seconds():

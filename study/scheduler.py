@@ -9,7 +9,7 @@ import time
 
 from tqdm import tqdm
 
-from study.run_cell import log_path, result_path, run_cell
+from study.run_cell import is_finished, log_path, result_path, run_cell
 from tsd_tf.errors import UserError
 
 
@@ -22,12 +22,12 @@ def run(cells, runs_dir, workers):
         workers: processes at a time, each on a core of its own.
 
     Raises:
-        UserError: a cell failed; those that did not need it have run.
+        UserError: a cell failed; those that did not need it have run. Or a cell has a result of other settings.
     """
     waiting = {cell.name: cell for cell in cells}
     if missing := {name for cell in cells for name in cell.needs if name not in waiting}:
         raise UserError(f"these cells are needed, but not among those to run: {', '.join(sorted(missing))}")
-    done = {name for name in waiting if result_path(runs_dir, name).exists()}
+    done = {name for name, cell in waiting.items() if is_finished(cell, runs_dir)}
     waiting = {name: cell for name, cell in waiting.items() if name not in done}
     total, spent, began = sum(cell.cost for cell in waiting.values()), 0.0, time.monotonic()
     cores, running, failed = _cores(workers), {}, []

@@ -45,7 +45,7 @@ class Settings:
     num_test: int = 480
     num_target: int = 720
     coarse_updates: int = 1000
-    trimmed_updates: int = 2000
+    trimmed_updates: int = 3000
     long_updates: int = 600
     direction_updates: int = 400
     updates: int = 300
@@ -166,21 +166,14 @@ def coarse_stages(settings):
 def pretraining_stages(settings, trimmed_updates):
     """I3D's pretraining: clips cut to the event, on which it learns what moves how, then random clips.
 
-    The first takes this long because I3D confuses the two diagonals for a thousand updates. The second makes it doubt
-    where there is no event: without it, a frozen I3D is sure of the wrong class on everything that an untrained P
-    mixes, and stage 1 learns little from it.
+    The first takes this long because I3D confuses the two diagonals for a thousand updates or two, and gets over that
+    at a low rate more surely than at a high one. The second makes it doubt where there is no event: without it, a
+    frozen I3D is sure of the wrong class on everything that an untrained P mixes, and stage 1 learns little from it.
     """
+    trimmed = stage(settings, "i3d_trimmed", "network", trimmed_updates, 0.001, "adam", split="trimmed", num_frames=8)
+    boundaries = tuple(round(share * trimmed_updates) for share in (0.27, 0.9))
     return (
-        stage(
-            settings,
-            "i3d_trimmed",
-            "network",
-            trimmed_updates,
-            0.001,
-            "adam",
-            split="trimmed",
-            num_frames=8,
-        ),
+        dataclasses.replace(trimmed, boundaries=boundaries),
         stage(settings, "i3d_long", "network", settings.long_updates, 0.0005, "adam"),
     )
 

@@ -50,9 +50,34 @@ def test_every_cell_has_a_name_of_its_own_and_finds_what_it_needs(cells):
 
 def test_nothing_is_tested_on_what_choices_were_made_on(cells):
     assert {test.split for cell in cells for test in cell.tests} == {"test"}
-    assert tune.SEED not in settings.full().seeds
+    assert not set(tune.SEEDS).intersection(settings.full().seeds)
     tuning = tune.cells(settings.full(), "runs", "data")
     assert {test.split for cell in tuning for test in cell.tests} == {"validate"}
+
+
+def test_a_candidate_scores_its_mean_over_the_seeds():
+    top1 = {("i3d_r", 1, 1000): 0.9, ("i3d_r", 3, 1000): 0.6, ("i3d_r", 3, 1001): 0.6, ("i3d", 2, 1000): 0.3}
+    results = [
+        {
+            "method": cell.config.method,
+            "seed": cell.seed,
+            "candidate": cell.labels["candidate"],
+            "main_network_updates": cell.main_network_updates,
+            "cpu_seconds": 1.0,
+            "tests": [
+                {"clips": {"3": {"top1": top1.get((cell.config.method, cell.labels["candidate"], cell.seed), 0.1)}}}
+            ],
+        }
+        for cell in tune.cells(settings.full(), "runs", "data")
+        if cell.group == "tuning"
+    ]
+    scores = tune.score(results, 3)
+    assert [row["validation_top1"] for row in scores["i3d_r"]] == pytest.approx([0.1, 0.5, 0.1, 0.6])
+    assert scores["i3d"][2]["by_seed"] == {1000: 0.3, 1001: 0.1}
+    assert {row["main_network_updates"] for rows in scores.values() for row in rows} == {settings.full().updates}
+    chosen = tune.choose(scores)
+    assert chosen["i3d_r"] == dataclasses.asdict(tune.CANDIDATES["i3d_r"][3])
+    assert chosen["i3d"] == dataclasses.asdict(tune.CANDIDATES["i3d"][2])
 
 
 def test_every_method_is_tuned_with_as_many_candidates():

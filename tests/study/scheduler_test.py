@@ -54,6 +54,13 @@ def test_a_failed_cell_is_named_and_stops_only_what_needs_it(tmp_path):
     assert not result_path(tmp_path / "runs", "never").exists()
 
 
+def test_a_result_of_other_settings_is_refused(tmp_path):
+    """A table would mix what two studies found."""
+    scheduler.run([data_cell(tmp_path, "first")], tmp_path / "runs", workers=1)
+    with pytest.raises(UserError, match=r"first/result.json is of other settings than the study's; remove .*runs"):
+        scheduler.run([data_cell(tmp_path, "first", videos=24)], tmp_path / "runs", workers=1)
+
+
 def test_a_cell_that_needs_what_is_not_there(tmp_path):
     with pytest.raises(UserError, match="needed, but not among those to run: first"):
         scheduler.run([data_cell(tmp_path, "second", source="first")], tmp_path, workers=1)
