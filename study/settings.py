@@ -55,7 +55,7 @@ class Settings:
     main_network: str = "inception_i3d"
     main_network_width: float = 0.25
     clips: int = 3
-    ablation_seeds: tuple = (0, 1)
+    ablation_seeds: tuple = (0,)
     second_network_seeds: tuple = (0,)
     extras: bool = True
 
