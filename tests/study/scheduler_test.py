@@ -71,7 +71,7 @@ def test_a_killed_study_leaves_no_worker(tmp_path, how):
     """The next one would run the same cell beside it."""
     cell = data_cell(tmp_path, "long", videos=100_000)
     code = (
-        "import pickle, sys\n"
+        "import pickle\n"
         "from study import scheduler\n"
         "if __name__ == '__main__':\n"
         f"    scheduler.run([pickle.loads({pickle.dumps(cell)!r})], {str(tmp_path / 'runs')!r}, workers=1)\n"
@@ -81,17 +81,19 @@ def test_a_killed_study_leaves_no_worker(tmp_path, how):
     root = pathlib.Path(__file__).resolve().parents[2]
     study = subprocess.Popen([sys.executable, str(script)], cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
     folder = tmp_path / "data/.long.videos"
-    wait_until(lambda: folder.exists() and any(folder.iterdir()))
+    assert happens(lambda: folder.exists() and any(folder.iterdir()))
     study.send_signal(how)
     study.wait(timeout=60)
-    wait_until(lambda: stopped_growing(folder))
+    assert happens(lambda: stopped_growing(folder))
 
 
-def wait_until(condition, seconds=120):
+def happens(condition, seconds=120):
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
+        if time.monotonic() > end:
+            return False
         time.sleep(0.2)
+    return True
 
 
 def stopped_growing(folder):
