@@ -23,6 +23,7 @@ from tsd_tf.data.damage import Damage, index_shards
 from tsd_tf.errors import UserError
 
 _SHARDS_AT_ONCE = 16
+_BATCHES_AHEAD = 2
 _BLOCK = 64  # records that are shuffled together, before they are read
 _OPEN = weakref.WeakSet()  # iterations that have not ended
 _ORDER_OF_SHARDS, _ORDER_IN_BLOCK, _RECORD = 0, 1, 2
@@ -364,12 +365,15 @@ def _batches(records, clip_of_record, batch_size, is_training):
     # Shards are already divided; TensorFlow would divide files that it does not see.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     options.deterministic = True
+    # Its thread, which sleeps for up to a minute, misses that an iterator is closed where cores are few: every stage
+    # would end with that minute. There is nothing to tune: one map is parallel, and a call a core is right for it.
+    options.autotune.enabled = False
     # One call reads and decodes a whole clip, so that its memory is used again while it is in the processor's cache.
     clips = records.map(_as_it_is(clip_of_record), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     batches = clips.batch(batch_size, drop_remainder=is_training)
     if is_training:
         batches = batches.map(_as_it_is(_with_stand_ins))
-    return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
+    return batches.prefetch(_BATCHES_AHEAD).with_options(options)
 
 
 def _with_stand_ins(batch):
