@@ -32,6 +32,7 @@ class Settings:
         batch_size: clips an update.
         main_network, main_network_width: what recognises the frames.
         clips: Q of Table 2.
+        direction_seeds: those with the arrow of time.
         ablation_seeds: those with ablations.
         second_network_seeds: those with a second main network.
         extras: whether Tables 3 and 4, Figure 3, ablations and the arrow of time are run as well.
@@ -49,12 +50,13 @@ class Settings:
     long_updates: int = 600
     direction_updates: int = 400
     updates: int = 300
-    client_updates: int = 250
+    client_updates: int = 500
     fine_tune_updates: int = 150
     batch_size: int = 16
     main_network: str = "inception_i3d"
     main_network_width: float = 0.25
     clips: int = 3
+    direction_seeds: tuple = (0, 1)
     ablation_seeds: tuple = (0,)
     second_network_seeds: tuple = (0,)
     extras: bool = True

@@ -227,6 +227,7 @@ def matrices(cells, settings):
         rows.append(
             [
                 f"{NAMES[method]} {length} to {distilled}",
+                _percent([entry["whole_event"]["clips"] / settings["num_test"] for entry in these]),
                 *(_percent([entry[key] for entry in these]) for key in ("mass_in_event", "uniform_share")),
                 *(_number([entry[key] for entry in these]) for key in ("effective_frames", "maximum", "redundancy")),
                 _percent([entry["increasing"] for entry in these]),
@@ -236,12 +237,14 @@ def matrices(cells, settings):
     return Table(
         "matrices",
         "Figure 2: does P find the event?",
-        "One clip of every test video that shows some of its event. Effective frames: exp of the entropy of a column "
+        "One clip of every test video; all but the first and the last two columns are of those that show some of their "
+        "event. Whole: the share of clips that show all of it. Effective frames: exp of the entropy of a column "
         "of P. Redundancy: mean cosine between two columns. Ascending: share of neighbouring columns whose expected "
         "times ascend. Top-1 of whole events: of the clips that show all of their event. Its own frames: the same "
         "main network on the five frames of the event in order, as a perfect P would pick them.",
         (
             "method",
+            "whole, %",
             "mass on the event, %",
             "if uniform, %",
             "effective frames",

@@ -57,6 +57,9 @@ def test_nothing_is_tested_on_what_choices_were_made_on(cells):
 
 def test_a_candidate_scores_its_mean_over_the_seeds():
     top1 = {("i3d_r", 1, 1000): 0.9, ("i3d_r", 3, 1000): 0.6, ("i3d_r", 3, 1001): 0.6, ("i3d", 2, 1000): 0.3}
+    # Both have 1,615 of 1,920 videos; their means differ in the last digit.
+    top1 |= {("tsd", 0, 1000): 803 / 960, ("tsd", 0, 1001): 812 / 960}
+    top1 |= {("tsd", 3, 1000): 785 / 960, ("tsd", 3, 1001): 830 / 960}
     results = [
         {
             "method": cell.config.method,
@@ -72,16 +75,17 @@ def test_a_candidate_scores_its_mean_over_the_seeds():
         if cell.group == "tuning"
     ]
     scores = tune.score(results, 3)
-    assert [row["validation_top1"] for row in scores["i3d_r"]] == pytest.approx([0.1, 0.5, 0.1, 0.6])
+    assert [row["validation_top1"] for row in scores["i3d_r"]] == pytest.approx([0.1, 0.5, 0.1, 0.6, 0.1])
     assert scores["i3d"][2]["by_seed"] == {1000: 0.3, 1001: 0.1}
     assert {row["main_network_updates"] for rows in scores.values() for row in rows} == {settings.full().updates}
     chosen = tune.choose(scores)
     assert chosen["i3d_r"] == dataclasses.asdict(tune.CANDIDATES["i3d_r"][3])
     assert chosen["i3d"] == dataclasses.asdict(tune.CANDIDATES["i3d"][2])
+    assert chosen["tsd"] == dataclasses.asdict(tune.CANDIDATES["tsd"][0])
 
 
 def test_every_method_is_tuned_with_as_many_candidates():
-    assert {len(tune.CANDIDATES[method]) for method in settings.METHODS} == {4}
+    assert {len(tune.CANDIDATES[method]) for method in settings.METHODS} == {5}
     scores = {
         "tsd": [
             {**dataclasses.asdict(settings.Choice(learning_rate=rate)), "validation_top1": score}
@@ -92,4 +96,4 @@ def test_every_method_is_tuned_with_as_many_candidates():
 
 
 def test_only_one_group_departs_from_the_paper_s_block(cells):
-    assert {cell.group for cell in cells if cell.config and cell.config.in_time_order} == {"ablation", "direction"}
+    assert {cell.group for cell in cells if cell.config and cell.config.in_time_order} == {"direction"}
