@@ -86,7 +86,7 @@ def quick():
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """What was chosen for a method on the validation split of the tuning seed (python -m study.tune).
+    """What was chosen for a method on the validation splits of the tuning seeds (python -m study.tune).
 
     Attributes:
         learning_rate, optimizer: of the updates of the whole network.

@@ -10,6 +10,7 @@ order of its own, some at a time in turn, and shuffles within blocks of records;
 import atexit
 import contextlib
 import json
+import os
 import re
 import weakref
 
@@ -366,10 +367,11 @@ def _batches(records, clip_of_record, batch_size, is_training):
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     options.deterministic = True
     # Its thread, which sleeps for up to a minute, misses that an iterator is closed where cores are few: every stage
-    # would end with that minute. There is nothing to tune: one map is parallel, and a call a core is right for it.
+    # would end with that minute. There is nothing to tune: one map is parallel, and a call a core is right for it (left
+    # to itself, TensorFlow stops at 16).
     options.autotune.enabled = False
     # One call reads and decodes a whole clip, so that its memory is used again while it is in the processor's cache.
-    clips = records.map(_as_it_is(clip_of_record), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    clips = records.map(_as_it_is(clip_of_record), num_parallel_calls=os.cpu_count(), deterministic=True)
     batches = clips.batch(batch_size, drop_remainder=is_training)
     if is_training:
         batches = batches.map(_as_it_is(_with_stand_ins))
