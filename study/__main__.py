@@ -1,7 +1,7 @@
 """The few-frame study: the paper's comparison of methods at small scale, on procedural videos.
 
     python -m study            (make study: the whole of it, at most 3 hours on two cores)
-    python -m study --quick    (make study-quick: one seed and T_s = 5, less than 15 minutes)
+    python -m study --quick    (make study-quick: one seed, 20 frames to 5, less than 15 minutes)
 
 builds its data sets, pretrains, trains and tests every cell with the project's own programs' functions, and writes
 tables (Markdown, CSV), pictures and all results (JSON) to docs/study. Everything else lies under runs/study and
@@ -17,7 +17,7 @@ from tsd_tf import command_line
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_bool("quick", False, "one seed, T_s = 5 alone, fewer updates")
+flags.DEFINE_bool("quick", False, "one seed, 20 frames to 5 alone, fewer updates")
 flags.DEFINE_string("output_dir", "docs/study", "folder of tables, pictures and JSON")
 flags.DEFINE_string("runs_dir", "runs/study", "folder of the cells' work directories")
 flags.DEFINE_string("data_dir", "data/study", "folder of the data sets")
@@ -42,7 +42,7 @@ def main(argv):
         return
     if not FLAGS.report_only:
         scheduler.run(cells, runs_dir, FLAGS.workers)
-        results.collect(cells, runs_dir, study, settings.tuned(), FLAGS.workers, output_dir)
+        results.collect(cells, runs_dir, data_dir, study, settings.tuned(), FLAGS.workers, output_dir)
         report.write_example_frames(cells, runs_dir, output_dir)
     report.write(output_dir)
     print(f"The study is in {output_dir}/README.md")

@@ -14,25 +14,29 @@ FILE = "results.json"
 _PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "opencv-python-headless")
 
 
-def collect(cells, runs_dir, settings, choices, workers, output_dir):
+def collect(cells, runs_dir, data_dir, settings, choices, workers, output_dir):
     """Writes `output_dir`/results.json from the cells' results.
 
     Args:
         cells: list of study.cell.Cell, all finished.
         runs_dir: folder of their work directories.
+        data_dir: folder of the data sets.
         settings: study.settings.Settings.
         choices: {method: Choice}.
         workers: processes that ran them.
         output_dir: made where it is missing.
     """
     found = [json.loads(result_path(runs_dir, cell.name).read_text()) for cell in cells]
+    for cell in found:
+        for name in {"data", "config"} & cell.keys():
+            cell[name] = _without_folders(cell[name], (runs_dir, data_dir))
     value = {
         "settings": dataclasses.asdict(settings),
         "chosen_by": chosen_by(),
         "choices": {method: dataclasses.asdict(choice) for method, choice in choices.items()},
         "environment": environment(workers),
         "cpu_seconds": round(sum(cell["cpu_seconds"] for cell in found), 1),
-        "wall_seconds": round(sum(cell["wall_seconds"] for cell in found) / workers, 1),
+        "wall_seconds": round(elapsed_seconds(found), 1),
         "cells": found,
     }
     path = pathlib.Path(output_dir) / FILE
@@ -50,6 +54,19 @@ def read(output_dir):
     return json.loads((pathlib.Path(output_dir) / FILE).read_text())
 
 
+def elapsed_seconds(cells):
+    """How long at least one of `cells` was running, in seconds: pauses between them do not count.
+
+    Args:
+        cells: results, each with "ended_at" and "wall_seconds".
+    """
+    total, until = 0.0, float("-inf")
+    for start, end in sorted((cell["ended_at"] - cell["wall_seconds"], cell["ended_at"]) for cell in cells):
+        total += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return total
+
+
 def environment(workers):
     """Versions and machine."""
     return {
@@ -59,6 +76,18 @@ def environment(workers):
         "cores": os.cpu_count(),
         "workers": workers,
     }
+
+
+def _without_folders(values, folders):
+    """`values` with paths in `folders` from there on: on whose machine a study was run is no result of it."""
+    return {
+        name: next((str(pathlib.Path(value).relative_to(one)) for one in folders if _is_in(value, one)), value)
+        for name, value in values.items()
+    }
+
+
+def _is_in(value, folder):
+    return isinstance(value, str) and pathlib.Path(value).is_relative_to(folder)
 
 
 def _processor():

@@ -71,6 +71,7 @@ def run_cell(cell, runs_dir):
         # An interrupted cell counts from its last start.
         "cpu_seconds": round(_cpu_seconds() - cpu_began, 1),
         "wall_seconds": round(time.monotonic() - began, 1),
+        "ended_at": round(time.time(), 1),
     }
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(result, indent=1) + "\n")

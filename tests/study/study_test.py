@@ -42,7 +42,7 @@ def folders(tmp_path_factory):
     assert len(cells) == len(wanted)
     for cell in cells:
         run_cell.run_cell(cell, folder / "runs")
-    results.collect(cells, folder / "runs", TINY, CHOICES, 1, folder / "report")
+    results.collect(cells, folder / "runs", folder / "data", TINY, CHOICES, 1, folder / "report")
     report.write_example_frames(cells, folder / "runs", folder / "report")
     report.write(folder / "report")
     return folder / "runs", folder / "report", cells
@@ -92,6 +92,29 @@ def test_the_report_is_made_of_the_json_alone(folders, tmp_path):
     found = results.read(tmp_path)
     (tsd,) = [cell for cell in found["cells"] if cell["cell"] == "seed0/tsd_T10_Ts5"]
     assert rows[0]["I3D+TSD"] == f"{100 * tsd['tests'][0]['clips']['3']['top1']:.1f}"
+
+
+def test_the_json_does_not_say_where_it_was_run(folders):
+    runs, written, _ = folders
+    text = (written / results.FILE).read_text()
+    assert str(runs.parent) not in text
+    found = json.loads(text)
+    (tsd,) = [cell for cell in found["cells"] if cell["cell"] == "seed0/tsd_T10_Ts5"]
+    assert (tsd["config"]["data_dir"], tsd["config"]["mobilenet_weights"]) == (
+        "tiny/seed0_main",
+        "seed0/coarse/coarse.weights.h5",
+    )
+    assert 0 < found["wall_seconds"] <= sum(cell["wall_seconds"] for cell in found["cells"]) + 1
+
+
+def test_elapsed_time_counts_cells_side_by_side_once_and_pauses_not():
+    cells = [
+        {"ended_at": 110.0, "wall_seconds": 10.0},
+        {"ended_at": 112.0, "wall_seconds": 7.0},
+        {"ended_at": 109.0, "wall_seconds": 1.0},
+        {"ended_at": 500.0, "wall_seconds": 20.0},
+    ]
+    assert results.elapsed_seconds(cells) == 32.0
 
 
 def test_tables_of_several_seeds():
