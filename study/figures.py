@@ -95,7 +95,8 @@ def _accuracy_over_bytes(cells, path):
         videos = [point for coding, point in points.items() if coding.startswith("H.264")]
         axis.plot(*zip(*videos, strict=True), style, marker="s", mfc="none", color=_COLOURS[method], linewidth=0.6)
     axis.plot([], [], "ks-", mfc="none", linewidth=0.6, label="the whole clip as H.264")
-    axis.set_xscale("log")
+    axis.set_xscale("log", base=2)
+    axis.xaxis.set_major_formatter("{x:.0f}")
     axis.set_xlabel("bytes a clip")
     axis.set_ylabel("top-1 of one clip, %")
     axis.set_ylim(bottom=0)
@@ -117,6 +118,7 @@ def _heat_maps(cells, path):
             axis.imshow(matrix.T, aspect="auto", cmap="magma", vmin=0, interpolation="nearest")
             for edge in (example["event"][0] - 0.5, example["event"][-1] + 0.5):
                 axis.axvline(edge, color="#40e0d0", linewidth=1.5)
+            axis.xaxis.get_major_locator().set_params(integer=True)
             axis.tick_params(labelsize=7)
     for axis in axes[-1]:
         axis.set_xlabel("frame of the clip (event between the lines)", fontsize=8)

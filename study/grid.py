@@ -142,7 +142,7 @@ class Grid:
             data_dir=str(self.data_folder(seed, "target") / f"split{ucf_split}"),
             mobilenet_weights="none",
             last_layer_rate_factor=10.0,
-            stages=(sizes.fine_tuning_stage(self.settings),),
+            stages=(sizes.fine_tuning_stage(self.settings, self.choices[source.config.method]),),
         )
         cell = Cell(
             f"{source.name}_split{ucf_split}",

@@ -215,6 +215,6 @@ def method_stages(settings, method, choice):
     return (client_stage(settings, choice), end_to_end) if method == "tsd" else (end_to_end,)
 
 
-def fine_tuning_stage(settings):
-    """The whole network on the second data set, at the rate of Section 4.2's stage 2."""
-    return stage(settings, "finetune", "network", settings.fine_tune_updates, 0.01)
+def fine_tuning_stage(settings, choice):
+    """The whole network on the second data set, at the method's own rate."""
+    return stage(settings, "finetune", "network", settings.fine_tune_updates, choice.learning_rate, choice.optimizer)
