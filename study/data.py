@@ -16,7 +16,7 @@ from tsd_tf.data.video_writing import write_video
 # Harder than the demo's: more noise, smaller sprites. One frame tells the colour at best, 3 of the 12 classes.
 MAIN = VideoSettings(num_axes=4, pixel_noise=14.0, event_radius=(4.0, 6.0))
 DIRECTION = dataclasses.replace(MAIN, task="direction")
-TARGET = dataclasses.replace(MAIN, secondary_colours=True)
+TARGET = dataclasses.replace(MAIN, mixed_colours=True)
 VIDEO_SETTINGS = {"main": MAIN, "direction": DIRECTION, "target": TARGET}
 
 UCF_SPLITS = (1, 2, 3)

@@ -44,14 +44,14 @@ class Settings:
     num_train: int = 3000
     num_validate: int = 480
     num_test: int = 480
-    num_target: int = 720
+    num_target: int = 1440
     coarse_updates: int = 1000
     trimmed_updates: int = 3000
     long_updates: int = 600
     direction_updates: int = 400
     updates: int = 300
     client_updates: int = 500
-    fine_tune_updates: int = 150
+    fine_tune_updates: int = 500
     batch_size: int = 16
     main_network: str = "inception_i3d"
     main_network_width: float = 0.25

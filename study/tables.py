@@ -119,7 +119,7 @@ def table4(cells, settings):
         "table4",
         "Table 4: fine-tuned on a second data set",
         "Pretrained on events in red, green and blue (the trainings of Table 2, first seed), fine-tuned on events in "
-        f"yellow, cyan and magenta: {settings['num_target']} videos in UCF101's layout, of which each split tests "
+        f"orange, lime and violet: {settings['num_target']} videos in UCF101's layout, of which each split tests "
         f"another third. {settings['fine_tune_updates']} updates, one clip a video; the last column is the mean over "
         "the splits.",
         ("T_s", "method", "T", "split 1", "split 2", "split 3", "mean"),

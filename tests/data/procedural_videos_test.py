@@ -61,11 +61,16 @@ def test_a_direction_is_where_the_sprite_goes(label, name, direction):
     np.testing.assert_allclose(np.mean(found, axis=0), np.asarray(direction) / np.linalg.norm(direction), atol=0.15)
 
 
-def test_secondary_colours_swap_with_the_decoys():
-    primary, secondary = VideoSettings(), VideoSettings(secondary_colours=True)
-    assert procedural_videos.class_names(secondary)[0] == "yellow horizontal"
-    assert set(primary.colours.values()) <= set(secondary.decoy_colours)
-    assert not set(secondary.colours.values()) & set(secondary.decoy_colours)
+def test_mixed_colours_are_other_classes_behind_the_same_decoys():
+    primary, mixed = VideoSettings(), VideoSettings(mixed_colours=True)
+    assert procedural_videos.class_names(mixed)[0] == "orange horizontal"
+    taken = [*primary.colours.values(), *mixed.colours.values(), *procedural_videos.DECOY_COLOURS]
+    assert len(set(taken)) == len(taken)
+    # The same video but for the event's own colour.
+    one, other = (procedural_videos.render(7, 0, settings) for settings in (primary, mixed))
+    differs = (one.frames != other.frames).any(axis=(1, 2, 3))
+    event = range(one.event_start, one.event_start + procedural_videos.EVENT_FRAMES)
+    assert list(np.flatnonzero(differs)) == list(event)
 
 
 def test_settings_that_mean_nothing():

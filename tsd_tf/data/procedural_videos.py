@@ -20,8 +20,9 @@ EVENT_FRAMES = 5
 _TRIMMED_FRAMES = 8
 TASKS = ("axis", "direction")
 _PRIMARY = {"red": (225, 35, 35), "green": (35, 205, 35), "blue": (45, 60, 235)}
-_SECONDARY = {"yellow": (235, 225, 40), "cyan": (40, 220, 220), "magenta": (220, 40, 220)}
-_OTHERS = ((240, 240, 240), (15, 15, 15), (130, 80, 30))
+_MIXED = {"orange": (240, 130, 20), "lime": (140, 220, 30), "violet": (140, 40, 230)}
+# What else moves: yellow, cyan, magenta, white, black and brown.
+DECOY_COLOURS = ((235, 225, 40), (40, 220, 220), (220, 40, 220), (240, 240, 240), (15, 15, 15), (130, 80, 30))
 _AXES = {"horizontal": 0.0, "diagonal": 45.0, "vertical": 90.0, "antidiagonal": 135.0}
 _WAYS = {
     "horizontal": ("eastward", "westward"),
@@ -39,7 +40,7 @@ class VideoSettings:
     Attributes:
         num_axes: 2 (horizontal, vertical) or 4 (the diagonals as well).
         task: "axis": a class is a colour and an axis, "direction": a way along an axis, in any of the class colours.
-        secondary_colours: classes and events are yellow, cyan and magenta; red, green and blue are decoys' then.
+        mixed_colours: classes and events are orange, lime and violet, not red, green and blue.
         pixel_noise: standard deviation of the noise of every pixel, of 255.
         event_radius: least and largest radius of an event's sprite, in pixels.
         event_speed: least and largest speed of it, in pixels a frame.
@@ -49,7 +50,7 @@ class VideoSettings:
 
     num_axes: int = 4
     task: str = "axis"
-    secondary_colours: bool = False
+    mixed_colours: bool = False
     pixel_noise: float = 8.0
     event_radius: tuple = (6.0, 8.0)
     event_speed: tuple = (5.0, 7.0)
@@ -70,12 +71,7 @@ class VideoSettings:
     @property
     def colours(self):
         """{name: RGB} of the colours of events that show a class."""
-        return _SECONDARY if self.secondary_colours else _PRIMARY
-
-    @property
-    def decoy_colours(self):
-        """RGB of everything else that moves."""
-        return (*(_PRIMARY if self.secondary_colours else _SECONDARY).values(), *_OTHERS)
+        return _MIXED if self.mixed_colours else _PRIMARY
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,18 +177,18 @@ def render(seed, label, settings=None):
     """
     settings = settings or VideoSettings()
     rng = np.random.default_rng(seed)
-    axes, decoy_colours = settings.axes, settings.decoy_colours
+    axes = settings.axes
     event = _event(rng, label, settings)
     decoys = [
         _dart(
             rng,
             _AXES[axes[rng.integers(len(axes))]],
-            decoy_colours[rng.integers(len(decoy_colours))],
+            DECOY_COLOURS[rng.integers(len(DECOY_COLOURS))],
             settings,
         )
         for _ in range(settings.num_decoys)
     ]
-    sprites = [*(_drifter(rng, decoy_colours) for _ in range(settings.num_drifters)), *decoys, event]
+    sprites = [*(_drifter(rng, DECOY_COLOURS) for _ in range(settings.num_drifters)), *decoys, event]
     background = _background(rng)
     pan_start, pan_velocity = rng.uniform(16, 48, 2), rng.uniform(-0.4, 0.4, 2)
     flicker = rng.normal(1.0, 0.04, NUM_FRAMES)
