@@ -45,7 +45,7 @@ def main(argv):
         results.collect(cells, runs_dir, data_dir, study, settings.tuned(), FLAGS.workers, output_dir)
         report.write_example_frames(cells, runs_dir, output_dir)
     report.write(output_dir)
-    print(f"The study is in {output_dir}/README.md")
+    print(f"Tables and pictures: {output_dir}/tables.md and beside it")
 
 
 def start():
