@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from tsd_tf.layers.padded_convolution import padded_convolution
+
 
 @keras.saving.register_keras_serializable("tsd_tf")
 class ConvNorm(keras.layers.Layer):
@@ -71,8 +73,11 @@ class ConvNorm(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         if self.explicit:
-            inputs = ops.pad(inputs, [(0, 0), *((size // 2, size // 2) for size in self.kernel_size), (0, 0)])
-        x = self.batch_norm(self.conv(inputs), training=training)
+            padding = [(size // 2, size // 2) for size in self.kernel_size]
+            x = padded_convolution(self.conv, inputs, padding, training)
+        else:
+            x = self.conv(inputs)
+        x = self.batch_norm(x, training=training)
         return ops.relu(x) if self.activation else x
 
     def compute_output_shape(self, input_shape):

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from tsd_tf.layers.padded_convolution import padded_convolution
+
 
 def same_padding(size, kernel_size, stride):
     """Zeros before and after an axis of `size` elements that make a VALID window equal a SAME one.
@@ -74,12 +76,14 @@ class Unit3D(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         if self.pads:
-            paddings = [
+            padding = [
                 same_padding(size, kernel, stride)
                 for size, kernel, stride in zip(inputs.shape[1:4], self.kernel_size, self.strides, strict=True)
             ]
-            inputs = ops.pad(inputs, [(0, 0), *paddings, (0, 0)])
-        return ops.relu(self.batch_norm(self.conv_3d(inputs), training=training))
+            x = padded_convolution(self.conv_3d, inputs, padding, training)
+        else:
+            x = self.conv_3d(inputs)
+        return ops.relu(self.batch_norm(x, training=training))
 
     def compute_output_shape(self, input_shape):
         return self.conv_3d.compute_output_shape(self._padded_shape(input_shape))
