@@ -39,6 +39,7 @@ class Cell:
         matrix_split: the split on whose events P is compared with the truth, or None.
         compression_split: the split whose distilled frames are sent as JPEG, or None.
         labels: what else the tables say about the cell, {name: value}.
+        threads: cores that it uses.
         cost: CPU seconds expected.
     """
 
@@ -55,6 +56,7 @@ class Cell:
     matrix_split: str | None = None
     compression_split: str | None = None
     labels: dict = dataclasses.field(default_factory=dict)
+    threads: int = 1
     cost: float = 1.0
 
     @property

@@ -26,7 +26,7 @@ _NUM_SHARDS = 4
 _GROUPS = 3
 
 
-def build(folder, name, num_videos, seed):
+def build(folder, name, num_videos, seed, processes=1):
     """Writes a data set, unless it is there: shards, labels.txt and `<split>_events.csv`.
 
     Args:
@@ -34,6 +34,7 @@ def build(folder, name, num_videos, seed):
         name: of VIDEO_SETTINGS; "target" has UCF101's layout, below in split1, split2 and split3.
         num_videos: {"train": count, "validate": count, "test": count}; of "target", {"all": count}.
         seed: int; the videos of two seeds have nothing in common.
+        processes: worker processes.
     """
     folder = pathlib.Path(folder)
     recipe = json.dumps({"name": name, "videos": num_videos, "seed": seed, **dataclasses.asdict(VIDEO_SETTINGS[name])})
@@ -44,9 +45,9 @@ def build(folder, name, num_videos, seed):
         shutil.rmtree(path, ignore_errors=True)
     videos.mkdir(parents=True)
     if name == "target":
-        _build_target(folder, videos, num_videos["all"], seed)
+        _build_target(folder, videos, num_videos["all"], seed, processes)
     else:
-        _build_splits(folder, videos, VIDEO_SETTINGS[name], num_videos, seed)
+        _build_splits(folder, videos, VIDEO_SETTINGS[name], num_videos, seed, processes)
     shutil.rmtree(videos)
     (folder / "complete").write_text(recipe)
 
@@ -57,16 +58,16 @@ def read_events(folder, split):
         return {row["youtube_id"]: int(row["event_start"]) for row in csv.DictReader(file)}
 
 
-def _build_splits(folder, videos, settings, num_videos, seed):
-    sample_videos.write(videos, num_videos, settings=settings, seed=seed, processes=1)
+def _build_splits(folder, videos, settings, num_videos, seed, processes):
+    sample_videos.write(videos, num_videos, settings=settings, seed=seed, processes=processes)
     names = annotations.read_class_list(videos / "labels.txt")
     for split in (*num_videos, "trimmed"):
         rows = annotations.read_kinetics(videos / f"{split}.csv", names)
-        _build_shards(rows, videos / split, folder, split, names)
+        _build_shards(rows, videos / split, folder, split, names, processes)
         shutil.copy(videos / f"{split}_events.csv", folder)
 
 
-def _build_target(folder, videos, count, seed):
+def _build_target(folder, videos, count, seed, processes):
     """UCF101's layout: one folder of classes, and three lists that each test another third of the groups."""
     names = procedural_videos.class_names(TARGET)
     folders = [name.title().replace(" ", "") for name in names]
@@ -86,11 +87,13 @@ def _build_target(folder, videos, count, seed):
         list_path = videos / f"{part}list0{split}.txt"
         list_path.write_text("".join(lines))
         rows, class_names = annotations.read_ucf101(videos / "classInd.txt", list_path)
-        _build_shards(rows, videos, folder / f"split{split}", part, class_names)
+        _build_shards(rows, videos, folder / f"split{split}", part, class_names, processes)
 
 
-def _build_shards(rows, videos, folder, split, class_names):
-    sharding.build(rows, str(videos), str(folder), split, class_names, _STORED, num_shards=_NUM_SHARDS, processes=1)
+def _build_shards(rows, videos, folder, split, class_names, processes):
+    sharding.build(
+        rows, str(videos), str(folder), split, class_names, _STORED, num_shards=_NUM_SHARDS, processes=processes
+    )
 
 
 def whole_videos(folder, split, events=True):

@@ -11,7 +11,7 @@ _EXAMPLES = 3
 
 
 def write(results, output_dir):
-    """Draws figure3_frames.png, figure3_bytes.png and figure2_matrices.png from results.json.
+    """Draws figure3_frames.png, figure2_matrices.png and, where bytes were counted, figure3_bytes.png.
 
     Args:
         results: what study.results.read returns.
@@ -73,9 +73,11 @@ def _accuracy_over_frames(cells, clips, path):
 
 
 def _accuracy_over_bytes(cells, path):
+    found = [cell for cell in cells if "compression" in cell]
+    if not found:
+        return
     plt = _pyplot()
     figure, axis = plt.subplots(figsize=(5.6, 3.8))
-    found = [cell for cell in cells if "compression" in cell]
     lines = sorted({(cell["method"], cell["T"], cell["Ts"]) for cell in found}, key=lambda line: (line[0], line[1]))
     styles = ("-", "--", ":")
     for method, length, distilled in lines:

@@ -9,6 +9,7 @@ from study.cell import Cell, Test
 from study.run_cell import COARSE_WEIGHTS
 
 _FRAMES_OF_PRETRAINING = 20
+_FRAMES_OF_TABLE3 = 20
 # CPU seconds on one core of an AMD EPYC, measured while other programs ran: a clip's frame through the training step of
 # the main network, through the client's, out of its JPEG, and through a test; what a cell takes to start. How many
 # times I3D's time others take.
@@ -49,6 +50,7 @@ class Grid:
             "data",
             seed,
             data={"folder": str(self.data_folder(seed, name)), "name": name, "videos": videos, "seed": seed},
+            threads=settings.early_threads,
             cost=0.025 * sum(videos.values()),
         )
 
@@ -58,9 +60,9 @@ class Grid:
         config = dataclasses.replace(config, stages=sizes.coarse_stages(self.settings))
         return self._trained(Cell(f"seed{seed}/coarse", "coarse", seed, config), "main")
 
-    def pretrained_cell(self, seed, prefix="", **changes):
+    def pretrained_cell(self, seed, prefix="", trimmed_updates=None, **changes):
         """The main network from random weights: what every method starts from."""
-        return self._pretrained(seed, "main", prefix, self.settings.trimmed_updates, None, **changes)
+        return self._pretrained(seed, "main", prefix, trimmed_updates or self.settings.trimmed_updates, None, **changes)
 
     def direction_pretrained_cell(self, seed, prefix):
         """I3D on signed directions, its last layer new: it sees motion already, and gets over its first plateau."""
@@ -72,7 +74,8 @@ class Grid:
         config = self._config(seed, "i3d", length, length, data_name, **changes)
         config = dataclasses.replace(config, stages=sizes.pretraining_stages(self.settings, trimmed_updates))
         name = f"seed{seed}/{prefix}i3d_pretrained"
-        return self._trained(Cell(name, "pretraining", seed, config, fine_tune_from=source), data_name)
+        cell = Cell(name, "pretraining", seed, config, fine_tune_from=source, threads=self.settings.early_threads)
+        return self._trained(cell, data_name)
 
     def method_cell(
         self,
@@ -194,14 +197,16 @@ def cells(settings, choices, runs_dir, data_dir):
 
 def table2_cells(grid, seed):
     """Rows of Table 2; those of Table 3 and Figure 3 are among them."""
-    found = []
+    found, extras = [], grid.settings.extras
     for distilled, lengths in grid.settings.lengths:
         for length in lengths:
             methods = ("i3d", "i3d_a") if length == distilled else ("i3d_a", "i3d_r", "i3d_e", "tsd")
             for method in methods:
                 longest = length == lengths[-1]
-                # Table 3 compares I3D at T_s with TSD from the longest clips.
-                counts = (1, 3, 10) if method == "i3d" or (method == "tsd" and longest) else (1, 3)
+                # Table 3 compares I3D at T_s with TSD. All clips of a whole video are the same.
+                in_table3 = method == "i3d" or (method == "tsd" and length == _FRAMES_OF_TABLE3)
+                counts = (1, 3, 10) if extras and in_table3 else (1, 3)
+                sent = distilled == 5 and (method == "i3d" or longest and method in ("i3d_e", "tsd"))
                 found.append(
                     grid.method_cell(
                         seed,
@@ -210,7 +215,7 @@ def table2_cells(grid, seed):
                         distilled,
                         group="table2",
                         tests=(Test(grid.split, length, distilled, counts),),
-                        compression=distilled == 5 and (method == "i3d" or longest and method in ("i3d_e", "tsd")),
+                        compression=extras and sent,
                     )
                 )
     return found
@@ -245,7 +250,8 @@ def ablation_cells(grid, seed):
 def other_network_cells(grid, seed):
     """TSD in front of a second main network, of about as many parameters as the study's I3D."""
     network = {"main_network": "resnet3d_18", "main_network_width": 0.125}
-    pretrained = grid.pretrained_cell(seed, prefix="resnet_", **network)
+    updates = grid.settings.second_network_updates
+    pretrained = grid.pretrained_cell(seed, prefix="resnet_", trimmed_updates=updates, **network)
     return [pretrained] + [
         grid.method_cell(
             seed, method, length, 5, group="resnet3d_18", name=f"resnet_{method}", prefix="resnet_", **network

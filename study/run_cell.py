@@ -81,7 +81,7 @@ def run_cell(cell, runs_dir):
 def _build_data(cell):
     from study import data
 
-    data.build(cell.data["folder"], cell.data["name"], cell.data["videos"], cell.data["seed"])
+    data.build(cell.data["folder"], cell.data["name"], cell.data["videos"], cell.data["seed"], cell.threads)
     return {}
 
 

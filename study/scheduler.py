@@ -1,4 +1,4 @@
-"""Runs cells in processes of one thread each, every cell behind those that it starts from."""
+"""Runs cells in processes of their own, every cell behind those that it starts from."""
 
 import multiprocessing
 import multiprocessing.connection
@@ -19,7 +19,7 @@ def run(cells, runs_dir, workers):
     Args:
         cells: list of study.cell.Cell; what they need is among them.
         runs_dir: folder of the work directories.
-        workers: processes at a time, each on a core of its own.
+        workers: processes at a time, each on a core of its own; a cell of several threads uses others' cores, too.
 
     Raises:
         UserError: a cell failed; those that did not need it have run. Or a cell has a result of other settings.
@@ -30,13 +30,14 @@ def run(cells, runs_dir, workers):
     done = {name for name, cell in waiting.items() if is_finished(cell, runs_dir)}
     waiting = {name: cell for name, cell in waiting.items() if name not in done}
     total, spent, began = sum(cell.cost for cell in waiting.values()), 0.0, time.monotonic()
-    cores, running, failed = _cores(workers), {}, []
+    all_cores, running, failed = _cores(workers), {}, []
+    cores = list(all_cores)
     try:
         with tqdm(total=len(cells), initial=len(done), desc="cells", unit="cell", smoothing=0) as bar:
             while waiting or running:
                 for cell in _startable(waiting, done, len(cores)):
                     core = cores.pop()
-                    process = _start(waiting.pop(cell.name), runs_dir, core)
+                    process = _start(waiting.pop(cell.name), runs_dir, _share(core, all_cores, cell.threads))
                     running[process.sentinel] = process, cell, core
                 if not running:
                     break  # what waits needs a cell that failed
@@ -76,19 +77,24 @@ def _weight(cell, waiting):
     return cell.cost + sum(_weight(other, waiting) for other in waiting.values() if cell.name in other.needs)
 
 
-def _start(cell, runs_dir, core):
+def _share(core, all_cores, threads):
+    """The cores of a cell: its worker's own, and of the others' as many as its further threads need."""
+    return [core, *(other for other in all_cores if other != core)][:threads]
+
+
+def _start(cell, runs_dir, cores):
     """A process of its own for every cell: TensorFlow keeps the graphs of all that it has ever trained."""
     # spawn: a fork of a process with threads may hang.
-    process = multiprocessing.get_context("spawn").Process(target=_run_on_core, args=(cell, runs_dir, core))
+    process = multiprocessing.get_context("spawn").Process(target=_run_on_cores, args=(cell, runs_dir, cores))
     process.start()
     return process
 
 
-def _run_on_core(cell, runs_dir, core):
-    """Pins this process to its core before TensorFlow counts cores: all of its thread pools then have one thread."""
+def _run_on_cores(cell, runs_dir, cores):
+    """Pins this process before TensorFlow counts cores: its thread pools then have a thread for each of these."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if core is not None:
-        os.sched_setaffinity(0, {core})
+    if None not in cores:
+        os.sched_setaffinity(0, cores)
     log = log_path(runs_dir, cell.name)
     log.parent.mkdir(parents=True, exist_ok=True)
     # What a training prints goes to its own file, open to the end; the study shows one bar for all of them.
