@@ -17,7 +17,7 @@ from tsd_tf import command_line
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_bool("quick", False, "one seed, 20 frames to 5 alone, fewer updates")
+flags.DEFINE_bool("quick", False, "one seed, 20 frames to 5 alone, without the extras")
 flags.DEFINE_string("output_dir", "docs/study", "folder of tables, pictures and JSON")
 flags.DEFINE_string("runs_dir", "runs/study", "folder of the cells' work directories")
 flags.DEFINE_string("data_dir", "data/study", "folder of the data sets")

@@ -68,6 +68,7 @@ def run_cell(cell, runs_dir):
         "main_network_updates": cell.main_network_updates,
         **_recipe(cell),
         **found,
+        "cores": num_cores(),
         # An interrupted cell counts from its last start.
         "cpu_seconds": round(_cpu_seconds() - cpu_began, 1),
         "wall_seconds": round(time.monotonic() - began, 1),
@@ -116,6 +117,11 @@ def _train_and_test(cell, runs_dir):
     if cell.compression_split:
         found["compression"] = distillation.compression(network, cell.config, cell.compression_split)
     return found
+
+
+def num_cores():
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _cpu_seconds():

@@ -73,15 +73,12 @@ def full():
 
 
 def quick():
-    """`make study-quick`: one seed, T_s = 5, T of T_s and 4 T_s, half of the methods' updates."""
+    """`make study-quick`: of the full one one seed, at T_s = 5, T of T_s and 4 T_s, without the extras."""
     return Settings(
         name="quick",
         seeds=(1,),
         lengths=((5, (5, 20)),),
         num_validate=12,
-        trimmed_updates=2000,
-        updates=150,
-        client_updates=400,
         early_threads=2,
         extras=False,
     )

@@ -97,3 +97,13 @@ def test_every_method_is_tuned_with_as_many_candidates():
 
 def test_only_one_group_departs_from_the_paper_s_block(cells):
     assert {cell.group for cell in cells if cell.config and cell.config.in_time_order} == {"direction"}
+
+
+def test_the_quick_study_is_a_part_of_the_full_one(cells):
+    """Its numbers may stand beside the full one's: the same recipe, fewer rows."""
+    full = {cell.name: cell for cell in cells}
+    for cell in grid.cells(settings.quick(), settings.tuned(), "runs", "data"):
+        same = full[cell.name]
+        assert cell.main_network_updates == same.main_network_updates
+        if cell.config:
+            assert cell.config.stages == same.config.stages

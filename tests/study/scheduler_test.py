@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import pathlib
@@ -11,7 +12,7 @@ import pytest
 
 from study import scheduler
 from study.cell import Cell
-from study.run_cell import result_path
+from study.run_cell import num_cores, result_path
 from tsd_tf.errors import UserError
 
 
@@ -40,6 +41,17 @@ def test_runs_cells_behind_what_they_need_and_resumes(tmp_path, capfd):
     assert "2/2" in capfd.readouterr().err
     scheduler.run(cells, tmp_path / "runs", workers=2)
     assert times == {name: result_path(tmp_path / "runs", name).stat().st_mtime_ns for name in times}
+
+
+@pytest.mark.skipif(num_cores() < 2, reason="needs two cores")
+def test_a_cell_of_two_threads_has_two_cores(tmp_path):
+    cells = [data_cell(tmp_path, "one"), dataclasses.replace(data_cell(tmp_path, "two"), threads=2)]
+    scheduler.run(cells, tmp_path / "runs", workers=2)
+    cores = {cell.name: json.loads(result_path(tmp_path / "runs", cell.name).read_text())["cores"] for cell in cells}
+    assert cores == {"one": 1, "two": 2}
+    # As many videos, whoever builds them.
+    assert (tmp_path / "data/one/labels.txt").read_text() == (tmp_path / "data/two/labels.txt").read_text()
+    assert (tmp_path / "data/one/train_events.csv").read_text() == (tmp_path / "data/two/train_events.csv").read_text()
 
 
 def test_a_failed_cell_is_named_and_stops_only_what_needs_it(tmp_path):
