@@ -25,7 +25,6 @@ class Settings:
         num_target: videos of the second data set (UCF101 layout), all splits together.
         coarse_updates: of the client's pretraining on single frames.
         trimmed_updates, long_updates: of I3D's pretraining, on clips cut to the event and on random clips.
-        second_network_updates: `trimmed_updates` of the second main network, which learns the axes sooner.
         direction_updates: of that I3D on clips cut to the event, where the classes are directions.
         updates: main-network updates of every method.
         client_updates: of stage 1, main network frozen.
@@ -50,7 +49,6 @@ class Settings:
     num_target: int = 1440
     coarse_updates: int = 1000
     trimmed_updates: int = 3000
-    second_network_updates: int = 1500
     long_updates: int = 600
     direction_updates: int = 400
     updates: int = 300

@@ -10,8 +10,7 @@ def padded_convolution(convolution, inputs, padding, training=False):
     """Convolves `inputs` with zeros around them.
 
     Where a client is trained, the gradient runs through the main network's first convolution to the frames. TensorFlow
-    on CPU takes more time for that than for all else that this convolution is trained with; `input_gradient` takes a
-    third or a quarter of it.
+    on CPU takes more time for that than for all else that this convolution is trained with; `input_gradient` is faster.
 
     Args:
         convolution: a built keras.layers.Conv2D or Conv3D without padding of its own.
