@@ -48,7 +48,7 @@ class Settings:
     num_test: int = 480
     num_target: int = 1440
     coarse_updates: int = 1000
-    trimmed_updates: int = 3000
+    trimmed_updates: int = 2400
     long_updates: int = 600
     direction_updates: int = 400
     updates: int = 300
@@ -140,9 +140,9 @@ def base(settings, *, method, num_frames, num_distilled_frames, seed, data_dir, 
     return dataclasses.replace(configs.sample(method), **{"stages": (), **values})
 
 
-def stage(settings, name, trains, num_steps, learning_rate, optimizer="sgd", **fields):
-    """A Stage whose rate falls to 0.3 at 60 % and to 0.09 at 85 % of its steps."""
-    boundaries = tuple(sorted({max(1, round(share * num_steps)) for share in (0.6, 0.85)}))
+def stage(settings, name, trains, num_steps, learning_rate, optimizer="sgd", falls=(0.6, 0.85), **fields):
+    """A Stage whose rate falls to 0.3 of itself at each of these shares of its steps."""
+    boundaries = tuple(sorted({max(1, round(share * num_steps)) for share in falls}))
     fields = {"batch_size": settings.batch_size, **fields}
     return Stage(name, trains, num_steps, learning_rate, 0.3, boundaries, optimizer=optimizer, **fields)
 
@@ -166,14 +166,23 @@ def coarse_stages(settings):
 def pretraining_stages(settings, trimmed_updates):
     """I3D's pretraining: clips cut to the event, on which it learns what moves how, then random clips.
 
-    The first takes this long because I3D confuses the two diagonals for a thousand updates or two, and gets over that
-    at a low rate more surely than at a high one. The second makes it doubt where there is no event: without it, a
-    frozen I3D is sure of the wrong class on everything that an untrained P mixes, and stage 1 learns little from it.
+    The first learns the axes of one colour after the other, and may wait for the last 500 updates and more: the rate
+    stays high until that is over (it is not over at a low rate, nor at twice this one). The second makes I3D doubt
+    where there is no event: without it, a frozen I3D is sure of the wrong class on everything that an untrained P
+    mixes, and stage 1 learns little from it.
     """
-    trimmed = stage(settings, "i3d_trimmed", "network", trimmed_updates, 0.001, "adam", split="trimmed", num_frames=8)
-    boundaries = tuple(round(share * trimmed_updates) for share in (0.27, 0.9))
     return (
-        dataclasses.replace(trimmed, boundaries=boundaries),
+        stage(
+            settings,
+            "i3d_trimmed",
+            "network",
+            trimmed_updates,
+            0.001,
+            "adam",
+            falls=(0.8, 0.92),
+            split="trimmed",
+            num_frames=8,
+        ),
         stage(settings, "i3d_long", "network", settings.long_updates, 0.0005, "adam"),
     )
 
