@@ -60,9 +60,13 @@ class Grid:
         config = dataclasses.replace(config, stages=sizes.coarse_stages(self.settings))
         return self._trained(Cell(f"seed{seed}/coarse", "coarse", seed, config), "main")
 
-    def pretrained_cell(self, seed, prefix="", **changes):
+    def pretrained_cell(self, seed):
         """The main network from random weights: what every method starts from."""
-        return self._pretrained(seed, "main", prefix, self.settings.trimmed_updates, None, **changes)
+        return self._pretrained(seed, "main", "", self.settings.trimmed_updates, None)
+
+    def second_pretrained_cell(self, seed, prefix, **network):
+        """Another main network from random weights; `network` are fields of Config."""
+        return self._pretrained(seed, "main", prefix, self.settings.second_trimmed_updates, None, **network)
 
     def direction_pretrained_cell(self, seed, prefix):
         """I3D on signed directions, its last layer new: it sees motion already, and gets over its first plateau."""
@@ -250,7 +254,7 @@ def ablation_cells(grid, seed):
 def other_network_cells(grid, seed):
     """TSD in front of a second main network, of about as many parameters as the study's I3D."""
     network = {"main_network": "resnet3d_18", "main_network_width": 0.125}
-    pretrained = grid.pretrained_cell(seed, prefix="resnet_", **network)
+    pretrained = grid.second_pretrained_cell(seed, "resnet_", **network)
     return [pretrained] + [
         grid.method_cell(
             seed, method, length, 5, group="resnet3d_18", name=f"resnet_{method}", prefix="resnet_", **network

@@ -25,6 +25,7 @@ class Settings:
         num_target: videos of the second data set (UCF101 layout), all splits together.
         coarse_updates: of the client's pretraining on single frames.
         trimmed_updates, long_updates: of I3D's pretraining, on clips cut to the event and on random clips.
+        second_trimmed_updates: of the second main network's, on clips cut to the event.
         direction_updates: of that I3D on clips cut to the event, where the classes are directions.
         updates: main-network updates of every method.
         client_updates: of stage 1, main network frozen.
@@ -49,6 +50,7 @@ class Settings:
     num_target: int = 1440
     coarse_updates: int = 1000
     trimmed_updates: int = 2400
+    second_trimmed_updates: int = 1200
     long_updates: int = 600
     direction_updates: int = 400
     updates: int = 300
@@ -164,12 +166,12 @@ def coarse_stages(settings):
 
 
 def pretraining_stages(settings, trimmed_updates):
-    """I3D's pretraining: clips cut to the event, on which it learns what moves how, then random clips.
+    """A main network's pretraining: clips cut to the event, on which it learns what moves how, then random clips.
 
     The first learns the axes of one colour after the other, and may wait for the last 500 updates and more: the rate
-    stays high until that is over (it is not over at a low rate, nor at twice this one). The second makes I3D doubt
-    where there is no event: without it, a frozen I3D is sure of the wrong class on everything that an untrained P
-    mixes, and stage 1 learns little from it.
+    stays high until that is over (it is not over at a low rate, nor at twice this one). ResNet3D-18 does not wait. The
+    second makes them doubt where there is no event: without it, a frozen I3D is sure of the wrong class on everything
+    that an untrained P mixes, and stage 1 learns little from it.
     """
     return (
         stage(

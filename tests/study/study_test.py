@@ -18,6 +18,7 @@ TINY = settings.Settings(
     num_target=36,
     coarse_updates=1,
     trimmed_updates=1,
+    second_trimmed_updates=1,
     long_updates=1,
     direction_updates=1,
     updates=2,
