@@ -1,6 +1,6 @@
 """The few-frame study: the paper's comparison of methods at small scale, on procedural videos.
 
-    python -m study            (make study: the whole of it, 2.5 hours on two cores)
+    python -m study            (make study: the whole of it, some 2.5 hours on two cores)
     python -m study --quick    (make study-quick: one seed, 20 frames to 5, a quarter of an hour)
 
 builds its data sets, pretrains, trains and tests every cell with the project's own programs' functions, and writes
