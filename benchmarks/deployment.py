@@ -23,8 +23,8 @@ from absl import flags, logging
 from tqdm import tqdm
 
 from benchmarks import report
-from tsd_tf import command_line
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
+from tsd_tf.programs import command_line
 from tsd_tf.serving.limits import Limits
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -86,8 +86,8 @@ def _mobilenet_alone(network, frame_size, folder, kind):
     import keras
     import tensorflow as tf
 
+    from tsd_tf.contract import signatures
     from tsd_tf.data.preprocessing import to_network_input
-    from tsd_tf.export import signatures
 
     selector = network.selector
     size = selector.coarse_size
@@ -120,8 +120,9 @@ def litert(folder, sidecar, network, clip):
     from ai_edge_litert.interpreter import Interpreter
 
     from tsd_tf.client.distiller import Distiller
+    from tsd_tf.contract import signatures
     from tsd_tf.data.preprocessing import to_network_input
-    from tsd_tf.export import signatures, tflite
+    from tsd_tf.export import tflite
 
     size = network.selector.coarse_size
     small = np.asarray(to_network_input(keras.ops.image.resize(clip.astype("float32"), (size, size))))
@@ -324,8 +325,9 @@ def count_bytes(folder, video):
     """Bytes of a video as distilled frames by codec, as uniform frames, and as the file; averaged over its clips."""
     import numpy as np
 
-    from tsd_tf.client import capture, clips, codec
+    from tsd_tf.client import capture, clips
     from tsd_tf.client.distiller import Distiller
+    from tsd_tf.video import codec
 
     distiller = Distiller(folder / "client.tflite")
     model = distiller.model

@@ -14,7 +14,7 @@ import time
 
 from absl import flags
 
-from tsd_tf import command_line
+from tsd_tf.programs import command_line
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 

@@ -24,8 +24,8 @@ from absl import flags
 from tqdm import tqdm
 
 from benchmarks import report
-from tsd_tf import command_line
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
+from tsd_tf.programs import command_line
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("video", None, "a video to read copies of, at least --T frames long (default: procedural ones)")
@@ -64,8 +64,8 @@ def procedural_video(seed, num_frames, height=256, width=340):
 
 def write_videos(folder):
     """Fills a folder with videos; returns the annotation rows."""
-    from tfrecords.annotations import Row
-    from tsd_tf.data.video_writing import write_video
+    from tsd_tf.building.annotations import Row
+    from tsd_tf.video.video_writing import write_video
 
     rows = []
     for index in tqdm(range(FLAGS.videos), desc="videos", unit="video"):
@@ -80,7 +80,7 @@ def write_videos(folder):
 
 def build(rows, videos_dir, output_dir, processes):
     """Seconds that the project's builder takes."""
-    from tfrecords import conversion, sharding
+    from tsd_tf.building import conversion, sharding
 
     began = time.perf_counter()
     names = [f"class {index}" for index in range(_CLASSES)]
@@ -169,7 +169,7 @@ class JpegDecoder:
     def __init__(self, shards):
         import tensorflow as tf
 
-        from tsd_tf.data import schema
+        from tsd_tf.contract import schema
 
         draw = np.random.default_rng(0)
         self.jpegs, self.windows = [], []

@@ -6,6 +6,8 @@ import os
 import pathlib
 import platform
 
+from tsd_tf.contract import files
+
 
 def machine():
     """The machine, as far as a program can tell: {"cpus", "model", "platform", "python"}."""
@@ -33,10 +35,6 @@ def versions(*packages):
 
 
 def write(path, report):
-    """Prints the report and writes it as JSON: aside, and renamed when whole."""
-    path = pathlib.Path(path)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    text = json.dumps(report, indent=2)
-    aside.write_text(text + "\n")
-    aside.replace(path)
-    print(text)
+    """Prints the report and writes it as JSON."""
+    files.write_json(path, report)
+    print(json.dumps(report, indent=2))

@@ -20,8 +20,8 @@ import time
 from absl import flags
 
 from benchmarks import report
-from tsd_tf import command_line
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
+from tsd_tf.programs import command_line
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("T", 40, "T: frames of a clip", lower_bound=1)

@@ -19,8 +19,9 @@ import time
 
 from absl import flags
 
-from tsd_tf import command_line
-from tsd_tf.errors import UserError
+from tsd_tf.contract import files
+from tsd_tf.contract.errors import UserError
+from tsd_tf.programs import command_line
 
 FLAGS = flags.FLAGS
 
@@ -86,7 +87,7 @@ def main(argv):
         "tolerance": _PROBABILITY_TOLERANCE,
         "minutes": (time.monotonic() - began) / 60,
     }
-    paths.summary.write_text(json.dumps(summary, indent=2) + "\n")
+    files.write_json(paths.summary, summary)
     _print_summary(summary, paths, results)
     _check(summary)
 

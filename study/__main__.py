@@ -13,7 +13,7 @@ import pathlib
 
 from absl import flags
 
-from tsd_tf import command_line
+from tsd_tf.programs import command_line
 
 FLAGS = flags.FLAGS
 

@@ -8,10 +8,10 @@ import shutil
 
 import numpy as np
 
-from tfrecords import annotations, conversion, sample_videos, sharding
-from tsd_tf.data import procedural_videos
-from tsd_tf.data.procedural_videos import EVENT_FRAMES, NUM_FRAMES, SIZE, VideoSettings
-from tsd_tf.data.video_writing import write_video
+from tsd_tf.building import annotations, conversion, procedural_videos, sample_videos, sharding
+from tsd_tf.building.procedural_videos import EVENT_FRAMES, NUM_FRAMES, SIZE, VideoSettings
+from tsd_tf.contract import files
+from tsd_tf.video.video_writing import write_video
 
 # Harder than the demo's: more noise, smaller sprites. One frame tells the colour at best, 3 of the 12 classes.
 MAIN = VideoSettings(num_axes=4, pixel_noise=14.0, event_radius=(4.0, 6.0))
@@ -49,7 +49,7 @@ def build(folder, name, num_videos, seed, processes=1):
     else:
         _build_splits(folder, videos, VIDEO_SETTINGS[name], num_videos, seed, processes)
     shutil.rmtree(videos)
-    (folder / "complete").write_text(recipe)
+    files.write(folder / "complete", recipe)
 
 
 def read_events(folder, split):

@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from study import data, h264
-from tsd_tf.client import codec
-from tsd_tf.data import procedural_videos
+from study import data
+from tsd_tf.building import procedural_videos
 from tsd_tf.data.preprocessing import to_network_input, to_uint8
 from tsd_tf.selectors import Uniform
+from tsd_tf.video import codec, h264
 
 QUALITIES = (5, 15, 30, 50, 75, 90, 95)
 RATE_FACTORS = (18, 23, 28, 33, 38, 43)  # of H.264

@@ -4,6 +4,7 @@ import csv
 import pathlib
 
 from study import figures, results, tables
+from tsd_tf.contract import files
 
 
 def write(output_dir):
@@ -15,7 +16,7 @@ def write(output_dir):
         with (output_dir / f"{table.name}.csv").open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerows([table.header, *table.rows])
-    (output_dir / "tables.md").write_text(markdown(found, made))
+    files.write(output_dir / "tables.md", markdown(found, made))
     figures.write(found, output_dir)
 
 

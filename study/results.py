@@ -9,6 +9,7 @@ import platform
 
 from study.run_cell import result_path
 from study.settings import chosen_by
+from tsd_tf.contract import files
 
 FILE = "results.json"
 _PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "opencv-python-headless")
@@ -39,14 +40,10 @@ def collect(cells, runs_dir, data_dir, settings, choices, workers, output_dir):
         "wall_seconds": round(elapsed_seconds(found), 1),
         "cells": found,
     }
-    path = pathlib.Path(output_dir) / FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
     # A line a cell: short, and a change of one result is a change of one line.
     head = json.dumps({**value, "cells": []}, indent=1).removesuffix("[]\n}")
     lines = ",\n".join(json.dumps(cell, separators=(",", ":")) for cell in found)
-    partial.write_text(f"{head}[\n{lines}\n]}}\n")
-    partial.rename(path)
+    files.write(pathlib.Path(output_dir) / FILE, f"{head}[\n{lines}\n]}}\n")
 
 
 def read(output_dir):

@@ -5,7 +5,8 @@ import os
 import pathlib
 import time
 
-from tsd_tf.errors import UserError
+from tsd_tf.contract import files
+from tsd_tf.contract.errors import UserError
 
 RESULT = "result.json"
 COARSE_WEIGHTS = "coarse.weights.h5"
@@ -74,9 +75,7 @@ def run_cell(cell, runs_dir):
         "wall_seconds": round(time.monotonic() - began, 1),
         "ended_at": round(time.time(), 1),
     }
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(result, indent=1) + "\n")
-    partial.rename(path)
+    files.write_json(path, result, indent=1)
 
 
 def _build_data(cell):

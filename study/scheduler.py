@@ -10,7 +10,7 @@ import time
 from tqdm import tqdm
 
 from study.run_cell import is_finished, log_path, result_path, run_cell
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 
 
 def run(cells, runs_dir, workers):

@@ -6,8 +6,8 @@ import pathlib
 
 from study import data
 from tsd_tf import config as configs
+from tsd_tf.building import procedural_videos
 from tsd_tf.config import Stage
-from tsd_tf.data import procedural_videos
 
 METHODS = configs.METHODS
 TUNED = pathlib.Path(__file__).with_name("tuned.json")

@@ -15,7 +15,8 @@ import pathlib
 from absl import flags
 
 from study.settings import METHODS, Choice
-from tsd_tf import command_line
+from tsd_tf.contract import files
+from tsd_tf.programs import command_line
 
 FLAGS = flags.FLAGS
 
@@ -76,8 +77,9 @@ def main(argv):
     scheduler.run(made, runs_dir, FLAGS.workers)
     found = [json.loads(result_path(runs_dir, cell.name).read_text()) for cell in made if cell.group == "tuning"]
     scores = score(found, study.clips)
-    _write(pathlib.Path(FLAGS.output), {"settings": dataclasses.asdict(study), "seeds": SEEDS, "scores": scores})
-    _write(pathlib.Path(FLAGS.tuned), {"chosen_by": "python -m study.tune", **choose(scores)})
+    search = {"settings": dataclasses.asdict(study), "seeds": SEEDS, "scores": scores}
+    files.write_json(FLAGS.output, search, indent=1)
+    files.write_json(FLAGS.tuned, {"chosen_by": "python -m study.tune", **choose(scores)}, indent=1)
     for method, rows in scores.items():
         print(f"{method}: " + ", ".join(f"{row['validation_top1']:.1%}" for row in rows))
     print(f"Scores: {FLAGS.output}; choices: {FLAGS.tuned}")
@@ -139,13 +141,6 @@ def choose(scores):
     fields = [field.name for field in dataclasses.fields(Choice)]
     best = {method: max(rows, key=lambda row: row["validation_top1"]) for method, rows in scores.items()}
     return {method: {name: row[name] for name in fields} for method, row in best.items()}
-
-
-def _write(path, value):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(value, indent=1) + "\n")
-    partial.rename(path)
 
 
 def start():

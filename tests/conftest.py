@@ -5,6 +5,7 @@ import os
 import pathlib
 import struct
 
+import numpy as np
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -28,6 +29,12 @@ def test_data():
     if not path:
         pytest.skip("TSD_TEST_DATA names no folder of reference data")
     return pathlib.Path(path)
+
+
+@pytest.fixture(scope="session")
+def index_of():
+    """Frames (..., height, width, 3) -> the indices that their grey levels tell (...), four levels an index."""
+    return lambda frames: np.rint(np.asarray(frames).mean((-3, -2, -1)) / 4).astype(int)
 
 
 @pytest.fixture(scope="session")
@@ -69,8 +76,8 @@ def stretch_tenth_frame():
 @pytest.fixture(scope="session")
 def sample_videos(tmp_path_factory):
     """A tiny sample data set as video files: 12 training videos of 6 classes (whole and trimmed), 6 test videos."""
-    from tfrecords import sample_videos
-    from tsd_tf.data.procedural_videos import VideoSettings
+    from tsd_tf.building import sample_videos
+    from tsd_tf.building.procedural_videos import VideoSettings
 
     folder = tmp_path_factory.mktemp("videos")
     sample_videos.write(folder, {"train": 12, "test": 6}, settings=VideoSettings(num_axes=2), seed=0, processes=1)
@@ -80,7 +87,7 @@ def sample_videos(tmp_path_factory):
 @pytest.fixture(scope="session")
 def sample_shards(tmp_path_factory, sample_videos):
     """The same as shards: a data folder with two shards for each of train, test and trimmed."""
-    from tfrecords import annotations, conversion, sharding
+    from tsd_tf.building import annotations, conversion, sharding
 
     folder = tmp_path_factory.mktemp("shards")
     names = annotations.read_class_list(sample_videos / "labels.txt")
@@ -106,7 +113,8 @@ def damage_record():
     """
     import tensorflow as tf
 
-    from tsd_tf.data import schema, tfrecord
+    from tsd_tf.contract import schema
+    from tsd_tf.data import tfrecord
 
     def damage(folder, split, index=0):
         (path,) = folder.glob(f"{split}-00000-of-*")

@@ -12,7 +12,7 @@ import sys
 import numpy as np
 import pytest
 
-from tsd_tf.data.video_writing import write_video
+from tsd_tf.video.video_writing import write_video
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -62,7 +62,7 @@ def user(tmp_path_factory):
             lines.append(f"{label},{video_id},3,5,{split},0")
         (folder / f"kinetics-400_{name}.csv").write_text("\r\n".join(lines) + "\r\n")
     shutil.copy(folder / "val/zumba/val00000001_000003_000005.mp4", folder / "video.mp4")
-    names = (ROOT / "tsd_tf/data/labels/ucf101.txt").read_text().split()
+    names = (ROOT / "tsd_tf/building/labels/ucf101.txt").read_text().split()
     lists = folder / "ucfTrainTestlist"
     lists.mkdir()
     (lists / "classInd.txt").write_text("".join(f"{index + 1} {name}\r\n" for index, name in enumerate(names)))

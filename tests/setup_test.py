@@ -34,17 +34,16 @@ def entry_points(installed):
     return [point for point in distribution.entry_points if point.group == "console_scripts"]
 
 
-def test_nothing_but_the_two_packages_is_installed(installed):
+def test_nothing_but_the_package_is_installed(installed):
     top = {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")}
-    assert top == {"tsd_tf", "tfrecords"}
+    assert top == {"tsd_tf"}
 
 
 def test_every_module_and_class_list_is_installed(installed):
-    for package in ("tsd_tf", "tfrecords"):
-        here = {path.relative_to(ROOT) for path in (ROOT / package).rglob("*.py")}
-        here |= {path.relative_to(ROOT) for path in (ROOT / package).rglob("*.txt")}
-        there = {path.relative_to(installed) for path in (installed / package).rglob("*") if path.is_file()}
-        assert here <= there
+    here = {path.relative_to(ROOT) for path in (ROOT / "tsd_tf").rglob("*.py")}
+    here |= {path.relative_to(ROOT) for path in (ROOT / "tsd_tf").rglob("*.txt")}
+    there = {path.relative_to(installed) for path in (installed / "tsd_tf").rglob("*") if path.is_file()}
+    assert here | {pathlib.Path("tsd_tf/py.typed")} <= there
 
 
 def test_every_command_starts(installed, tmp_path):

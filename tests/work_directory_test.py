@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tsd_tf.config import kinetics400
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 from tsd_tf.network_builder import build_network
 from tsd_tf.work_directory import WorkDirectory, latest, load_weights
 

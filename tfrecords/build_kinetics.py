@@ -1,46 +1,6 @@
-r"""Turns a copy of Kinetics into TFRecord shards.
+"""python -m tfrecords.build_kinetics --help says what this does."""
 
-    python -m tfrecords.build_kinetics --csv=kinetics-400_train.csv --videos_dir=train --split=train
-    python -m tfrecords.build_kinetics --csv=kinetics-400_val.csv --videos_dir=val --split=validate
-
-The folder of videos may hold `<label>/<id>_<start>_<end>.mp4`, `<id>_<start>_<end>.mp4` (trimmed to the annotated ten
-seconds) or `<id>.mp4` (untrimmed: trimmed here). Out come `<output_dir>/<split>-00000-of-00064` and so on, labels.txt
-and manifest-<split>.csv, which says of every row of the CSV what became of it. Killed, it goes on where it was when
-started again. --estimate=200 tells beforehand how long it will take, and how much space; --runner makes it an Apache
-Beam pipeline for more than one machine. docs/data.md has the format, and figures for the whole data set.
-"""
-
-import pathlib
-
-from absl import flags
-
-from tfrecords import builder_flags
-from tsd_tf import command_line
-
-_CSV = flags.DEFINE_string(
-    "csv", None, "Kinetics' annotations: label,youtube_id,time_start,time_end,split.", required=True
-)
-_SPLIT = flags.DEFINE_string(
-    "split", None, "train, validate or test: the first part of the shards' names.", required=True
-)
-_LABELS = flags.DEFINE_string("labels", None, "Class list, one name a line; Kinetics-400's by default.")
-flags.set_default(builder_flags.OUTPUT_DIR, "data/kinetics400")
-flags.set_default(builder_flags.NUM_SHARDS, 64)
-
-
-def main(argv):
-    options = builder_flags.beam_options(argv)
-    from tfrecords import annotations
-
-    labels = _LABELS.value or pathlib.Path(command_line.__file__).parent / "data/labels/kinetics400.txt"
-    class_names = annotations.read_class_list(labels)
-    rows = annotations.read_kinetics(_CSV.value, class_names)
-    builder_flags.build(rows, class_names, builder_flags.OUTPUT_DIR.value, _SPLIT.value, options)
-
-
-def start():
-    command_line.run(main)
-
+from tsd_tf.programs.build_kinetics import start
 
 if __name__ == "__main__":
     start()

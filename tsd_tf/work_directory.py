@@ -5,7 +5,7 @@ import re
 import warnings
 
 from tsd_tf.config import Config
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 from tsd_tf.network_builder import build_network
 from tsd_tf.weights.hdf5 import count_arrays
 

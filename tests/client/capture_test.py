@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from tsd_tf.client import capture
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 
 
 def _write(path, rate, count, size=(64, 48)):
@@ -35,7 +35,7 @@ def test_frames_on_display_at_25_a_second(tmp_path, rate, expected):
 
 def test_the_same_frames_as_the_shards(sample_videos):
     """What the client captures is what the shard builder reads, pixel for pixel."""
-    from tsd_tf.data.video import Video
+    from tsd_tf.video.video import Video
 
     path = sorted((sample_videos / "test").rglob("*.mp4"))[0]
     theirs = np.stack(list(Video(path).frames(frame_rate=25.0, short_side=64)))

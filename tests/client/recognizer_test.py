@@ -15,15 +15,15 @@ import pytest
 import tensorflow as tf
 
 from tsd_tf.client import capture
-from tsd_tf.client import codec as codecs
 from tsd_tf.client.distiller import Distiller
 from tsd_tf.client.grpc_connection import GrpcConnection
 from tsd_tf.client.recognizer import Recognizer
 from tsd_tf.client.rest_connection import RestConnection
 from tsd_tf.client.retries import Retries
+from tsd_tf.contract.errors import UserError
 from tsd_tf.data.preprocessing import to_network_input, to_uint8
-from tsd_tf.errors import UserError
 from tsd_tf.serving.server import BackgroundServer
+from tsd_tf.video import codec as codecs
 
 
 @pytest.fixture(scope="module")
@@ -303,13 +303,17 @@ def test_the_process_has_neither_tensorflow_nor_keras(exported, server, video, t
     assert ours == str(
         [
             "tsd_tf",
-            "tsd_tf.command_line",
-            "tsd_tf.data",
-            "tsd_tf.data.frame_times",
-            "tsd_tf.errors",
-            "tsd_tf.export",
-            "tsd_tf.export.signatures",
-            "tsd_tf.pictures",
+            "tsd_tf.contract",
+            "tsd_tf.contract.errors",
+            "tsd_tf.contract.files",
+            "tsd_tf.contract.frame_times",
+            "tsd_tf.contract.signatures",
+            "tsd_tf.programs",
+            "tsd_tf.programs.client",
+            "tsd_tf.programs.command_line",
+            "tsd_tf.video",
+            "tsd_tf.video.codec",
+            "tsd_tf.video.pictures",
         ]
     )
     assert heavy == "[]"

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tsd_tf.data import schema, sequence_example, tfrecord
+from tsd_tf.contract import schema
+from tsd_tf.data import sequence_example, tfrecord
 
 GREYS = 4  # grey levels between two indices: more than JPEG loses on a flat picture
 
@@ -38,27 +39,5 @@ def write_shards(tmp_path):
     return write
 
 
-@pytest.fixture
-def write_video(tmp_path):
-    """Writes a video, JPEGs in a container, whose frame i is all grey of level 4 i; returns its path."""
-
-    def write(name, num_frames, frame_rate=25.0, size=(48, 64), fourcc="MJPG", paint=None):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*fourcc), frame_rate, (size[1], size[0]))
-        for i in range(num_frames):
-            writer.write(np.full((*size, 3), GREYS * i, np.uint8) if paint is None else paint(i))
-        writer.release()
-        return path
-
-    return write
-
-
 def jpeg(picture):
     return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
-
-
-@pytest.fixture
-def index_of():
-    """Frames (..., height, width, 3) -> the indices that their grey levels tell (...)."""
-    return lambda frames: np.rint(np.asarray(frames).mean((-3, -2, -1)) / GREYS).astype(int)

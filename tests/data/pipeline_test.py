@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tsd_tf.data import pipeline, schema, sequence_example, tfrecord
+from tsd_tf.contract import schema
+from tsd_tf.contract.errors import UserError
+from tsd_tf.data import pipeline, sequence_example, tfrecord
 from tsd_tf.data.damage import Damage
-from tsd_tf.errors import UserError
 
 ROOT = pathlib.Path(__file__).parents[2]
 

@@ -16,8 +16,8 @@ import urllib.request
 import pytest
 import tensorflow as tf
 
+from tsd_tf.contract.errors import UserError
 from tsd_tf.data import pipeline, remote
-from tsd_tf.errors import UserError
 
 ROOT = pathlib.Path(__file__).parents[2]
 needs_tensorflow_io = pytest.mark.skipif(

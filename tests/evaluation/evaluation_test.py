@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tsd_tf.config import sample
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 from tsd_tf.evaluation import average, evaluation, metrics, subjects
 from tsd_tf.work_directory import WorkDirectory
 

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tsd_tf.client import codec as codecs
+from tsd_tf.contract.errors import UserError
 from tsd_tf.data import pipeline
 from tsd_tf.data.preprocessing import to_network_input
-from tsd_tf.errors import UserError
 from tsd_tf.evaluation import protocol
 from tsd_tf.evaluation.exported_halves import ExportedHalves
 from tsd_tf.evaluation.network_classifier import NetworkClassifier
 from tsd_tf.evaluation.transmission_meter import TransmissionMeter
 from tsd_tf.export.verification import TOLERANCES
+from tsd_tf.video import codec as codecs
 
 # Largest difference of a probability from the Keras network's, its frames rounded and coded alike. Measured: 0.0002 of
 # raw frames, 0.004 and 0.024 with the files of fewer bits, which keep to what their export allows. A pixel that differs

@@ -9,9 +9,10 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from tensorflow_serving.apis import prediction_log_pb2
 
+from tsd_tf.contract import signatures
+from tsd_tf.contract.errors import UserError
 from tsd_tf.data.preprocessing import to_network_input, to_uint8
-from tsd_tf.errors import UserError
-from tsd_tf.export import exporter, signatures, tflite, verification
+from tsd_tf.export import exporter, tflite, verification
 from tsd_tf.export.client_half import ClientHalf
 from tsd_tf.export.level_quantization import quantize_levels
 from tsd_tf.export.saved_model import save_client

@@ -8,7 +8,7 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
-from tsd_tf.export import signatures
+from tsd_tf.contract import signatures
 
 _DEPLOY = pathlib.Path(__file__).parents[2] / "deploy"
 _INT64 = (11, ".google.protobuf.Int64Value", False)

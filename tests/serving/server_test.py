@@ -26,8 +26,8 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from tsd_tf.contract.errors import UserError
 from tsd_tf.data.preprocessing import to_network_input
-from tsd_tf.errors import UserError
 from tsd_tf.serving.limits import Limits
 from tsd_tf.serving.model_store import ModelStore
 from tsd_tf.serving.server import BackgroundServer

@@ -13,7 +13,7 @@ import pytest
 from study import scheduler
 from study.cell import Cell
 from study.run_cell import num_cores, result_path
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 
 
 def data_cell(tmp_path, name, source=None, videos=12, data_name="main"):

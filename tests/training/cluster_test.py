@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 from tsd_tf.training.cluster import default_cluster, num_workers_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tsd_tf.config import Stage
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 from tsd_tf.network_builder import build_network
 from tsd_tf.training import checkpoints
 from tsd_tf.training.trainer import Trainer

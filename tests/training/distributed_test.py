@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from tsd_tf.config import Stage, sample
-from tsd_tf.data import schema
+from tsd_tf.contract import schema
 from tsd_tf.network_builder import build_network
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -28,7 +28,7 @@ import dataclasses
 import keras
 import numpy as np
 import tensorflow as tf
-from tsd_tf import command_line
+from tsd_tf.programs import command_line
 from tsd_tf.config import Config
 from tsd_tf.training import trainer
 from tsd_tf.training.cluster import Cluster, default_cluster
@@ -124,7 +124,7 @@ def assert_close(found, expected):
 @pytest.fixture(scope="module")
 def config(tiny_config, sample_videos, tmp_path_factory):
     """Both stages of TSD in front of C3D, on two shards of one video each: a step of two clips sees both videos."""
-    from tfrecords import annotations, conversion, sharding
+    from tsd_tf.building import annotations, conversion, sharding
 
     folder = tmp_path_factory.mktemp("two_shards")
     names = annotations.read_class_list(sample_videos / "labels.txt")

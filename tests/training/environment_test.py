@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import tsd_tf
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 from tsd_tf.training import environment
 from tsd_tf.training.claim import claim
 from tsd_tf.work_directory import WorkDirectory

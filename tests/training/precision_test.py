@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from tsd_tf.config import Stage
+from tsd_tf.contract.errors import UserError
 from tsd_tf.data import pipeline
 from tsd_tf.data.preprocessing import to_network_input
-from tsd_tf.errors import UserError
 from tsd_tf.network_builder import build_network
 from tsd_tf.training.precision import dtype_policy, needs_loss_scale
 from tsd_tf.training.trainer import Trainer, _stage_seed

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from tsd_tf.config import Stage
+from tsd_tf.contract.errors import UserError
 from tsd_tf.data import pipeline
-from tsd_tf.errors import UserError
 from tsd_tf.evaluation import protocol
 from tsd_tf.network_builder import build_network
 from tsd_tf.training import recipe

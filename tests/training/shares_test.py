@@ -2,8 +2,8 @@ import types
 
 import pytest
 
+from tsd_tf.contract.errors import UserError
 from tsd_tf.data import pipeline
-from tsd_tf.errors import UserError
 from tsd_tf.training.shares import check_shards, run_of
 
 

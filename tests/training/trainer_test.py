@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tsd_tf.config import Stage
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 from tsd_tf.training import checkpoints, initialization
 from tsd_tf.training.trainer import Trainer
 from tsd_tf.training.validation import ValidationPlan

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tsd_tf.config import Stage
+from tsd_tf.contract.errors import UserError
 from tsd_tf.data import pipeline
-from tsd_tf.errors import UserError
 from tsd_tf.network import FewFrameNetwork
 from tsd_tf.selectors import Uniform
 from tsd_tf.training import checkpoints

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 from tsd_tf.main_networks import InceptionI3D, ResNet3D18
 from tsd_tf.weights import deepmind_i3d, inflation
 

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 from tsd_tf.layers import Unit3D
 from tsd_tf.main_networks import InceptionI3D
 from tsd_tf.main_networks.inception_i3d import _ARCHITECTURE

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 from tsd_tf.selectors.coarse import mobilenet
 from tsd_tf.weights import mobilenet as mobilenet_weights
 

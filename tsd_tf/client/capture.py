@@ -7,8 +7,8 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
 
 import cv2
 
-from tsd_tf.data import frame_times
-from tsd_tf.errors import UserError
+from tsd_tf.contract import frame_times
+from tsd_tf.contract.errors import UserError
 
 _STREAM_OPENING_MILLISECONDS = 10_000
 _STREAM_READING_MILLISECONDS = 10_000

@@ -6,8 +6,8 @@ import pathlib
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from tsd_tf.errors import UserError
-from tsd_tf.export import signatures
+from tsd_tf.contract import signatures
+from tsd_tf.contract.errors import UserError
 
 
 class Distiller:

@@ -5,8 +5,8 @@ import grpc
 from tsd_tf.client import messages
 from tsd_tf.client.answer import Answer
 from tsd_tf.client.retries import Retries, UnavailableError
-from tsd_tf.errors import UserError
-from tsd_tf.export import signatures
+from tsd_tf.contract import signatures
+from tsd_tf.contract.errors import UserError
 
 _MAX_MESSAGE_BYTES = 64 * 1024 * 1024  # gRPC's own 4 MB is less than one clip of T_s = 40
 

@@ -8,9 +8,10 @@ import time
 
 import numpy as np
 
-from tsd_tf.client import capture, clips, codec
-from tsd_tf.errors import UserError
-from tsd_tf.export import signatures
+from tsd_tf.client import capture, clips
+from tsd_tf.contract import signatures
+from tsd_tf.contract.errors import UserError
+from tsd_tf.video import codec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Recognizer:
     Args:
         distiller: Distiller.
         connection: GrpcConnection or RestConnection.
-        codec, quality: see tsd_tf.client.codec.encode.
+        codec, quality: see tsd_tf.video.codec.encode.
         stride: frames between the starts of two clips, 1 to T; None for T. Overlapping clips reuse the coarse features
             of the frames that they share.
         max_in_flight: clips that wait for their answer; capturing waits when there are more.

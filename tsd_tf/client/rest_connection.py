@@ -11,8 +11,8 @@ import numpy as np
 
 from tsd_tf.client.answer import Answer
 from tsd_tf.client.retries import Retries, UnavailableError
-from tsd_tf.errors import UserError
-from tsd_tf.export import signatures
+from tsd_tf.contract import signatures
+from tsd_tf.contract.errors import UserError
 
 
 class RestConnection:

@@ -4,7 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from tsd_tf.data import clip_sampling, jpeg, remote, schema, sequence_example, tfrecord
+from tsd_tf.contract import schema
+from tsd_tf.data import clip_sampling, jpeg, remote, sequence_example, tfrecord
 
 DAMAGED, LOST = "damaged", "lost"  # the record is wrong; its shard cannot be read any more
 

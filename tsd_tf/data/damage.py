@@ -5,8 +5,8 @@ import sys
 
 from tqdm import tqdm
 
+from tsd_tf.contract.errors import UserError
 from tsd_tf.data import remote, tfrecord
-from tsd_tf.errors import UserError
 
 
 class Damage:

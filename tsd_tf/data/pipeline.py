@@ -18,10 +18,11 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from tsd_tf.data import clip_reader, clip_sampling, remote, schema
+from tsd_tf.contract import schema
+from tsd_tf.contract.errors import UserError
+from tsd_tf.data import clip_reader, clip_sampling, remote
 from tsd_tf.data.clip_reader import ClipReader
 from tsd_tf.data.damage import Damage, index_shards
-from tsd_tf.errors import UserError
 
 _SHARDS_AT_ONCE = 16
 _BATCHES_AHEAD = 2

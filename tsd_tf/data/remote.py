@@ -7,7 +7,7 @@ import importlib
 
 import tensorflow as tf
 
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 
 _SCHEMES = ("s3", "http", "https")
 ERRORS = (OSError, tf.errors.OpError)  # of reading a file, local or remote

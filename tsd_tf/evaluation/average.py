@@ -1,12 +1,11 @@
 """Several runs of one setting, as the three splits of UCF101 (Section 4.1) or several seeds, averaged."""
 
-import json
 import os
 import pathlib
 import statistics
 
-from tsd_tf.errors import UserError
-from tsd_tf.evaluation import files
+from tsd_tf.contract import files
+from tsd_tf.contract.errors import UserError
 
 _SETTING = ("dataset", "method", "main_network")
 _MEASURES = ("top1", "top5", "mean_class_accuracy")
@@ -73,7 +72,7 @@ def write(groups):
             f"average_{mean['method']}{network}_{mean['split']}_T{mean['num_frames']}"
             f"_Ts{mean['num_distilled_frames']}_clips{mean['clips']}.json"
         )
-        files.write_text(path, json.dumps(mean, indent=2) + "\n")
+        files.write_json(path, mean)
         splits = mean["splits_of_ucf101"]
         of_splits = f" (splits {', '.join(map(str, splits))} of UCF101)" if splits else ""
         lines.append(

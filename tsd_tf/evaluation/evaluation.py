@@ -1,18 +1,19 @@
 """One test from beginning to end: reads shards, classifies, writes what came out."""
 
 import importlib.metadata
-import json
 
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from tsd_tf.contract import files
+from tsd_tf.contract.errors import UserError
 from tsd_tf.data import pipeline
 from tsd_tf.data.damage import Damage
-from tsd_tf.errors import UserError
-from tsd_tf.evaluation import confusion_picture, files, metrics, protocol, subjects
+from tsd_tf.evaluation import metrics, protocol, subjects
 from tsd_tf.evaluation.exported_halves import ExportedHalves
 from tsd_tf.evaluation.transmission_meter import TransmissionMeter
+from tsd_tf.reporting import confusion_picture
 
 FORMAT = 1  # of the JSON; a field is added without notice, none changes its meaning under the same number
 _PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless", "ai-edge-litert")
@@ -117,7 +118,8 @@ def _dump(path, predictions, labels):
         "probabilities": predictions.probabilities,
         "class_names": np.array(labels),
     }
-    files.write(path, lambda file: np.savez(file, **arrays))
+    with files.whole_file(path) as file:
+        np.savez(file, **arrays)
 
 
 def _write(stem, predictions, count, labels, facts):
@@ -133,13 +135,14 @@ def _write(stem, predictions, count, labels, facts):
             for label, videos, accuracy in zip(labels, matrix.sum(axis=1), accuracies, strict=True)
         ],
     }
-    files.write_text(f"{stem}_confusion.csv", confusion_picture.to_csv(matrix, labels))
+    files.write(f"{stem}_confusion.csv", confusion_picture.to_csv(matrix, labels))
     title = (
         f"{summary['method']}, {summary['num_frames']} to {summary['num_distilled_frames']} frames, {count} clips: "
         f"{summary['top1']:.1%} of {summary['videos']} videos"
     )
-    files.write(f"{stem}_confusion.png", lambda file: confusion_picture.draw(file, matrix, labels, title))
+    with files.whole_file(f"{stem}_confusion.png") as file:
+        confusion_picture.draw(file, matrix, labels, title)
     # Last: who finds the JSON finds the rest.
     path = stem.with_name(f"{stem.name}.json")
-    files.write_text(path, json.dumps(summary, indent=2) + "\n")
+    files.write_json(path, summary)
     return path, summary

@@ -5,10 +5,10 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from tsd_tf.client import codec
 from tsd_tf.client.distiller import Distiller
-from tsd_tf.errors import UserError
-from tsd_tf.export import signatures
+from tsd_tf.contract import signatures
+from tsd_tf.contract.errors import UserError
+from tsd_tf.video import codec
 
 
 class ExportedHalves:

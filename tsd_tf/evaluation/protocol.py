@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 from tsd_tf.evaluation import metrics
 from tsd_tf.evaluation.network_classifier import NetworkClassifier
 

@@ -8,7 +8,7 @@ import re
 from tsd_tf import config as configs
 from tsd_tf import work_directory
 from tsd_tf.config import Config
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 from tsd_tf.evaluation.exported_halves import ExportedHalves
 from tsd_tf.evaluation.network_classifier import NetworkClassifier
 from tsd_tf.evaluation.subject import Subject

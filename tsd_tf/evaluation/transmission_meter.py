@@ -4,7 +4,7 @@ import collections
 import concurrent.futures
 import os
 
-from tsd_tf.client import codec
+from tsd_tf.video import codec
 
 
 class TransmissionMeter:

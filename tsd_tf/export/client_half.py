@@ -4,8 +4,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from tsd_tf.contract import signatures
 from tsd_tf.data.preprocessing import to_network_input
-from tsd_tf.export import signatures
 from tsd_tf.export.lite_tsd_block import LiteTSDBlock
 from tsd_tf.selectors import TSD
 
@@ -99,7 +99,7 @@ class ClientHalf:
         return self._answer(tf.squeeze(frames, 0), self._tsd_block(tf.squeeze(features, 0)))
 
     def signatures(self):
-        """The signatures as concrete functions, by name; see tsd_tf.export.signatures."""
+        """The signatures as concrete functions, by name; see tsd_tf.contract.signatures."""
         frame = (self.frame_size, self.frame_size, 3)
         num_frames = self._selector.num_frames
         clip = tf.TensorSpec((1, num_frames, *frame), tf.uint8, signatures.FRAMES)

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
+from tsd_tf.contract import signatures
 from tsd_tf.data.preprocessing import to_network_input
-from tsd_tf.export import signatures
 from tsd_tf.export.batch_norm_folding import folded_copy
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -103,7 +103,7 @@ class CloudHalf:
         return self._answer(tf.reduce_mean(logits, axis=1), tf.reduce_mean(tf.nn.softmax(logits), axis=1))
 
     def signatures(self):
-        """The signatures as concrete functions, by name; see tsd_tf.export.signatures."""
+        """The signatures as concrete functions, by name; see tsd_tf.contract.signatures."""
         clip = (self.num_distilled_frames, self.frame_size, self.frame_size, 3)
         arguments = {
             signatures.SERVING_DEFAULT: (

@@ -13,10 +13,11 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from tsd_tf.contract import signatures
+from tsd_tf.contract.errors import UserError
 from tsd_tf.data import pipeline
 from tsd_tf.data.damage import Damage
-from tsd_tf.errors import UserError
-from tsd_tf.export import signatures, tflite, verification
+from tsd_tf.export import tflite, verification
 from tsd_tf.export.level_quantization import quantize_levels
 from tsd_tf.export.saved_model import save_client, save_cloud
 

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from tsd_tf.export import signatures
+from tsd_tf.contract import signatures
 from tsd_tf.export.client_half import ClientHalf
 from tsd_tf.export.cloud_half import CloudHalf
 

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tsd_tf.export import signatures
+from tsd_tf.contract import signatures
 
 # What stays in float32 in the int8 file: the operations around the convolutions and dense layers of P's predictor.
 # Above all the product Y = XP and the softmax, whose output in 8 bits would have steps of 1/256 and columns that do not

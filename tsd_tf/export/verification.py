@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
+from tsd_tf.contract import signatures
+from tsd_tf.contract.errors import UserError
 from tsd_tf.data.preprocessing import to_network_input, to_uint8
-from tsd_tf.errors import UserError
-from tsd_tf.export import signatures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Reference:
 
 @dataclasses.dataclass(frozen=True)
 class Differences:
-    """How far an exported file is from the network, or how far it may be; see tsd_tf.export.signatures.Variant."""
+    """How far an exported file is from the network, or how far it may be; see tsd_tf.contract.signatures.Variant."""
 
     transformation_matrix: float
     distilled_frames: float

@@ -8,7 +8,7 @@ file is what train_kinetics.py takes as --main_network_weights.
 
 from absl import flags
 
-from tsd_tf import command_line
+from tsd_tf.programs import command_line
 
 FLAGS = flags.FLAGS
 
@@ -27,7 +27,7 @@ def main(argv):
 
 def start():
     """Runs the program."""
-    command_line.run(main)
+    command_line.run(main, extra="train", backends=("tensorflow",))
 
 
 if __name__ == "__main__":

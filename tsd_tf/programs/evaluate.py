@@ -16,9 +16,9 @@ All visible GPUs share the work. python -m tsd_tf.evaluation.report turns result
 
 from absl import flags
 
-from tsd_tf import command_line
 from tsd_tf.config import MAIN_NETWORKS, METHODS
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
+from tsd_tf.programs import command_line
 
 FLAGS = flags.FLAGS
 
@@ -139,7 +139,7 @@ def _numbers(flag, expected, low, high):
 
 def start():
     """Runs the program."""
-    command_line.run(main)
+    command_line.run(main, extra="train", backends=("tensorflow",))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import pathlib
 from absl import flags, logging
 
 from tsd_tf import config as configs
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 
 FLAGS = flags.FLAGS
 

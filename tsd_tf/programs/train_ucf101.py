@@ -12,9 +12,8 @@ import pathlib
 
 from absl import flags
 
-from tsd_tf import command_line
 from tsd_tf.config import kinetics400
-from tsd_tf.programs import run_flags
+from tsd_tf.programs import command_line, run_flags
 
 FLAGS = flags.FLAGS
 
@@ -49,7 +48,7 @@ def main(argv):
 
 def start():
     """Runs the program."""
-    command_line.run(main)
+    command_line.run(main, extra="train", backends=("tensorflow",))
 
 
 if __name__ == "__main__":

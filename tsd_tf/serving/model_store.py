@@ -5,7 +5,7 @@ import pathlib
 import grpc
 from tensorflow_serving.apis import get_model_status_pb2
 
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 from tsd_tf.serving.servable import Servable
 from tsd_tf.serving.serving_error import ServingError, invalid_argument
 

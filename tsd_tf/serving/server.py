@@ -6,7 +6,7 @@ import threading
 import grpc
 from aiohttp import web
 
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 from tsd_tf.serving.batcher import Batcher
 from tsd_tf.serving.grpc_services import add_services
 from tsd_tf.serving.limits import Limits

@@ -1,14 +1,15 @@
 """Training state on disk: written aside, renamed when whole, and read back with checks."""
 
+import contextlib
 import json
 import os
 import pathlib
-import shutil
 import zipfile
 
 import numpy as np
 
-from tsd_tf.errors import UserError
+from tsd_tf.contract import files
+from tsd_tf.contract.errors import UserError
 from tsd_tf.work_directory import load_weights
 
 
@@ -32,16 +33,14 @@ def save(work_directory, network, training_variables, position, keep):
                 "Lower the rate; the same command goes on from the checkpoint before"
             )
 
-    def write(folder):
+    final = work_directory.checkpoints_path / f"step_{position['total_steps']:08d}"
+    with _new_folder(final, _size([*network.variables, *training_variables])) as folder:
         network.save_weights(folder / "network.weights.h5")
         _write_arrays(folder / "random_state.npz", _random_state(network))
         _write_arrays(folder / "training.npz", training_variables)
         (folder / "position.json").write_text(json.dumps(position) + "\n")
-
-    final = work_directory.checkpoints_path / f"step_{position['total_steps']:08d}"
-    _write_folder(final, write, _size([*network.variables, *training_variables]))
     for path in list(work_directory.checkpoints().values())[:-keep]:
-        _remove(path)
+        files.remove(path)
 
 
 def save_best(work_directory, network, result):
@@ -51,16 +50,13 @@ def save_best(work_directory, network, result):
         work_directory, network: as for `save`.
         result: what validation said, a dict that JSON can hold, with "total_steps"; it becomes `validation.json`.
     """
-
-    def write(folder):
+    final = work_directory.checkpoints_path / f"best_{result['total_steps']:08d}"
+    with _new_folder(final, _size(network.variables)) as folder:
         network.save_weights(folder / "network.weights.h5")
         (folder / "validation.json").write_text(json.dumps(result, indent=2) + "\n")
-
-    final = work_directory.checkpoints_path / f"best_{result['total_steps']:08d}"
-    _write_folder(final, write, _size(network.variables))
     for path in work_directory.checkpoints_path.glob("best_*"):
         if path != final:
-            _remove(path)
+            files.remove(path)
 
 
 def best_result(work_directory):
@@ -97,28 +93,20 @@ def restore_training(path, training_variables):
     _read_arrays(pathlib.Path(path) / "training.npz", training_variables)
 
 
-def _write_folder(final, write, size):
-    """Calls `write` with an empty folder, which becomes `final` when it returns: whole, or not at all.
+@contextlib.contextmanager
+def _new_folder(final, size):
+    """A context: the folder that becomes `final` when the context ends: whole, or not at all.
 
     Args:
         final: its path.
-        write: takes the folder under its temporary name.
-        size: bytes that it will write, about.
+        size: bytes that will be written, about.
     """
-    partial = final.parent / ".partial"
-    shutil.rmtree(partial, ignore_errors=True)
     try:
-        partial.mkdir(parents=True)
-        _check_space(partial, size)
-        write(partial)
-        for path in [*partial.iterdir(), partial]:
-            _sync(path)
-        if final.exists():
-            _remove(final)
-        partial.rename(final)
-        _sync(final.parent)
+        with files.whole(final) as folder:
+            folder.mkdir()
+            _check_space(folder, size)
+            yield folder
     except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
         raise UserError(f"cannot write the checkpoint {final}: {error.strerror or error}") from error
 
 
@@ -134,23 +122,6 @@ def _check_space(folder, size):
         if hasattr(os, "posix_fallocate"):  # not on macOS
             os.posix_fallocate(file.fileno(), 0, size)
     path.unlink()
-
-
-def _sync(path):
-    """Sends a file or a folder to the disk: what is renamed is whole even when the power fails."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove(path):
-    """Removes a folder, which stops counting as a checkpoint before the first of its files goes."""
-    aside = path.with_name(".removed")
-    shutil.rmtree(aside, ignore_errors=True)
-    path.rename(aside)
-    shutil.rmtree(aside)
 
 
 def _random_state(network):

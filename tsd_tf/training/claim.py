@@ -1,9 +1,9 @@
 """Whose a work directory is: written by the first start of a run, checked by every later one."""
 
 import dataclasses
-import json
 
-from tsd_tf.errors import UserError
+from tsd_tf.contract import files
+from tsd_tf.contract.errors import UserError
 from tsd_tf.training import environment
 
 
@@ -32,11 +32,11 @@ def claim(work_directory, config, labels):
     try:
         work_directory.path.mkdir(parents=True, exist_ok=True)
         if not there:
-            _write(work_directory.environment_path, json.dumps(here, indent=2) + "\n")
+            files.write_json(work_directory.environment_path, here)
         if not begun:
-            _write(work_directory.labels_path, "".join(f"{label}\n" for label in labels))
+            files.write(work_directory.labels_path, "".join(f"{label}\n" for label in labels))
             # Last: where it is, the other two are.
-            _write(work_directory.config_path, config.to_json())
+            files.write(work_directory.config_path, config.to_json())
     except OSError as error:
         raise UserError(f"cannot write the work directory {work_directory.path}: {error.strerror or error}") from error
 
@@ -62,9 +62,3 @@ def _differences(place, there, here):
     else:
         return [f"{place} is {there!r} there and {here!r} here"] if there != here else []
     return [difference for one in inner for difference in _differences(*one)]
-
-
-def _write(path, text):
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text)
-    partial.rename(path)

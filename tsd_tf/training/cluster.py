@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import tensorflow as tf
 
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 
 _JOBS = ("chief", "worker")
 # What TensorFlow raises where another process has gone, or has not answered in time.

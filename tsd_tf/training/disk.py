@@ -3,7 +3,7 @@
 import contextlib
 import errno
 
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 
 _NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
 

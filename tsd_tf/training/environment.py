@@ -9,8 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 import tsd_tf
-from tsd_tf.data import pipeline, remote, schema
-from tsd_tf.errors import UserError
+from tsd_tf.contract import schema
+from tsd_tf.contract.errors import UserError
+from tsd_tf.data import pipeline, remote
 
 
 def describe(config):

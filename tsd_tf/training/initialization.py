@@ -2,7 +2,7 @@
 
 import pathlib
 
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 from tsd_tf.work_directory import WorkDirectory, load_weights
 
 

@@ -2,6 +2,8 @@
 
 import json
 
+from tsd_tf.contract import files
+
 
 def cut_back(path, stage_names, position):
     """Drops the lines that a resumed run will write again, and one that was cut off when it was killed.
@@ -17,9 +19,7 @@ def cut_back(path, stage_names, position):
     lines = path.read_text().splitlines(keepends=True)
     kept = [line for line in lines if _is_before(line, stage_names, reached)]
     if kept != lines:
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text("".join(kept))
-        partial.rename(path)
+        files.write(path, "".join(kept))
 
 
 def _is_before(line, stage_names, reached):

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 
 
 def dtype_policy(config):

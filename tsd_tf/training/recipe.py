@@ -1,6 +1,6 @@
 """What a training program does, from nothing to a trained network: the order in which parts are trained or loaded."""
 
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 from tsd_tf.network_builder import build_network
 from tsd_tf.training import initialization
 from tsd_tf.training.trainer import Trainer

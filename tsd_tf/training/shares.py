@@ -5,8 +5,8 @@ import json
 
 import tensorflow as tf
 
+from tsd_tf.contract.errors import UserError
 from tsd_tf.data import tfrecord
-from tsd_tf.errors import UserError
 from tsd_tf.training import environment
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from tsd_tf import pictures
 from tsd_tf.data import pipeline
 from tsd_tf.data.preprocessing import to_network_input, to_uint8
 from tsd_tf.training.matrix_statistics import is_learned
+from tsd_tf.video import pictures
 
 _NUM_CLIPS = 4
 

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tsd_tf.contract.errors import UserError
 from tsd_tf.data import pipeline
 from tsd_tf.data.damage import Damage
-from tsd_tf.errors import UserError
 from tsd_tf.network_builder import build_network
 from tsd_tf.training import checkpoints, log
 from tsd_tf.training.claim import claim

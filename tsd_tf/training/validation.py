@@ -6,8 +6,8 @@ import time
 
 from tqdm import tqdm
 
+from tsd_tf.contract.errors import UserError
 from tsd_tf.data import pipeline
-from tsd_tf.errors import UserError
 from tsd_tf.evaluation import protocol
 from tsd_tf.evaluation.network_classifier import NetworkClassifier
 from tsd_tf.training import checkpoints

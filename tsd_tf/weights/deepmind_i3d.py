@@ -2,7 +2,8 @@
 
 import pathlib
 
-from tsd_tf.errors import UserError
+from tsd_tf.contract import files
+from tsd_tf.contract.errors import UserError
 from tsd_tf.layers import InceptionBlock, Unit3D
 from tsd_tf.main_networks import InceptionI3D
 from tsd_tf.weights import tensorflow_checkpoint
@@ -84,7 +85,8 @@ def convert(checkpoint_prefix, output_path):
         The number of classes.
 
     Raises:
-        UserError: see `load`; or the file cannot be written.
+        UserError: see `load`.
+        OSError: the file cannot be written.
     """
     output_path = pathlib.Path(output_path)
     if not output_path.name.endswith(".weights.h5"):
@@ -95,14 +97,8 @@ def convert(checkpoint_prefix, output_path):
     model = InceptionI3D(bias.size)
     model.build((None, 16, 224, 224, 3))
     load(model, checkpoint_prefix)
-    partial = output_path.with_name(f"partial.{output_path.name}")
-    try:
-        output_path.parent.mkdir(parents=True, exist_ok=True)
+    with files.whole(output_path) as partial:
         model.save_weights(partial)
-        partial.rename(output_path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise UserError(f"cannot write {output_path}: {error.strerror or error}") from error
     return bias.size
 
 

@@ -2,7 +2,7 @@
 
 import h5py
 
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 
 
 def count_arrays(path):

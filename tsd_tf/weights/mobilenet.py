@@ -5,7 +5,7 @@ import warnings
 
 import keras
 
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 from tsd_tf.selectors.coarse import mobilenet
 from tsd_tf.weights.hdf5 import count_arrays
 

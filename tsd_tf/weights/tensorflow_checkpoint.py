@@ -1,6 +1,6 @@
 """Variables of a TensorFlow checkpoint by name, and how they get into a model: all of them or none."""
 
-from tsd_tf.errors import UserError
+from tsd_tf.contract.errors import UserError
 
 
 def read(prefix):

@@ -1,0 +1,194 @@
+import pathlib
+
+import pytest
+
+import tsd_tf.building.labels
+from tsd_tf.building import annotations
+from tsd_tf.contract.errors import UserError
+
+LABELS = pathlib.Path(tsd_tf.building.labels.__file__).parent
+HEADER = "label,youtube_id,time_start,time_end,split,is_cc\n"
+
+
+@pytest.fixture
+def read_kinetics(tmp_path):
+    def read(text, class_names=("air drumming", "massaging person's head")):
+        (tmp_path / "k.csv").write_bytes(text.encode())
+        return annotations.read_kinetics(tmp_path / "k.csv", list(class_names))
+
+    return read
+
+
+def test_a_row(read_kinetics):
+    (row,) = read_kinetics(HEADER + '"air drumming",--nQbRBEz2s,104,114,val,0\n')
+    assert (row.line, row.media_id, row.label, row.label_text) == (2, "--nQbRBEz2s_000104_000114", 0, "air drumming")
+    assert (row.time_start, row.time_end) == (104.0, 114.0)
+    assert row.stems == (("--nQbRBEz2s_000104_000114", 104.0), ("--nQbRBEz2s", 0.0))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_quotes_line_ends_and_byte_order_mark(read_kinetics, end):
+    text = "\ufeff" + HEADER + '"massaging person\'s head",abc,1.0,11.0,val,0\nair_drumming, d_e ,2,12,val,0\n\n'
+    rows = read_kinetics(text.replace("\n", end))
+    assert [(row.label, row.media_id) for row in rows] == [(1, "abc_000001_000011"), (0, "d_e_000002_000012")]
+
+
+def test_columns_in_another_order_and_no_label(read_kinetics):
+    (row,) = read_kinetics("split,time_end,time_start,youtube_id\ntest,12,2,x\n")
+    assert (row.label, row.label_text, row.media_id) == (None, "", "x_000002_000012")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEADER + "abseiling,x,1,2,val,0\n", "line 2: 'abseiling' is not among the 2 classes"),
+        (HEADER + "air drumming,x,one,2,val,0\n", "line 2: time_start must be seconds from 0; 'one' came"),
+        (HEADER + "air drumming,x,3,2,val,0\n", "line 2: time_end must be after time_start; 3 and 2 came"),
+        (HEADER + "air drumming,,1,2,val,0\n", "line 2: expected a value for each of youtube_id"),
+        (HEADER + "air drumming,x\n", "line 2: expected a value"),
+        (HEADER, "lists no videos"),
+        ("a,b\n1,2\n", "header line with youtube_id, time_start, time_end; youtube_id, time_start"),
+    ],
+)
+def test_mistakes_name_the_row(read_kinetics, text, message):
+    with pytest.raises(UserError, match=message):
+        read_kinetics(text)
+
+
+def test_missing_files(tmp_path):
+    with pytest.raises(UserError, match="cannot read the annotations"):
+        annotations.read_kinetics(tmp_path / "none.csv", ["a"])
+    with pytest.raises(UserError, match="cannot read the class list"):
+        annotations.read_class_list(tmp_path / "none.txt")
+    with pytest.raises(UserError, match="must name a folder"):
+        annotations.index_videos(tmp_path / "none")
+
+
+def test_class_list(tmp_path):
+    (tmp_path / "l.txt").write_bytes(b"a b\r\nc\r\n\r\n")
+    assert annotations.read_class_list(tmp_path / "l.txt") == ["a b", "c"]
+    (tmp_path / "l.txt").write_text("a\na\n")
+    with pytest.raises(UserError, match="none twice"):
+        annotations.read_class_list(tmp_path / "l.txt")
+
+
+@pytest.mark.parametrize(
+    ("path", "interval"),
+    [
+        ("air drumming/x_000104_000114.mp4", (0.0, 10.0)),
+        ("air_drumming/x_000104_000114.MP4", (0.0, 10.0)),
+        ("x_000104_000114.webm", (0.0, 10.0)),
+        ("train/air_drumming/x_000104_000114.mkv", (0.0, 10.0)),
+        ("x.mp4", (104.0, 114.0)),
+    ],
+)
+def test_folder_conventions(read_kinetics, tmp_path, path, interval):
+    (row,) = read_kinetics(HEADER + "air drumming,x,104,114,val,0\n")
+    (tmp_path / "v" / path).parent.mkdir(parents=True)
+    (tmp_path / "v" / path).touch()
+    (tmp_path / "v" / "x_000104_000114.txt").touch()
+    assert annotations.find_video(row, annotations.index_videos(tmp_path / "v"), tmp_path / "v") == (path, *interval)
+
+
+def test_the_labels_folder_is_preferred(read_kinetics, tmp_path):
+    rows = read_kinetics(HEADER + "air drumming,x,1,2,val,0\nmassaging person's head,x,1,2,val,0\n")
+    for folder in ("a", "air drumming", "massaging_person's_head"):
+        (tmp_path / "v" / folder).mkdir(parents=True)
+        (tmp_path / "v" / folder / "x_000001_000002.mp4").touch()
+    videos = annotations.index_videos(tmp_path / "v")
+    found = [annotations.find_video(row, videos, tmp_path / "v")[0] for row in rows]
+    assert found == ["air drumming/x_000001_000002.mp4", "massaging_person's_head/x_000001_000002.mp4"]
+
+
+@pytest.fixture
+def read_ucf101(tmp_path):
+    def read(videos, classes="1 Archery\r\n2 Basket Ball\r\n"):
+        (tmp_path / "classInd.txt").write_bytes(classes.encode())
+        (tmp_path / "list.txt").write_bytes(videos.encode())
+        return annotations.read_ucf101(tmp_path / "classInd.txt", tmp_path / "list.txt")
+
+    return read
+
+
+def test_ucf101_counts_from_one_and_we_from_zero(read_ucf101):
+    rows, names = read_ucf101("Archery/v_A_g01_c01.avi 1\r\nArchery/v_A_g01_c02.avi\r\n", "1 Archery\r\n2 Biking\r\n")
+    assert names == ["Archery", "Biking"]
+    assert [(row.media_id, row.label, row.time_end) for row in rows] == [
+        ("v_A_g01_c01", 0, None),
+        ("v_A_g01_c02", 0, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("videos", "classes", "message"),
+    [
+        ("Archery/x.avi 2\n", "1 Archery\n2 Biking\n", "line 1: Archery is class 1 in .*classInd.txt; 2 came"),
+        ("Rowing/x.avi 1\n", "1 Archery\n", "line 1: 'Rowing' is not among the 1 classes"),
+        ("x.avi 1\n", "1 Archery\n", "line 1: expected 'ClassName/video.avi"),
+        ("Archery/x.avi 1\n", "0 Archery\n", "line 1: expected '1 ClassName', numbers from 1; '0 Archery' came"),
+        ("\n", "1 Archery\n", "lists no videos"),
+    ],
+)
+def test_mistakes_in_ucf101_lists(read_ucf101, videos, classes, message):
+    with pytest.raises(UserError, match=message):
+        read_ucf101(videos, classes)
+
+
+@pytest.fixture
+def read_custom(tmp_path):
+    def read(text, *arguments):
+        (tmp_path / "c.csv").write_bytes(text.encode())
+        return annotations.read_custom(tmp_path / "c.csv", *arguments)
+
+    return read
+
+
+def test_custom_names(read_custom):
+    rows, names = read_custom(
+        'video,label,time_start,time_end\r\n"a b/it\'s, x.mov",wave,,\r\ny.mp4,"clap, twice",2,3.5\r\n'
+    )
+    assert names == ["clap, twice", "wave"]
+    assert [(row.path, row.label, row.time_start, row.time_end, row.media_id) for row in rows] == [
+        ("a b/it's, x.mov", 1, 0.0, None, "a b/it's, x"),
+        ("y.mp4", 0, 2.0, 3.5, "y_2_3.5"),
+    ]
+
+
+@pytest.mark.parametrize("first_label", [0, 1])
+def test_custom_numbers(read_custom, first_label):
+    text = f"video,label\nx.mp4,{first_label}\ny.mp4,{first_label + 1}\n"
+    assert [row.label for row in read_custom(text, ["a", "b"], first_label)[0]] == [0, 1]
+    with pytest.raises(UserError, match=f"line 2: a label from {1 - first_label} to {2 - first_label} was expected"):
+        read_custom(text if first_label == 0 else text.replace("1", "3"), ["a", "b"], 1 - first_label)
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "message"),
+    [
+        ("video,label\nx.mp4,0\n", (None, 0), "need a class list"),
+        ("video,label\nx.mp4,c\n", (["a"],), "line 2: 'c' is not among the 1 classes"),
+        ("video,label\n../x.mp4,a\n", (), "line 2: expected a path inside --videos_dir"),
+        ("video,label,time_start,time_end\nx.mp4,a,3,2\n", (), "line 2: time_end must be after"),
+        ("video\nx.mp4\n", (), "header line with video, label; label is missing"),
+    ],
+)
+def test_mistakes_in_custom_lists(read_custom, text, arguments, message):
+    with pytest.raises(UserError, match=message):
+        read_custom(text, *arguments)
+
+
+def test_real_lists(test_data):
+    kinetics = annotations.read_class_list(LABELS / "kinetics400.txt")
+    rows = annotations.read_kinetics(test_data / "annotations/kinetics-400_val.csv", kinetics)
+    assert len(rows) == 19_906
+    assert {row.label for row in rows} == set(range(400))
+    unlabelled = annotations.read_kinetics(test_data / "annotations/kinetics-400_test.csv", kinetics)
+    assert len(unlabelled) == 38_685
+    assert {row.label for row in unlabelled} == {None}
+    lists = test_data / "annotations/ucf101"
+    sizes = {"train": (9537, 9586, 9624), "test": (3783, 3734, 3696)}
+    for part, counts in sizes.items():
+        for number, count in enumerate(counts, 1):
+            rows, names = annotations.read_ucf101(lists / "classInd.txt", lists / f"{part}list0{number}.txt")
+            assert len(rows) == count
+            assert names == annotations.read_class_list(LABELS / "ucf101.txt")

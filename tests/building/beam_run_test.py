@@ -1,0 +1,116 @@
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+from tsd_tf.building import annotations, conversion, sharding
+from tsd_tf.contract.errors import UserError
+
+
+@pytest.fixture
+def rows(write_video):
+    """Twenty clips: a part of five pieces."""
+    for i in range(20):
+        write_video(f"videos/v{i}.avi", 5 + i)
+    return [annotations.Row(i + 1, f"v{i}", 0, "a", 0.0, None, ((f"v{i}", 0.0),)) for i in range(20)]
+
+
+def build(rows, tmp_path, out, **options):
+    arguments = (rows, tmp_path / "videos", tmp_path / out, "train", ["a"], conversion.Settings(short_side=24))
+    return sharding.build(*arguments, num_shards=1, processes=1, **options)
+
+
+def test_the_same_files_as_on_one_machine(kinetics, tmp_path, run_program, contents):
+    """Broken, missing, short and whole videos, through Beam's own worker threads: every file has the same bytes."""
+    pytest.importorskip("apache_beam")
+    arguments = [*kinetics, "--num_shards=2"]
+    local = run_program("tfrecords.build_kinetics", *arguments, f"--output_dir={tmp_path}/local", "--processes=1")
+    assert local.returncode == 0, local.stderr
+    beam = run_program(
+        "tfrecords.build_kinetics",
+        *arguments,
+        f"--output_dir={tmp_path}/beam",
+        "--runner=DirectRunner",
+        "--",
+        "--direct_num_workers=2",
+        "--direct_running_mode=multi_threading",
+    )
+    assert beam.returncode == 0, beam.stderr
+    counts = "10 rows: 5 written, 1 truncated, 1 missing, 2 unreadable, 1 too short"
+    assert counts in local.stdout
+    assert counts in beam.stdout
+    assert "9/9" in beam.stderr  # the missing one has no video
+    assert contents(tmp_path / "beam") == contents(tmp_path / "local")
+    assert len(list((tmp_path / "beam").glob("train-*-of-00002"))) == 2
+
+
+def test_a_failed_pipeline_leaves_what_another_goes_on_with(rows, tmp_path, monkeypatch, contents):
+    """A worker that does not see the videos writes none off; finished pieces stay; a crashed decoder is tried again."""
+    pytest.importorskip("apache_beam")
+    from tsd_tf.building import beam_run
+    from tsd_tf.building.worker import Worker
+
+    options = ["--runner=DirectRunner"]
+    build(rows, tmp_path, "whole")
+
+    run = beam_run.run
+    with monkeypatch.context() as patch:
+        patch.setattr(beam_run, "run", lambda parts, videos_dir, *rest: run(parts, f"{videos_dir}/unmounted", *rest))
+        with pytest.raises(UserError, match=r"pipeline failed: .*does not see the folder of videos, .*/unmounted"):
+            build(rows, tmp_path, "out", beam_options=options)
+    assert not list((tmp_path / "out").glob("train-*"))
+    (tasks,) = (tmp_path / "out/.building-train").glob("part-*.tasks")
+    pickle.loads(tasks.read_bytes()).piece(0).run({}, lambda position: None)
+
+    assign, poll, assigned, killed = Worker.assign, Worker.poll, [], []
+
+    def recording_assign(worker, job):
+        assigned.append((job.part, job.index))
+        assign(worker, job)
+
+    def killing_poll(worker):
+        if worker.position and not killed:
+            killed.append(worker.position)
+            worker.kill()
+        return poll(worker)
+
+    monkeypatch.setattr(Worker, "assign", recording_assign)
+    monkeypatch.setattr(Worker, "poll", killing_poll)
+    assert build(rows, tmp_path, "out", beam_options=options)["written"] == 20
+    assert sorted(assigned) == [(0, 1), (0, 2), (0, 3), (0, 4)]
+    assert len(killed) == 1
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_an_unknown_runner(rows, tmp_path):
+    pytest.importorskip("apache_beam")
+    with pytest.raises(UserError, match="Unexpected pipeline runner: NoRunner"):
+        build(rows, tmp_path, "out", beam_options=["--runner=NoRunner"])
+
+
+def test_without_beam_it_is_one_line(kinetics, tmp_path):
+    program = (
+        "import sys; sys.modules['apache_beam'] = None\nfrom tfrecords import build_kinetics; build_kinetics.start()"
+    )
+    command = [sys.executable, "-c", program, *kinetics, f"--output_dir={tmp_path}/out", "--runner=DirectRunner"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: --runner needs Apache Beam: pip install 'tsd_tf[beam]'")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--", "--direct_num_workers=2"], "expected flags only, received --direct_num_workers=2"),
+        (["--runner=DirectRunner", "stray"], "expected Beam's options behind --, received stray"),
+        (["--runner=DirectRunner", "--processes=2"], "--estimate and --processes are about this machine"),
+        (["--runner=DirectRunner", "--estimate=2"], "--estimate and --processes are about this machine"),
+    ],
+)
+def test_flags_that_would_be_ignored(kinetics, run_program, arguments, message):
+    done = run_program("tfrecords.build_kinetics", *kinetics, *arguments)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {message}")

@@ -1,0 +1,54 @@
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from tsd_tf.contract import schema
+from tsd_tf.data import pipeline, sequence_example
+
+
+def test_builds_and_verifies(tmp_path, write_video, run_program):
+    write_video("v/one folder/it's 1.mp4", 30)
+    write_video("v/2.avi", 60)
+    (tmp_path / "c.csv").write_text(
+        "video,label,time_start,time_end\none folder/it's 1.mp4,wave,,\n2.avi,clap,1,2\n3.avi,clap,,\n"
+    )
+    arguments = [f"--csv={tmp_path}/c.csv", f"--videos_dir={tmp_path}/v", f"--output_dir={tmp_path}/out"]
+    done = run_program("tfrecords.build_custom", *arguments, "--split=train", "--short_side=24", "--processes=1")
+    assert done.returncode == 0, done.stderr
+    assert "3 rows: 2 written, 0 truncated, 1 missing" in done.stdout
+    shards = pipeline.find_shards(tmp_path / "out", "train")
+    assert pipeline.read_labels(tmp_path / "out") == ["clap", "wave"]
+    options = {"num_frames": 4, "num_clips": 1, "crop_size": 24, "num_classes": 2, "batch_size": 2, "seed": 0}
+    (batch,) = pipeline.checked(pipeline.evaluation_clips(shards, **options), shards)
+    labels = dict(zip(batch["media_id"].numpy().tolist(), batch["label"].numpy().tolist(), strict=True))
+    assert labels == {b"one folder/it's 1": 1, b"2_1_2": 0}
+    assert run_program("tfrecords.verify", tmp_path / "out", "--processes=1").returncode == 0
+
+
+def test_videos_as_phones_and_the_web_make_them(
+    tmp_path, write_video, run_program, rotate_by_header, stretch_tenth_frame
+):
+    """Turned in the header, of odd sizes, of a varying frame rate: upright, and one frame every 40 ms."""
+    rotate_by_header(write_video("v/turned.mp4", 20, size=(32, 48)))
+    stretch_tenth_frame(write_video("v/varying.mp4", 20, size=(32, 48)))
+    write_video("v/odd.avi", 20, size=(45, 63))
+    (tmp_path / "c.csv").write_text("video,label,time_start,time_end\nturned.mp4,a,,\nvarying.mp4,a,,\nodd.avi,a,,\n")
+    arguments = [f"--csv={tmp_path}/c.csv", f"--videos_dir={tmp_path}/v", f"--output_dir={tmp_path}/out"]
+    done = run_program("tfrecords.build_custom", *arguments, "--split=train", "--short_side=24", "--num_shards=1")
+    assert "3 rows: 3 written" in done.stdout, done.stderr
+    found = {}
+    for record in tf.data.TFRecordDataset(pipeline.find_shards(tmp_path / "out", "train")).as_numpy_iterator():
+        context, lists = sequence_example.decode(record)
+        jpegs = [np.frombuffer(jpeg, np.uint8) for (jpeg,) in lists[schema.IMAGE_ENCODED]]
+        pictures = np.stack([cv2.imdecode(jpeg, cv2.IMREAD_COLOR) for jpeg in jpegs])
+        times = [time for (time,) in lists[schema.IMAGE_TIMESTAMP]]
+        assert times == [40_000 * index for index in range(len(times))]
+        found[context[schema.MEDIA_ID][0].decode()] = pictures
+    assert {name: pictures.shape for name, pictures in found.items()} == {
+        "turned": (20, 36, 24, 3),
+        "varying": (29, 24, 36, 3),
+        "odd": (20, 24, 34, 3),
+    }
+    levels = np.rint(found["varying"].mean((1, 2, 3)) / 4).astype(int)  # frame i is all grey of level 4 i
+    assert levels.tolist() == [*range(9), *[9] * 10, *range(10, 20)]
+    assert run_program("tfrecords.verify", tmp_path / "out", "--processes=1").returncode == 0

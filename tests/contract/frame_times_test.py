@@ -1,0 +1,40 @@
+import math
+
+import pytest
+
+from tsd_tf.contract.frame_times import FrameTimes, is_frame_rate, scaled_size
+
+
+def _times(rate, timestamps):
+    times = FrameTimes(rate)
+    return [times.add(timestamp) for timestamp in timestamps], times.end
+
+
+@pytest.mark.parametrize(
+    ("rate", "timestamps", "expected", "end"),
+    [
+        (25, [0, 0.04, 0.08], [0, 0.04, 0.08], 0.12),
+        (25, [1.5, 1.54, 1.6], [0, 0.04, 0.1], 0.14),  # from the first frame; a variable rate
+        (50, [0, 0, 0], [0, 0.02, 0.04], 0.06),  # no times: the header's rate
+        (0, [0, 0, 0], [0, 0.04, 0.08], 0.12),  # nor a rate
+        (10, [0, 0.1, 0.05, 0.3], [0, 0.1, 0.2, 0.3], 0.4),  # one that goes back
+        (10, [0, 0.1, 500.0, 500.1], [0, 0.1, 0.2, 0.3], 0.4),  # a jump
+        (10, [0, math.nan, 0.2], [0, 0.1, 0.2], 0.3),
+        (10, [], [], 0),
+    ],
+)
+def test_times_ascend_from_zero(rate, timestamps, expected, end):
+    found, found_end = _times(rate, timestamps)
+    assert found == pytest.approx(expected)
+    assert found_end == pytest.approx(end)
+
+
+def test_rates_that_can_be_one():
+    assert [rate for rate in (0, 0.5, 1, 25, 240, 241, 90000) if is_frame_rate(rate)] == [1, 25, 240]
+    assert not is_frame_rate(math.nan)
+
+
+def test_the_short_side_is_exact():
+    assert scaled_size(90, 160, 45) == (80, 45)
+    assert scaled_size(160, 90, 45) == (45, 80)
+    assert scaled_size(50, 98, 30) == (59, 30)

@@ -1,0 +1,144 @@
+"""All parts of a build, as an Apache Beam pipeline: on many machines that see the same folders.
+
+What travels between them are numbers of parts and pieces. Videos are read from the folder of videos, rows from files
+that the driver leaves in the build's working folder, and pieces are written there, by the local builder's code and
+under its names. A bundle that the runner tries again finds finished pieces and goes on behind them.
+"""
+
+import contextlib
+import functools
+import os
+import pickle
+import threading
+
+import tqdm
+
+from tsd_tf.building.worker import Worker
+from tsd_tf.contract import files
+from tsd_tf.contract.errors import UserError
+
+try:
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+except ImportError as error:
+    raise UserError(f"--runner needs Apache Beam: pip install 'tsd_tf[beam]' ({error})") from error
+
+
+def run(parts, videos_dir, beam_options, hang_seconds):
+    """Converts what is not there yet.
+
+    Args:
+        parts: list of part.Part, with absolute paths.
+        videos_dir: absolute path; a worker that does not see it fails.
+        beam_options: list of Beam's command-line options, `--runner=...` among them.
+        hang_seconds: see Worker.
+
+    Raises:
+        UserError: a runner that Beam does not know, a pipeline that fails.
+    """
+    for part in parts:
+        files.write(_tasks_path(part.working_dir, part.number), pickle.dumps(part))
+    working_dir = parts[0].working_dir
+    try:
+        pipeline = beam.Pipeline(options=PipelineOptions(beam_options))
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    _ = (
+        pipeline
+        | "parts" >> beam.Create([part.number for part in parts])
+        | "spread the parts" >> beam.Reshuffle()
+        | "pieces" >> beam.FlatMap(functools.partial(_pieces, working_dir))
+        | "spread the pieces" >> beam.Reshuffle()
+        | "convert" >> beam.ParDo(_Convert(working_dir, videos_dir, hang_seconds))
+        | "whole parts" >> beam.GroupByKey()
+        | "join" >> beam.Map(functools.partial(_join, working_dir))
+    )
+    try:
+        with _progress(parts):
+            pipeline.run().wait_until_finish()
+    except Exception as error:  # Beam has logged it, with its traceback
+        reason = str(error).strip().rpartition("\n")[2]
+        raise UserError(
+            f"the Beam pipeline failed: {reason}; started again, the same command goes on with what is whole"
+        ) from error
+    missing = [part.number for part in parts if not part.is_finished()]
+    if missing:
+        raise UserError(
+            f"the pipeline ended without {len(missing)} parts; do all workers see {working_dir} of this machine?"
+        )
+
+
+class _Convert(beam.DoFn):
+    """(part, index) of a piece, which is written, and passed on."""
+
+    def __init__(self, working_dir, videos_dir, hang_seconds):
+        self._working_dir, self._videos_dir, self._hang_seconds = working_dir, videos_dir, hang_seconds
+        self._videos = beam.metrics.Metrics.counter("tfrecords", "videos")
+
+    def setup(self):
+        if not os.path.isdir(self._videos_dir):
+            # Not an unreadable video: thousands of rows would be left out for one machine's missing mount.
+            raise RuntimeError(f"this worker does not see the folder of videos, {self._videos_dir}")
+        self._worker = Worker(self._hang_seconds)
+
+    def process(self, element):
+        number, index = element
+        piece = _read_part(self._working_dir, number).piece(index)
+        if not piece.is_finished():
+            self._worker.assign(piece)
+            while self._worker.poll() is None:
+                self._worker.wait()
+            self._videos.inc(len(piece))
+        yield element
+
+    def teardown(self):
+        self._worker.kill()
+
+
+def _pieces(working_dir, number):
+    part = _read_part(working_dir, number)
+    return [] if part.is_finished() else [(number, index) for index in range(len(part))]
+
+
+def _join(working_dir, element):
+    part = _read_part(working_dir, element[0])
+    part.run({}, lambda num_pieces: None)
+
+
+def _tasks_path(working_dir, number):
+    return working_dir / f"part-{number:05d}.tasks"
+
+
+def _read_part(working_dir, number):
+    return pickle.loads(_tasks_path(working_dir, number).read_bytes())
+
+
+@contextlib.contextmanager
+def _progress(parts):
+    """A context: shows what is there of the parts, whoever wrote it."""
+    ended = threading.Event()
+
+    def watch():
+        total = sum(len(part.tasks) for part in parts)
+        with tqdm.tqdm(total=total, initial=_num_finished(parts), unit="video", smoothing=0.05) as bar:
+            while not ended.wait(5):
+                bar.update(_num_finished(parts) - bar.n)
+            bar.update(_num_finished(parts) - bar.n)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _num_finished(parts):
+    names = set(os.listdir(parts[0].working_dir))
+    return sum(
+        len(part.tasks)
+        if part.outcomes_path.name in names
+        else sum(len(piece) for piece in part.pieces() if piece.outcomes_path.name in names)
+        for part in parts
+    )

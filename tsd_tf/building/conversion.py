@@ -1,0 +1,134 @@
+"""One annotation row into one record: what every builder, on one machine or on many, calls for each video."""
+
+import dataclasses
+import itertools
+import os
+
+import cv2
+
+from tsd_tf.contract import schema
+from tsd_tf.data import sequence_example
+from tsd_tf.video.video import UnreadableVideoError, Video
+
+WRITTEN, TRUNCATED, MISSING, UNREADABLE, TOO_SHORT = STATUSES = (
+    "written",
+    "truncated",
+    "missing",
+    "unreadable",
+    "too short",
+)
+_SHARE_OF_WHOLE = 0.9
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How frames are stored.
+
+    Attributes:
+        frame_rate: frames a second.
+        short_side: pixels of the frames' short side.
+        jpeg_quality: 1 to 100.
+        min_frames: a clip with fewer is "too short" and not written.
+    """
+
+    frame_rate: float = 25.0
+    short_side: int = 256
+    jpeg_quality: int = 90
+    min_frames: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of a row: a line of the manifest.
+
+    Attributes:
+        status: one of STATUSES; "written" and "truncated" have a record ("truncated": with what there was).
+        reason: in words; empty for a whole clip.
+        num_frames: frames in the record, or found.
+    """
+
+    status: str
+    reason: str
+    num_frames: int
+
+
+def convert(row, path, data_path, time_start, time_end, settings):
+    """Reads a row's clip and makes its record.
+
+    Args:
+        row: an annotations.Row.
+        path: the video file.
+        data_path: what the record says about where its video was.
+        time_start, time_end: seconds in this file; time_end None for its end.
+        settings: Settings.
+
+    Returns:
+        (serialised tf.train.SequenceExample or None, Outcome)
+    """
+    jpegs, shape = [], None
+    try:
+        video = Video(path)
+        pictures = video.frames(
+            frame_rate=settings.frame_rate, short_side=settings.short_side, time_start=time_start, time_end=time_end
+        )
+        for picture in pictures:
+            shape = picture.shape
+            jpegs.append(_jpeg(picture, settings.jpeg_quality))
+    except (UnreadableVideoError, cv2.error) as error:
+        return None, Outcome(UNREADABLE, " ".join(str(error).split()), 0)
+    if len(jpegs) < max(1, settings.min_frames):
+        wanted = f"from {time_start:g} s" + ("" if time_end is None else f" to {time_end:g} s")
+        reason = f"{len(jpegs)} frames {wanted}, at least {max(1, settings.min_frames)} needed; "
+        return None, Outcome(TOO_SHORT, reason + f"the video lasts {video.duration:.2f} s", len(jpegs))
+
+    start, step = round(row.time_start * 1e6), 1e6 / settings.frame_rate
+    context = {
+        schema.DATA_PATH: os.fsencode(data_path),
+        schema.MEDIA_ID: row.media_id,
+        schema.START_TIMESTAMP: start,
+        schema.END_TIMESTAMP: start + round(len(jpegs) * step),
+        schema.IMAGE_FORMAT: "JPEG",
+        schema.IMAGE_COLORSPACE: "RGB",
+        schema.IMAGE_CHANNELS: 3,
+        schema.IMAGE_HEIGHT: shape[0],
+        schema.IMAGE_WIDTH: shape[1],
+        schema.IMAGE_FRAME_RATE: float(settings.frame_rate),
+    }
+    if row.label is not None:
+        context |= {
+            schema.LABEL_INDEX: row.label,
+            schema.LABEL_STRING: row.label_text,
+            schema.LABEL_TEXT: row.label_text,
+        }
+    times = [start + round(i * step) for i in range(len(jpegs))]
+    record = sequence_example.encode(context, {schema.IMAGE_ENCODED: jpegs, schema.IMAGE_TIMESTAMP: times})
+    return record, Outcome(*_judge(jpegs, video, time_start, time_end, settings), len(jpegs))
+
+
+def _judge(jpegs, video, time_start, time_end, settings):
+    seconds = len(jpegs) / settings.frame_rate
+    if time_end is not None:
+        promised, source = time_end - time_start, "annotation"
+    else:
+        promised, source = video.header_duration or 0.0, "file's header"
+    if seconds < _SHARE_OF_WHOLE * promised:
+        return TRUNCATED, f"{seconds:.2f} s of the {promised:.2f} s that the {source} promises"
+    first, count = _longest_repetition(jpegs)
+    if count > max(1, len(jpegs) / 2):
+        which = f"all {count} frames" if count == len(jpegs) else f"frames {first} to {first + count - 1}"
+        return WRITTEN, f"{which} are the same picture: a still, or a decoder that is stuck"
+    return WRITTEN, ""
+
+
+def _longest_repetition(items):
+    """(index of its first, length) of the longest run of equal items."""
+    lengths = [len(list(run)) for _, run in itertools.groupby(items)]
+    longest = lengths.index(max(lengths))
+    return sum(lengths[:longest]), lengths[longest]
+
+
+def _jpeg(picture, quality):
+    ok, encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not ok:
+        raise UnreadableVideoError(f"a picture of shape {picture.shape} that cannot be encoded as JPEG")
+    return encoded.tobytes()

@@ -1,0 +1,53 @@
+"""All parts of a build, on the cores of this machine."""
+
+import collections
+import multiprocessing.connection
+
+import tqdm
+
+from tsd_tf.building.part import Part
+from tsd_tf.building.worker import Worker
+
+
+def run(parts, processes, hang_seconds):
+    """Converts what is not there yet.
+
+    Args:
+        parts: list of Part.
+        processes: worker processes.
+        hang_seconds: see Worker.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    jobs, missing, done_before = collections.deque(), {}, 0
+    for part in parts:
+        left = [] if part.is_finished() else [piece for piece in part.pieces() if not piece.is_finished()]
+        done_before += len(part.tasks) - sum(map(len, left))
+        missing[part.number] = len(left)
+        jobs.extend(left)
+        if not left and not part.is_finished():
+            jobs.append(part)
+    total = sum(len(part.tasks) for part in parts)
+    workers = [Worker(hang_seconds) for _ in range(min(processes, len(jobs)))]
+    progress = tqdm.tqdm(total=total, initial=done_before, unit="video", smoothing=0.05)
+    try:
+        while jobs or any(worker.job is not None for worker in workers):
+            for worker in workers:
+                if jobs and worker.job is None:
+                    worker.assign(jobs.popleft())
+            busy = [worker for worker in workers if worker.job is not None]
+            multiprocessing.connection.wait([worker.connection for worker in busy], timeout=1.0)
+            for worker in busy:
+                before, counts = worker.position, not isinstance(worker.job, Part)
+                finished = worker.poll()
+                progress.update(worker.position - before if counts else 0)
+                if finished is None or not counts:
+                    continue
+                missing[finished.part] -= 1
+                if not missing[finished.part]:
+                    jobs.appendleft(parts[finished.part])
+    finally:
+        for worker in workers:
+            worker.kill()
+        progress.close()

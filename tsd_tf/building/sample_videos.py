@@ -1,0 +1,77 @@
+"""The procedural videos as real video files in Kinetics' layout."""
+
+import csv
+import functools
+import multiprocessing
+
+from tqdm import tqdm
+
+from tsd_tf.building import procedural_videos
+from tsd_tf.video.video_writing import write_video
+
+_SPLITS = ("train", "test", "validate")  # a video's seed has the split's place here
+_FRAME_RATE = 25.0
+
+
+def write(folder, num_videos, *, settings, seed, processes):
+    """Writes all videos and lists into an existing, empty folder.
+
+    Args:
+        folder: pathlib.Path.
+        num_videos: {"train": count, "test": count}, and "validate" where there is to be such a split.
+        settings: procedural_videos.VideoSettings.
+        seed: int.
+        processes: worker processes.
+    """
+    names = procedural_videos.class_names(settings)
+    (folder / "labels.txt").write_text("".join(f"{name}\n" for name in names))
+    splits = [split for split in _SPLITS if num_videos.get(split)]
+    for split in (*splits, "trimmed"):
+        for name in names:
+            (folder / split / name).mkdir(parents=True)
+    jobs = [(split, index) for split in splits for index in range(num_videos[split])]
+    write_one = functools.partial(_write_video, folder=folder, settings=settings, seed=seed)
+    # spawn: a fork of a process that has loaded OpenCV or TensorFlow may hang in their thread pools.
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        results = pool.imap(write_one, jobs, chunksize=16)
+        rows = [row for found in tqdm(results, total=len(jobs), desc="videos", unit="video") for row in found]
+    for split in (*splits, "trimmed"):
+        mine = [row for row in rows if row["split"] == split]
+        _write_csv(folder / f"{split}.csv", ("label", "youtube_id", "time_start", "time_end", "split"), mine)
+        _write_csv(folder / f"{split}_events.csv", ("youtube_id", "event_start", "event_frames"), mine)
+
+
+def _write_video(job, *, folder, settings, seed):
+    """Renders and encodes one video (and its trimmed copy); returns their rows of the lists."""
+    split, index = job
+    names = procedural_videos.class_names(settings)
+    label = index % len(names)
+    rendered = procedural_videos.render([seed, _SPLITS.index(split), index], label, settings)
+    versions = [(split, rendered.frames, rendered.event_start)]
+    if split == "train":
+        versions.append(("trimmed", rendered.trimmed(), rendered.event_start - rendered.trimmed_start))
+    rows = []
+    for name, frames, event_start in versions:
+        identifier = f"{name}-{index:06d}"
+        seconds = len(frames) / _FRAME_RATE
+        path = folder / name / names[label] / f"{identifier}_{0:06d}_{int(seconds):06d}.mp4"
+        write_video(path, frames, _FRAME_RATE)
+        rows.append(
+            {
+                "label": names[label],
+                "youtube_id": identifier,
+                "time_start": 0,
+                "time_end": seconds,
+                "split": name,
+                "event_start": event_start,
+                "event_frames": procedural_videos.EVENT_FRAMES,
+            }
+        )
+    return rows
+
+
+def _write_csv(path, columns, rows):
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)

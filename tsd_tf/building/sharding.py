@@ -1,0 +1,232 @@
+"""Rows into shards: resumable, reproducible to the byte, and nothing dropped without a word.
+
+A build works in `<output_dir>/.building-<split>/`. A part, the later shard, is made of pieces of some rows. Each piece
+is written by one worker process, and takes its name there once whole; when the last is there, they are joined to the
+part. A build that was killed goes on with the pieces that are missing. What a part holds depends on the rows and the
+settings alone, so that the result of a resumed build, or of one on many machines, is that of an undisturbed one. When
+all parts are there, they take their final names, and the manifest is written last.
+"""
+
+import csv
+import dataclasses
+import fcntl
+import hashlib
+import io
+import json
+import os
+import pathlib
+import shutil
+
+from tsd_tf.building import annotations, conversion, local_run
+from tsd_tf.building.part import PIECE_LENGTH, Part
+from tsd_tf.building.piece import Task
+from tsd_tf.contract import files, schema
+from tsd_tf.contract.errors import UserError
+
+_MANIFEST_COLUMNS = ("line", "media_id", "label", "label_text", "status", "reason", "num_frames", "shard", "data_path")
+
+
+def build(
+    rows,
+    videos_dir,
+    output_dir,
+    split,
+    class_names,
+    settings,
+    num_shards,
+    processes,
+    overwrite=False,
+    hang_seconds=600,
+    beam_options=None,
+):
+    """Converts the videos of `rows` into `<output_dir>/<split>-00000-of-<num_shards>` and a manifest.
+
+    There are fewer shards than asked for where there are fewer videos than shards, or a shard would be empty.
+
+    Args:
+        rows: list of annotations.Row.
+        videos_dir: folder of the video files.
+        output_dir: folder of the shards; made where it is missing.
+        split: first part of the shards' names.
+        class_names: written to labels.txt.
+        settings: conversion.Settings.
+        num_shards: shards at most.
+        processes: worker processes, where Beam's runner does not decide.
+        overwrite: replaces shards of this split that another build left.
+        hang_seconds: a video that takes longer is given up as unreadable.
+        beam_options: None for this machine's cores; for an Apache Beam pipeline, its list of command-line options.
+
+    Returns:
+        {status: number of rows}, every status of conversion.STATUSES in it.
+
+    Raises:
+        UserError: no video found or readable, shards of another build in the way, a full disk, no Beam.
+    """
+    if num_shards < 1 or processes < 1:
+        raise UserError(f"--num_shards and --processes must be at least 1; {num_shards} and {processes} came")
+    if beam_options is not None:
+        from tsd_tf.building import beam_run
+    tasks = find(rows, videos_dir)
+    if not tasks:
+        name = rows[0].path or f"{rows[0].stems[0][0]}.mp4 and the like"
+        raise UserError(f"none of the {len(rows)} videos is in {videos_dir}: looked for {name} there")
+    output_dir = pathlib.Path(output_dir)
+    working_dir = output_dir / f".building-{split}"
+    num_parts = min(num_shards, len(tasks))
+    parts = [Part(working_dir.absolute(), i, tuple(tasks[i::num_parts]), settings) for i in range(num_parts)]
+    plan = _fingerprint(rows, parts, class_names, settings)
+
+    finished = _manifest(output_dir, split)
+    if finished and finished["plan"] == plan and not overwrite and _shards_are_there(output_dir, finished):
+        shutil.rmtree(working_dir, ignore_errors=True)
+        print(f"{output_dir}: the {split} shards are already complete")
+        return finished["counts"]
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        _write_labels(output_dir, class_names)
+        lock = _prepare(output_dir, working_dir, split, plan, overwrite)
+        try:
+            if beam_options is None:
+                local_run.run(parts, processes, hang_seconds)
+            else:
+                beam_run.run(parts, os.path.abspath(videos_dir), beam_options, hang_seconds)
+            return _finish(rows, parts, output_dir, working_dir, split, settings, plan)
+        finally:
+            os.close(lock)
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {output_dir}: {error}; the build can be resumed with the same command"
+        ) from error
+
+
+def print_counts(counts, output_dir, split):
+    """Prints what became of the rows."""
+    total = sum(counts.values())
+    print(f"{total} rows: " + ", ".join(f"{counts[status]} {status}" for status in conversion.STATUSES))
+    print(f"{pathlib.Path(output_dir) / schema.MANIFEST_CSV.format(split=split)} names each row and the reason")
+
+
+def find(rows, videos_dir):
+    """The rows whose video is there, in the order in which they are stored: that of a hash, so that classes mix.
+
+    Args:
+        rows: list of annotations.Row.
+        videos_dir: folder of the video files.
+
+    Returns:
+        list of piece.Task.
+    """
+    videos = annotations.index_videos(videos_dir)
+    tasks = []
+    for number, row in enumerate(rows):
+        found = annotations.find_video(row, videos, videos_dir)
+        if found:
+            data_path, start, end = found
+            path = os.path.abspath(os.path.join(videos_dir, data_path))
+            tasks.append(Task(number, row, path, data_path, start, end))
+    return sorted(tasks, key=lambda task: hashlib.sha1(f"{task.number} {task.row.media_id}".encode()).digest())
+
+
+def _fingerprint(rows, parts, class_names, settings):
+    digest = hashlib.sha256(json.dumps([dataclasses.asdict(settings), class_names, len(parts)]).encode())
+    for row in rows:
+        digest.update(repr(row).encode())
+    for part in parts:
+        for task in part.tasks:
+            digest.update(f"{task.number} {os.path.getsize(task.path)} {task.data_path!r}\n".encode())
+    return digest.hexdigest()
+
+
+def _manifest(output_dir, split):
+    try:
+        return json.loads((output_dir / schema.MANIFEST_JSON.format(split=split)).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _shards_are_there(output_dir, manifest):
+    return all(
+        (output_dir / name).is_file() and (output_dir / name).stat().st_size == shard["bytes"]
+        for name, shard in manifest["shards"].items()
+    )
+
+
+def _write_labels(output_dir, class_names):
+    path = output_dir / schema.LABELS_FILE
+    if path.exists() and path.read_text().splitlines() != list(class_names):
+        raise UserError(f"{path} holds another class list; remove it, or choose another --output_dir")
+    files.write(path, "".join(f"{name}\n" for name in class_names))
+
+
+def _prepare(output_dir, working_dir, split, plan, overwrite):
+    """Makes the working folder, or finds the one that a killed build left; returns the descriptor of its lock."""
+    work_plan = f"{plan} in pieces of {PIECE_LENGTH}"
+    plan_path = working_dir / "plan"
+    resumes = plan_path.exists() and plan_path.read_text() == work_plan and not overwrite
+    if not resumes:
+        old = sorted(output_dir.glob(f"{split}-*-of-*"))
+        old += [output_dir / name.format(split=split) for name in (schema.MANIFEST_CSV, schema.MANIFEST_JSON)]
+        old = [path for path in old if path.exists()]
+        if (old or working_dir.exists()) and not overwrite:
+            raise UserError(
+                f"{output_dir} holds {split} shards of another build (other rows, videos or settings): "
+                f"{(old or [working_dir])[-1].name}; --overwrite replaces them"
+            )
+    working_dir.mkdir(exist_ok=True)
+    lock = os.open(working_dir / "lock", os.O_CREAT | os.O_RDWR)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise UserError(f"another build is writing the {split} shards of {output_dir} at this moment") from error
+    if not resumes:
+        for path in old:
+            path.unlink()
+        for path in working_dir.glob("part-*"):
+            path.unlink()
+        files.write(plan_path, work_plan)
+    return lock
+
+
+def _finish(rows, parts, output_dir, working_dir, split, settings, plan):
+    """Gives the parts their final names and writes the manifests; may itself be killed and repeated."""
+    outcomes = [conversion.Outcome(conversion.MISSING, "no such video file", 0)] * len(rows)
+    shard_of, path_of, records = [""] * len(rows), [""] * len(rows), {}
+    for part in parts:
+        results = part.outcomes()
+        for task, outcome in zip(part.tasks, results, strict=True):
+            outcomes[task.number], path_of[task.number] = outcome, task.data_path
+        records[part.number] = sum(_has_record(outcome) for outcome in results)
+    full = [i for i in records if records[i]]
+    names = {i: schema.SHARD_NAME.format(split=split, index=index, count=len(full)) for index, i in enumerate(full)}
+    shards = {}
+    for i, name in names.items():
+        for task in parts[i].tasks:
+            if _has_record(outcomes[task.number]):
+                shard_of[task.number] = name
+        if parts[i].path.exists():
+            os.replace(parts[i].path, output_dir / name)
+        shards[name] = {"records": records[i], "bytes": (output_dir / name).stat().st_size}
+
+    table = io.StringIO(newline="")
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(_MANIFEST_COLUMNS)
+    for row, outcome, shard, path in zip(rows, outcomes, shard_of, path_of, strict=True):
+        label = "" if row.label is None else row.label
+        values = (row.line, row.media_id, label, row.label_text, *dataclasses.astuple(outcome), shard, path)
+        writer.writerow(values)
+    csv_path = output_dir / schema.MANIFEST_CSV.format(split=split)
+    files.write(csv_path, table.getvalue().encode("utf-8", "surrogateescape"))
+    counts = {status: sum(outcome.status == status for outcome in outcomes) for status in conversion.STATUSES}
+    if not shards:
+        shutil.rmtree(working_dir)
+        raise UserError(f"none of the {len(rows)} videos could be read; {csv_path} has the reasons")
+    manifest = {"split": split, "settings": dataclasses.asdict(settings), "plan": plan, "counts": counts}
+    manifest["shards"] = shards
+    files.write_json(output_dir / schema.MANIFEST_JSON.format(split=split), manifest)
+    shutil.rmtree(working_dir)
+    return counts
+
+
+def _has_record(outcome):
+    return outcome.status in (conversion.WRITTEN, conversion.TRUNCATED)

@@ -1,0 +1,142 @@
+"""Whether a shard holds what its builder promised: framing, checksums, keys, labels and pictures."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+
+from tsd_tf.contract import schema
+from tsd_tf.data import sequence_example, tfrecord
+
+_REQUIRED = {schema.MEDIA_ID: bytes, schema.IMAGE_FORMAT: bytes, schema.IMAGE_FRAME_RATE: float}
+
+
+@dataclasses.dataclass
+class ShardReport:
+    """What was found in one shard.
+
+    Attributes:
+        problems: sentences, each naming its record.
+        media_ids: of the whole records, in order.
+        num_frames, num_bytes: read.
+        num_unlabelled: records without a label.
+        sample: (class name, list of JPEGs) of the first whole record, or None.
+    """
+
+    problems: list
+    media_ids: list
+    num_frames: int = 0
+    num_bytes: int = 0
+    num_unlabelled: int = 0
+    sample: tuple | None = None
+
+
+def verify_shard(path, class_names, sample_frames=8):
+    """Reads a shard from its first byte to its last.
+
+    Args:
+        path: the shard.
+        class_names: by label index.
+        sample_frames: pictures in the report's sample, evenly spaced over the clip.
+
+    Returns:
+        ShardReport.
+    """
+    report = ShardReport([], [])
+    with open(path, "rb") as file:
+        for index, (offset, payload) in enumerate(tfrecord.scan(file)):
+            if isinstance(payload, tfrecord.DamagedRecordError):
+                report.problems.append(f"record {index}: {payload}")
+                continue
+            report.num_bytes += len(payload)
+            try:
+                context, lists = sequence_example.decode(payload)
+            except ValueError as error:
+                report.problems.append(f"record {index} at byte {offset}: {error}")
+                continue
+            media_id = b"".join(context.get(schema.MEDIA_ID, [b""])).decode(errors="replace")
+            problems = [*_wrong_in_context(context, class_names), *_wrong_in_frames(context, lists)]
+            report.problems += [f"record {index} ({media_id}) at byte {offset}: {problem}" for problem in problems]
+            report.media_ids.append(media_id)
+            jpegs = [value for step in lists.get(schema.IMAGE_ENCODED, []) for value in step]
+            report.num_frames += len(jpegs)
+            report.num_unlabelled += schema.LABEL_INDEX not in context
+            if report.sample is None and not problems:
+                chosen = np.linspace(0, len(jpegs) - 1, sample_frames).round().astype(int)
+                name = b"".join(context.get(schema.LABEL_STRING, [b""])).decode(errors="replace")
+                report.sample = (name, [jpegs[i] for i in chosen])
+        if not file.tell():
+            report.problems.append("the shard is empty")
+    return report
+
+
+def contact_sheet(samples, height=96):
+    """One line of pictures for each sample, its class name above: uint8 RGB (height, width, 3).
+
+    Args:
+        samples: list of (class name, list of JPEGs).
+        height: pixels of each picture.
+    """
+    lines = []
+    for name, jpegs in samples:
+        pictures = [cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) for jpeg in jpegs]
+        width = max(1, round(height * pictures[0].shape[1] / pictures[0].shape[0]))
+        line = np.hstack([cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA) for picture in pictures])
+        title = np.full((18, line.shape[1], 3), 255, np.uint8)
+        cv2.putText(title, name or "(no label)", (3, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+        lines.append(np.vstack([title, line]))
+    width = max(line.shape[1] for line in lines)
+    sheet = np.vstack([np.pad(x, ((0, 4), (0, width - x.shape[1]), (0, 0)), constant_values=255) for x in lines])
+    return cv2.cvtColor(sheet, cv2.COLOR_BGR2RGB)
+
+
+def _wrong_in_context(context, class_names):
+    for key, kind in _REQUIRED.items():
+        values = context.get(key, [])
+        if len(values) != 1 or not isinstance(values[0], kind) or not values[0]:
+            yield f"{key}: one value of type {kind.__name__} was expected, {values!r} came"
+    if context.get(schema.IMAGE_FORMAT, [b"JPEG"]) != [b"JPEG"]:
+        yield f"{schema.IMAGE_FORMAT}: JPEG was expected, {context[schema.IMAGE_FORMAT]!r} came"
+    if schema.LABEL_INDEX not in context:
+        return
+    labels = context[schema.LABEL_INDEX]
+    if len(labels) != 1 or not isinstance(labels[0], int) or not 0 <= labels[0] < len(class_names):
+        yield f"{schema.LABEL_INDEX}: a label from 0 to {len(class_names) - 1} was expected, {labels!r} came"
+        return
+    for key in (schema.LABEL_STRING, schema.LABEL_TEXT):
+        name = class_names[labels[0]]
+        if key in context and context[key] != [name.encode()]:
+            yield f"{key}: {name!r} was expected, label {labels[0]} of {schema.LABELS_FILE}; {context[key]!r} came"
+
+
+def _wrong_in_frames(context, lists):
+    steps, times = lists.get(schema.IMAGE_ENCODED, []), lists.get(schema.IMAGE_TIMESTAMP, [])
+    if not steps:
+        yield f"{schema.IMAGE_ENCODED}: JPEG frames were expected, none came"
+        return
+    if len(times) != len(steps):
+        yield f"{len(steps)} frames and {len(times)} times under {schema.IMAGE_TIMESTAMP}"
+    elif any(len(time) != 1 for time in times) or any(a >= b for a, b in zip(times, times[1:], strict=False)):
+        yield f"{schema.IMAGE_TIMESTAMP}: the times do not ascend"
+    shapes = {_shape(step[0]) if len(step) == 1 else None for step in steps}
+    if None in shapes:
+        bad = [i for i, step in enumerate(steps) if len(step) != 1 or _shape(step[0]) is None]
+        yield f"{len(bad)} of {len(steps)} frames are no whole JPEG, the first is frame {bad[0]}"
+    elif len(shapes) > 1:
+        yield f"frames of several sizes: {sorted(shapes)}"
+    else:
+        shape = shapes.pop()
+        promised = tuple(context.get(key, [size])[0] for key, size in zip(_SHAPE_KEYS, shape, strict=True))
+        if promised != shape:
+            yield f"frames of {shape[1]} x {shape[0]} pixels, the record promises {promised[1]} x {promised[0]}"
+
+
+_SHAPE_KEYS = (schema.IMAGE_HEIGHT, schema.IMAGE_WIDTH)
+
+
+def _shape(jpeg):
+    """(height, width) of a JPEG that decodes to its end, or None."""
+    if not isinstance(jpeg, bytes) or not jpeg.startswith(b"\xff\xd8") or not jpeg.rstrip(b"\0").endswith(b"\xff\xd9"):
+        return None
+    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    return None if picture is None else picture.shape[:2]

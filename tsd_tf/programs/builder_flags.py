@@ -1,0 +1,77 @@
+"""The flags that all builders share, and the build that they describe."""
+
+import os
+
+from absl import flags
+
+from tsd_tf.contract.errors import UserError
+from tsd_tf.programs import command_line
+
+VIDEOS_DIR = flags.DEFINE_string(
+    "videos_dir", None, "Folder of the video files; subfolders are searched.", required=True
+)
+OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the shards.")
+NUM_SHARDS = flags.DEFINE_integer("num_shards", 16, "Shards, at most one a video.", lower_bound=1)
+SHORT_SIDE = flags.DEFINE_integer("short_side", 256, "Pixels of the stored frames' short side.", lower_bound=1)
+FRAME_RATE = flags.DEFINE_float("frame_rate", 25.0, "Frames a second.", lower_bound=0.1, upper_bound=240.0)
+JPEG_QUALITY = flags.DEFINE_integer("jpeg_quality", 90, "Of the stored frames.", lower_bound=1, upper_bound=100)
+MIN_FRAMES = flags.DEFINE_integer("min_frames", 1, "Clips of fewer frames are left out as too short.", lower_bound=1)
+PROCESSES = flags.DEFINE_integer("processes", None, "Worker processes; one a core by default.", lower_bound=1)
+OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replaces the shards of an earlier, different build.")
+ESTIMATE = flags.DEFINE_integer(
+    "estimate", None, "Builds nothing: converts so many videos and tells what all of them will take.", lower_bound=1
+)
+RUNNER = flags.DEFINE_string(
+    "runner",
+    None,
+    "Apache Beam's runner (DirectRunner, FlinkRunner, ...) instead of this machine's processes; Beam's own options "
+    "follow behind --, as in --runner=DirectRunner -- --direct_num_workers=4; docs/data.md has the rest.",
+)
+
+
+def beam_options(argv):
+    """Beam's command-line options out of a program's positional arguments, or None without --runner.
+
+    Raises:
+        UserError: arguments without --runner, or such as are no options.
+    """
+    if RUNNER.value is None:
+        command_line.no_arguments(argv)
+        return None
+    if ESTIMATE.value or PROCESSES.value:
+        raise UserError("--estimate and --processes are about this machine; leave them out with --runner")
+    if argv[1:] and not argv[1].startswith("--"):
+        raise UserError(f"expected Beam's options behind --, received {' '.join(argv[1:])}")
+    return [f"--runner={RUNNER.value}", *argv[1:]]
+
+
+def build(rows, class_names, output_dir, split, options):
+    """Builds one split as the flags say, and prints what became of its rows.
+
+    Args:
+        rows: list of annotations.Row.
+        class_names: by label.
+        output_dir: folder of the shards.
+        split: first part of the shards' names.
+        options: what `beam_options` returned.
+    """
+    from tsd_tf.building import conversion, estimate, sharding
+
+    settings = conversion.Settings(FRAME_RATE.value, SHORT_SIDE.value, JPEG_QUALITY.value, MIN_FRAMES.value)
+    processes = PROCESSES.value or os.cpu_count()
+    if ESTIMATE.value:
+        estimate.run(rows, VIDEOS_DIR.value, output_dir, class_names, settings, processes, ESTIMATE.value)
+        return
+    counts = sharding.build(
+        rows,
+        VIDEOS_DIR.value,
+        output_dir,
+        split,
+        class_names,
+        settings,
+        num_shards=NUM_SHARDS.value,
+        processes=processes,
+        overwrite=OVERWRITE.value,
+        beam_options=options,
+    )
+    sharding.print_counts(counts, output_dir, split)

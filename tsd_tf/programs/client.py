@@ -1,0 +1,130 @@
+"""Recognises the action in a video: distils it here, sends only the distilled frames, prints the server's answer.
+
+    python -m tsd_tf.client video.mp4 --model=export/client.tflite --server=127.0.0.1:8500
+    python -m tsd_tf.client folder_of_videos --json
+    python -m tsd_tf.client --camera=0
+    python -m tsd_tf.client --camera=rtsp://host/stream
+
+Needs a server (python -m tsd_tf.serving, or TensorFlow Serving with deploy/). Imports neither TensorFlow nor Keras.
+"""
+
+import dataclasses
+import json
+import pathlib
+import sys
+
+from absl import flags
+
+from tsd_tf.contract.errors import UserError
+from tsd_tf.programs import command_line
+
+_VIDEO_ENDINGS = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("model", "export/client.tflite", "The client half, client.json and labels.txt beside it.")
+flags.DEFINE_string("server", "127.0.0.1:8500", "host:port of gRPC, or http://host:port of REST.")
+flags.DEFINE_string("model_name", "tsd", "The model's name on the server.")
+flags.DEFINE_enum("codec", "jpeg", ["jpeg", "png", "raw"], "How distilled frames travel.")
+flags.DEFINE_integer("quality", 90, "Of JPEG.", lower_bound=1, upper_bound=100)
+flags.DEFINE_integer("stride", None, "Frames between the starts of two clips; T by default.", lower_bound=1)
+flags.DEFINE_string("camera", None, "Number of a camera, or URL of a stream, to watch instead of a video.")
+flags.DEFINE_bool("json", False, "One JSON object a line instead of text.")
+flags.DEFINE_string(
+    "save_distilled", None, "Picture to write the distilled frames to, a row a clip; a folder for many."
+)
+flags.DEFINE_integer("num_threads", 2, "Threads of LiteRT.", lower_bound=1)
+flags.DEFINE_float("timeout", 30.0, "Seconds that one request may take.", lower_bound=0.001)
+flags.DEFINE_integer("attempts", 4, "How often to ask a server that is unavailable.", lower_bound=1)
+
+
+def _videos(arguments):
+    videos = []
+    for argument in map(pathlib.Path, arguments):
+        if argument.is_dir():
+            found = sorted(path for path in argument.rglob("*") if path.suffix.lower() in _VIDEO_ENDINGS)
+            if not found:
+                raise UserError(f"no video in {argument}: looked for *{', *'.join(_VIDEO_ENDINGS)}")
+            videos += found
+        else:
+            videos.append(argument)
+    return videos
+
+
+def _camera(text):
+    if text.isdecimal():
+        return int(text)
+    if "://" not in text:
+        raise UserError(f"--camera must be a number or the URL of a stream. Received: --camera={text}")
+    return text
+
+
+def _picture_path(video, many):
+    path = pathlib.Path(FLAGS.save_distilled)
+    return path / f"{pathlib.Path(video).stem}.png" if many or not path.suffix else path
+
+
+def _text(result):
+    megabytes = {name: f"{size / 1e3:.1f} kB" for name, size in result.bytes.items()}
+    seconds = result.seconds
+    lines = [
+        f"{result.source}: {result.label} ({result.score:.1%})",
+        "  then "
+        + ", ".join(f"{name} ({score:.1%})" for name, score in zip(result.classes[1:], result.scores[1:], strict=True)),
+        f"  clips {result.clips}; seconds: "
+        + ", ".join(f"{name} {seconds[name]:.3f}" for name in ("capture", "distill", "encode", "send", "total")),
+        f"  sent {megabytes['distilled']} of distilled frames",
+    ]
+    if "video" in megabytes:
+        lines[-1] += f"; all frames as JPEG {megabytes['frames']}, the video file {megabytes['video']}"
+    return "\n".join(line for line in lines if line != "  then ")
+
+
+def _show(result):
+    print(json.dumps(dataclasses.asdict(result)) if FLAGS.json else _text(result), flush=True)
+
+
+def main(argv):
+    if (FLAGS.camera is None) == (len(argv) < 2):
+        raise UserError("name a video, a folder of videos, or --camera=0: python -m tsd_tf.client video.mp4")
+    from tsd_tf.client import capture
+    from tsd_tf.client.distiller import Distiller
+    from tsd_tf.client.grpc_connection import GrpcConnection
+    from tsd_tf.client.recognizer import Recognizer
+    from tsd_tf.client.rest_connection import RestConnection
+    from tsd_tf.client.retries import Retries
+    from tsd_tf.video import pictures
+
+    videos = _videos(argv[1:])
+    camera = _camera(FLAGS.camera) if FLAGS.camera is not None else None
+    distiller = Distiller(FLAGS.model, FLAGS.num_threads)
+    kind = RestConnection if FLAGS.server.startswith(("http://", "https://")) else GrpcConnection
+    connection = kind(FLAGS.server, FLAGS.model_name, FLAGS.timeout, Retries(FLAGS.attempts))
+    recognizer = Recognizer(distiller, connection, FLAGS.codec, FLAGS.quality, FLAGS.stride)
+    try:
+        if camera is not None:
+            for result in recognizer.watch(camera):
+                _show(result)
+            return 0
+        unreadable = 0
+        for video in videos:
+            distilled = []
+            try:
+                _show(recognizer.recognize(video, distilled.append if FLAGS.save_distilled else None))
+            except capture.UnreadableVideoError as error:
+                # One bad file does not keep the others of a folder from their answers.
+                unreadable += 1
+                print(f"error: {error}", file=sys.stderr)
+                continue
+            if FLAGS.save_distilled:
+                pictures.write(_picture_path(video, len(videos) > 1), pictures.rows_of_frames(distilled))
+        return 1 if unreadable else 0
+    finally:
+        connection.close()
+
+
+def start():
+    command_line.run(main)
+
+
+if __name__ == "__main__":
+    start()

@@ -1,0 +1,116 @@
+"""How every program starts and ends."""
+
+import json
+import os
+import pathlib
+import re
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import app, flags, logging
+
+from tsd_tf.contract.errors import UserError
+
+# The library's names of arguments and fields -> the programs' flags, where the two differ.
+_FLAGS = {
+    "num_frames": "T",
+    "num_distilled_frames": "Ts",
+    "gradient_accumulation": "accumulate",
+    "tolerated_share": "damaged_share",
+    "work_directory": "workdir",
+    "main_network_run": "kinetics_workdir",
+}
+
+
+def run(
+    main: Callable[[list[str]], int | None], extra: str | None = None, backends: Sequence[str] | None = None
+) -> None:
+    """Parses the flags, calls `main(argv)` and exits; a user's mistake is one line on stderr and exit code 1 or 2.
+
+    Args:
+        main: takes the list of positional arguments, the program's name first; returns None or an exit code.
+        extra: the extra of this distribution whose packages the program needs; None for the base's.
+        backends: the Keras backends that the program runs on; None for a program that does not need Keras.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+    def guarded(argv: list[str]) -> int | None:
+        if flags.FLAGS["verbosity"].using_default_value:
+            logging.set_verbosity(logging.WARNING)
+        try:
+            _check_backend(backends)
+            return main(argv)
+        except UserError as error:
+            return _fail(in_flags(str(error)))
+        except ModuleNotFoundError as error:
+            if extra is None or not error.name or error.name.partition(".")[0] == "tsd_tf":
+                raise
+            return _fail(f"this program needs {error.name}, which is not installed: pip install 'tsd_tf[{extra}]'")
+        except OSError as error:
+            if error.filename is None or error.strerror is None:
+                raise
+            return _fail(f"cannot read or write {error.filename}: {error.strerror}")
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return 130
+
+    if {"-h", "-help", "--help"} & set(sys.argv[1:]):
+        _print_help(main)
+        return
+    app.run(guarded, flags_parser=_parse_flags)
+
+
+def in_flags(message: str) -> str:
+    """A message of the library with its arguments as this program's flags: `num_frames` becomes --T."""
+
+    def flag(name: str) -> str | None:
+        name = _FLAGS.get(name, name)
+        return f"--{name}" if name in flags.FLAGS else None
+
+    message, received, values = re.sub(r"`(\w+)`", lambda m: flag(m[1]) or m[0], message).partition("Received: ")
+    return message + received + re.sub(r"(?<![\w-])(\w+)=", lambda m: f"{flag(m[1]) or m[1]}=", values)
+
+
+def no_arguments(argv: list[str]) -> None:
+    """UserError if anything but flags was given: absl would ignore it."""
+    if len(argv) > 1:
+        raise UserError(f"expected flags only, received {' '.join(argv[1:])} (--help lists the flags)")
+
+
+def _fail(message: str) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return 1
+
+
+def _check_backend(backends: Sequence[str] | None) -> None:
+    """UserError on a Keras backend that the program does not run on: TensorFlow would fail somewhere inside."""
+    backend = os.environ.get("KERAS_BACKEND") or _configured_backend()
+    if backends is not None and backend not in backends:
+        raise UserError(
+            f"this program runs on the Keras backend {' or '.join(backends)}, and {backend} is chosen: set "
+            f"KERAS_BACKEND={backends[0]}"
+        )
+
+
+def _configured_backend() -> str:
+    home = pathlib.Path(os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras")
+    try:
+        return json.loads((home / "keras.json").read_text())["backend"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "tensorflow"
+
+
+def _print_help(main: Callable) -> None:
+    """What the program's docstring says, and its flags: absl shows those of the script alone, not of its modules."""
+    print((sys.modules[main.__module__].__doc__ or "").strip())
+    for module in flags.FLAGS.flags_by_module_dict():
+        if not module.startswith("absl."):
+            print(flags.FLAGS.module_help(module))
+
+
+def _parse_flags(argv: list[str]) -> list[str]:
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        print(f"error: {' '.join(str(error).split())} (--help lists the flags)", file=sys.stderr)
+        sys.exit(2)

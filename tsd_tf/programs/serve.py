@@ -1,0 +1,94 @@
+"""Serves the cloud half with TensorFlow Serving's protocol, for a laptop and for tests.
+
+    python -m tsd_tf.serving --model_dir=export/cloud
+
+answers gRPC on 127.0.0.1:8500 and REST on 127.0.0.1:8501, prints one line when it is ready, takes up new versions of
+the folder as they appear, and ends on SIGTERM or Ctrl-C after the requests that it has are answered. In production
+TensorFlow Serving takes its place: deploy/.
+"""
+
+import asyncio
+import signal
+
+from absl import flags, logging
+
+from tsd_tf.programs import command_line
+from tsd_tf.serving.limits import Limits
+
+_DEFAULTS = Limits()
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("model_dir", "export/cloud", "Folder with one SavedModel a version.")
+flags.DEFINE_string("model_name", "tsd", "The model's name in requests.")
+flags.DEFINE_string("host", "127.0.0.1", "Address to listen on.")
+flags.DEFINE_integer("port", 8500, "Port of gRPC; 0 picks a free one.", lower_bound=0, upper_bound=65535)
+flags.DEFINE_integer("rest_port", 8501, "Port of REST; 0 picks a free one.", lower_bound=0, upper_bound=65535)
+flags.DEFINE_list("version_labels", [], "Versions that are served beside the newest, by label: stable:1,canary:2.")
+flags.DEFINE_float("poll_seconds", 1.0, "How often to look for a new version; 0 for never.", lower_bound=0)
+flags.DEFINE_integer("max_message_bytes", _DEFAULTS.max_message_bytes, "Largest message or body.", lower_bound=1)
+flags.DEFINE_integer("max_batch_size", _DEFAULTS.max_batch_size, "Most clips of a request or batch.", lower_bound=1)
+flags.DEFINE_integer("max_queue", _DEFAULTS.max_queue, "Most clips that wait.", lower_bound=1)
+flags.DEFINE_integer("num_batch_threads", _DEFAULTS.num_batch_threads, "Batches at a time.", lower_bound=1)
+flags.DEFINE_integer("batch_timeout_micros", 0, "How long an idle model waits for company.", lower_bound=0)
+
+
+def _labels(entries):
+    from tsd_tf.contract.errors import UserError
+
+    labels = {}
+    for entry in entries:
+        label, _, version = entry.rpartition(":")
+        if not label or not version.isdecimal():
+            raise UserError(f"--version_labels must be label:version,... Received: {entry}")
+        labels[label] = int(version)
+    return labels
+
+
+async def _serve(server):
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    def started():
+        print(
+            f"serving {FLAGS.model_name} from {FLAGS.model_dir}: "
+            f"gRPC {server.host}:{server.port}, REST http://{server.host}:{server.rest_port}",
+            flush=True,
+        )
+
+    await server.serve(started, stop)
+
+
+def main(argv):
+    command_line.no_arguments(argv)
+    logging.set_verbosity(logging.WARNING)
+    labels = _labels(FLAGS.version_labels)
+    from tsd_tf.serving.server import Server
+
+    limits = Limits(
+        max_message_bytes=FLAGS.max_message_bytes,
+        max_batch_size=FLAGS.max_batch_size,
+        max_queue=FLAGS.max_queue,
+        num_batch_threads=FLAGS.num_batch_threads,
+        batch_timeout=FLAGS.batch_timeout_micros / 1e6,
+    )
+    server = Server(
+        FLAGS.model_dir,
+        FLAGS.model_name,
+        host=FLAGS.host,
+        port=FLAGS.port,
+        rest_port=FLAGS.rest_port,
+        labels=labels,
+        limits=limits,
+        poll_seconds=FLAGS.poll_seconds,
+    )
+    asyncio.run(_serve(server))
+
+
+def start():
+    command_line.run(main, extra="serve")
+
+
+if __name__ == "__main__":
+    start()

@@ -1,0 +1,173 @@
+"""The results of finished runs, as evaluate.py writes them, and what a table's cell shows of them."""
+
+import dataclasses
+import json
+import math
+import pathlib
+import statistics
+
+from tsd_tf.config import METHODS
+from tsd_tf.contract.errors import UserError
+from tsd_tf.reporting.cell import Cell
+
+_IGNORED_DIFFERENCES = ("seed", "data_dir", "num_frames", "num_distilled_frames")
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """One evaluation of one run with one Q.
+
+    Attributes:
+        path: the JSON.
+        source: "work directory", "weights" or "export".
+        run: names what was tested: the folder of the JSON, and below it the file of weights or the coding.
+        dataset, method, main_network: of the run's configuration; an export may not know data set and network.
+        split: the shards it was tested on.
+        split_of_ucf101: 1, 2, 3, or None for other data.
+        num_frames, num_distilled_frames, clips: T, T_s, Q.
+        top1, top1_standard_error: shares of 1.
+        videos: number of videos tested.
+        bytes_per_clip: mean bytes of a clip's distilled frames: {"raw": ..., "jpeg_90": ...}.
+        bytes_sent_per_clip: of exported halves, the mean bytes that travelled; else None.
+        configuration: of the run, a dict; None of an export.
+        coding: of exported halves {"variant", "codec", "quality"}; else None.
+    """
+
+    path: pathlib.Path
+    source: str
+    run: str
+    dataset: str | None
+    method: str
+    main_network: str | None
+    split: str
+    split_of_ucf101: int | None
+    num_frames: int
+    num_distilled_frames: int
+    clips: int
+    top1: float
+    top1_standard_error: float
+    videos: int
+    bytes_per_clip: dict
+    bytes_sent_per_clip: float | None
+    configuration: dict | None
+    coding: dict | None
+
+    @property
+    def is_of_a_network(self):
+        """Whether a Keras network was tested, on the shards that its configuration means for that."""
+        return self.source != "export" and self.split == self.configuration["evaluation_split"]
+
+
+def read(paths):
+    """The Results of evaluation files and of those in folders, wherever they lie below.
+
+    Args:
+        paths: files, work directories, or folders of these.
+
+    Raises:
+        UserError: nothing there, or a file that is no evaluation.
+    """
+    found = {}
+    for path in map(pathlib.Path, paths):
+        if path.is_dir():
+            files = sorted(path.rglob("evaluation_*.json"))
+        elif path.is_file():
+            files = [path]
+        else:
+            raise UserError(f"no such run: {path}; expected work directories, folders of them, or evaluation files")
+        if not files:
+            raise UserError(f"no evaluation under {path}: looked for evaluation_*.json; evaluate.py writes them")
+        found |= {file.resolve(): file for file in files}
+    return [_read(file) for file in found.values()]
+
+
+def cell(results, **wanted):
+    """The Cell of the results whose attributes are `wanted`; None where there is none.
+
+    Exported halves are left out, and tests on other shards than the configuration's `evaluation_split`.
+
+    Raises:
+        UserError: runs of different configurations would be averaged.
+    """
+    chosen = [
+        result
+        for result in results
+        if result.is_of_a_network and all(getattr(result, name) == value for name, value in wanted.items())
+    ]
+    if not chosen:
+        return None
+    for other in chosen[1:]:
+        _require_alike(chosen[0], other)
+    accuracies = [100.0 * result.top1 for result in chosen]
+    several = len(chosen) > 1
+    codings = set.intersection(*(set(result.bytes_per_clip) for result in chosen))
+    return Cell(
+        top1=statistics.fmean(accuracies),
+        standard_deviation=statistics.stdev(accuracies) if several else None,
+        standard_error=None if several else 100.0 * chosen[0].top1_standard_error,
+        runs=len(chosen),
+        bytes_per_clip={
+            coding: statistics.fmean(result.bytes_per_clip[coding] for result in chosen) for coding in sorted(codings)
+        },
+    )
+
+
+def _read(path):
+    try:
+        values = json.loads(path.read_text())
+        exported = values["source"] == "export"
+        below = {"work directory": "", "weights": values.get("checkpoint"), "export": path.name}[values["source"]]
+        result = Result(
+            path=path,
+            source=values["source"],
+            run=str(path.parent / below),
+            bytes_sent_per_clip=values["bytes_sent_per_clip"] if exported else None,
+            configuration=None if exported else values["configuration"],
+            coding={name: values[name] for name in ("variant", "codec", "quality")} if exported else None,
+            **{
+                name: values[name]
+                for name in ("dataset", "method", "main_network", "split", "split_of_ucf101", "num_frames")
+                + ("num_distilled_frames", "clips", "top1", "top1_standard_error", "videos", "bytes_per_clip")
+            },
+        )
+        _check(result)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        detail = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise UserError(
+            f"{path} is no evaluation of this version of evaluate.py: {detail}; test the run again"
+        ) from error
+    return result
+
+
+def _check(result):
+    if result.method not in METHODS:
+        raise ValueError(f"method is {result.method!r}")
+    if result.source != "export" and "evaluation_split" not in result.configuration:
+        raise KeyError("evaluation_split")
+    for name in ("num_frames", "num_distilled_frames", "clips", "videos"):
+        if not (type(getattr(result, name)) is int and getattr(result, name) >= 1):
+            raise ValueError(f"{name} is {getattr(result, name)!r}")
+    for value in (result.top1, result.top1_standard_error):
+        if not 0.0 <= value <= 1.0:
+            raise ValueError(f"an accuracy or its standard error is {value!r}")
+    if not all(math.isfinite(value) and value > 0 for value in result.bytes_per_clip.values()):
+        raise ValueError(f"bytes_per_clip is {result.bytes_per_clip!r}")
+
+
+def _require_alike(one, other):
+    if one.run == other.run:
+        raise UserError(
+            f"{one.path} and {other.path} are of the same run; remove one of them, or name the runs one by one"
+        )
+    differences = [
+        f"{name} is {one.configuration.get(name)!r} and {other.configuration.get(name)!r}"
+        for name in sorted(one.configuration.keys() | other.configuration.keys())
+        if name not in _IGNORED_DIFFERENCES and one.configuration.get(name) != other.configuration.get(name)
+    ]
+    if differences:
+        raise UserError(
+            f"{one.run} and {other.run} belong into the same cell but are not of one configuration: "
+            f"{'; '.join(differences)}; name the runs that are to be compared"
+        )
