@@ -29,8 +29,8 @@ def disturb(working_dir, signal_number, times):
     known = set()
     deadline = time.monotonic() + 60
     while len(known) < times and time.monotonic() < deadline:
-        for path in working_dir.glob(".part-*.partial"):
-            pid = int(path.name.split(".")[2])
+        for path in working_dir.glob(".*.partial.part-*"):
+            pid = int(path.name.split("-")[1])
             if pid not in known and pid in {process.pid for process in multiprocessing.active_children()}:
                 os.kill(pid, signal_number)
                 known.add(pid)
@@ -66,7 +66,7 @@ def test_a_video_that_takes_its_process_down(rows, tmp_path, signal_number, time
 def test_two_builds_of_one_folder(rows, tmp_path):
     other = threading.Thread(target=build, args=(rows, tmp_path, "out"))
     other.start()
-    while not list(tmp_path.glob("out/.building-train/.part-*.partial")):
+    while not list(tmp_path.glob("out/.building-train/.*.partial.part-*")):
         time.sleep(0.002)
     with pytest.raises(UserError, match="another build is writing the train shards"):
         build(rows, tmp_path, "out")

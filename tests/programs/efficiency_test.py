@@ -111,4 +111,4 @@ def test_csv_and_markdown_show_the_deviation_from_the_paper(output):
     assert markdown in printed
     assert "milliseconds: not measured here" in markdown
     assert "the first 3 frames of clip.avi" in markdown
-    assert [path.name for path in folder.glob("*.partial")] == []
+    assert [path.name for path in folder.glob(".*.partial.*")] == []
