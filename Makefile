@@ -5,32 +5,50 @@ VENV := .venv
 LATEST := .venv-latest
 # Two files of tests at a time: most of a test is one thread that traces graphs.
 WORKERS := -n 2 --dist loadfile
+COMPILE := uv pip compile -q --universal --python-version 3.10 --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command "make lock" pyproject.toml
 
-.PHONY: venv test test-latest demo study study-quick lock
+.PHONY: venv lint check test test-install test-latest docs demo study study-quick lock
 
 venv: $(VENV)/installed
 $(VENV)/installed: requirements/lock.txt
-	@test -n "$(PYTHON)" || { echo "error: Python 3.10, 3.11 or 3.12 is needed; name one with PYTHON=..." >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --disable-pip-version-check -q -r $<
-	touch $@
-
+	$(call install,$(VENV),$<)
 $(LATEST)/installed: requirements/latest.txt
-	@test -n "$(PYTHON)" || { echo "error: Python 3.10, 3.11 or 3.12 is needed; name one with PYTHON=..." >&2; exit 1; }
-	$(PYTHON) -m venv $(LATEST)
-	$(LATEST)/bin/python -m pip install --disable-pip-version-check -q -r $<
-	touch $@
+	$(call install,$(LATEST),$<)
 
-test: $(VENV)/installed
+define install
+	@test -n "$(PYTHON)" || { echo "error: Python 3.10, 3.11 or 3.12 is needed; name one with PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv $(1)
+	$(1)/bin/python -m pip install --disable-pip-version-check -q -r $(2)
+	touch $(1)/installed
+endef
+
+lint: $(VENV)/installed
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/mypy
+
+# What to run before every commit: a minute and a half on two cores.
+check: lint
+	$(VENV)/bin/python -m pytest $(WORKERS) -m "not slow and not install"
+
+test: lint
 	$(VENV)/bin/python -m pytest $(WORKERS)
+
+# The wheel in clean virtual environments: the base alone, and with all extras.
+test-install: $(VENV)/installed
+	$(VENV)/bin/python -m pytest -m install
 
 # The same suite on the newest TensorFlow, then layers, selectors and main networks on Keras' JAX backend.
 test-latest: $(LATEST)/installed
 	$(LATEST)/bin/python -m pytest $(WORKERS)
 	KERAS_BACKEND=jax $(LATEST)/bin/python -m pytest $(WORKERS) tests/layers tests/selectors tests/main_networks tests/network_test.py
+
+# The API reference in docs/api; what pdoc warns of is an error.
+docs: $(VENV)/installed
+	rm -rf docs/api
+	$(VENV)/bin/python -W error::UserWarning -m pdoc --docformat google -o docs/api tsd_tf '!tsd_tf.programs'
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python -m examples.demo
@@ -43,9 +61,7 @@ study-quick: $(VENV)/installed
 	$(VENV)/bin/python -m study --quick
 
 lock:
-	uv pip compile -q --universal --python-version 3.10 --no-emit-index-url --no-emit-find-links \
-		--custom-compile-command "make lock" requirements/lock.in -o requirements/lock.txt
-	uv pip compile -q --universal --python-version 3.10 --no-emit-index-url --no-emit-find-links \
-		--custom-compile-command "make lock" requirements/latest.in -o requirements/latest.txt
-	uv pip compile -q --universal --python-version 3.10 --no-emit-index-url --no-emit-find-links \
-		--custom-compile-command "make lock" requirements/client.in -o requirements/client.txt
+	$(COMPILE) requirements/lock.in --extra train --extra serve --extra build --extra gateway --extra beam --extra remote \
+		-o requirements/lock.txt
+	$(COMPILE) requirements/latest.in --extra all -o requirements/latest.txt
+	$(COMPILE) requirements/client.in -o requirements/client.txt
