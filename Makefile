@@ -48,7 +48,7 @@ test-latest: $(LATEST)/installed
 # The API reference in docs/api; what pdoc warns of is an error.
 docs: $(VENV)/installed
 	rm -rf docs/api
-	$(VENV)/bin/python -W error::UserWarning -m pdoc --docformat google -o docs/api tsd_tf '!tsd_tf.programs'
+	TF_CPP_MIN_LOG_LEVEL=3 $(VENV)/bin/python -W error::UserWarning -m pdoc --docformat google -o docs/api tsd_tf '!tsd_tf.programs'
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python -m examples.demo

@@ -41,7 +41,6 @@ _PLACES = {
     ),
     **dict.fromkeys(("TSD", "Consecutive", "Random", "Selector", "TemporalAttention", "Uniform"), "tsd_tf.selectors"),
 }
-__all__ = ["__version__", *_PLACES]
 
 
 def __getattr__(name: str) -> Any:
