@@ -1,14 +1,17 @@
-"""The results of finished runs, as evaluate.py writes them, and what a table's cell shows of them."""
+"""The results of finished runs, as evaluate.py writes them, and the accuracy that several of them reached."""
 
 import dataclasses
 import json
 import math
+import os
 import pathlib
 import statistics
+from collections.abc import Iterable
+from typing import Any
 
-from tsd_tf.config import METHODS
 from tsd_tf.contract.errors import UserError
-from tsd_tf.reporting.cell import Cell
+from tsd_tf.reporting import names
+from tsd_tf.reporting.accuracy import Accuracy
 
 _IGNORED_DIFFERENCES = ("seed", "data_dir", "num_frames", "num_distilled_frames")
 
@@ -21,7 +24,8 @@ class Result:
         path: the JSON.
         source: "work directory", "weights" or "export".
         run: names what was tested: the folder of the JSON, and below it the file of weights or the coding.
-        dataset, method, main_network: of the run's configuration; an export may not know data set and network.
+        dataset, method, main_network: of the run's configuration; an export may not know data set and network. A
+            selector or main network that is not of this package is a reference like "package.module:name".
         split: the shards it was tested on.
         split_of_ucf101: 1, 2, 3, or None for other data.
         num_frames, num_distilled_frames, clips: T, T_s, Q.
@@ -47,18 +51,18 @@ class Result:
     top1: float
     top1_standard_error: float
     videos: int
-    bytes_per_clip: dict
+    bytes_per_clip: dict[str, float]
     bytes_sent_per_clip: float | None
     configuration: dict | None
     coding: dict | None
 
     @property
-    def is_of_a_network(self):
+    def is_of_a_network(self) -> bool:
         """Whether a Keras network was tested, on the shards that its configuration means for that."""
         return self.source != "export" and self.split == self.configuration["evaluation_split"]
 
 
-def read(paths):
+def read(paths: Iterable[str | os.PathLike]) -> list[Result]:
     """The Results of evaluation files and of those in folders, wherever they lie below.
 
     Args:
@@ -81,8 +85,8 @@ def read(paths):
     return [_read(file) for file in found.values()]
 
 
-def cell(results, **wanted):
-    """The Cell of the results whose attributes are `wanted`; None where there is none.
+def accuracy(results: Iterable[Result], **wanted: Any) -> Accuracy | None:
+    """The Accuracy of the results whose attributes are `wanted`; None where there is none.
 
     Exported halves are left out, and tests on other shards than the configuration's `evaluation_split`.
 
@@ -101,7 +105,7 @@ def cell(results, **wanted):
     accuracies = [100.0 * result.top1 for result in chosen]
     several = len(chosen) > 1
     codings = set.intersection(*(set(result.bytes_per_clip) for result in chosen))
-    return Cell(
+    return Accuracy(
         top1=statistics.fmean(accuracies),
         standard_deviation=statistics.stdev(accuracies) if several else None,
         standard_error=None if several else 100.0 * chosen[0].top1_standard_error,
@@ -142,7 +146,7 @@ def _read(path):
 
 
 def _check(result):
-    if result.method not in METHODS:
+    if result.method not in names.METHODS and ":" not in result.method:
         raise ValueError(f"method is {result.method!r}")
     if result.source != "export" and "evaluation_split" not in result.configuration:
         raise KeyError("evaluation_split")
@@ -168,6 +172,6 @@ def _require_alike(one, other):
     ]
     if differences:
         raise UserError(
-            f"{one.run} and {other.run} belong into the same cell but are not of one configuration: "
-            f"{'; '.join(differences)}; name the runs that are to be compared"
+            f"{one.run} and {other.run} belong in the same cell of a table but are not of one configuration: "
+            f"{'; '.join(differences)}; name the runs to compare"
         )
