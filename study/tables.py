@@ -23,10 +23,8 @@ def table2(cells: list[dict[str, Any]], settings: dict[str, Any]) -> Table:
     found = group(cells, "table2")
     rows = []
     for distilled, length in sorted({(cell["Ts"], cell["T"]) for cell in found}):
-        at = {method: _select(found, method=method, T=length, Ts=distilled) for method in names.METHODS}
-        rows.append(
-            [str(distilled), str(length), *(_accuracy(at[method], settings["clips"]) for method in names.METHODS)]
-        )
+        by_method = [_select(found, method=method, T=length, Ts=distilled) for method in names.METHODS]
+        rows.append([str(distilled), str(length), *(_accuracy(these, settings["clips"]) for these in by_method)])
     return Table(
         ("T_s", "T", *names.METHODS.values()),
         rows,
@@ -266,13 +264,12 @@ def _accuracy(cells, clips):
 
 
 def _percent(values):
-    mean, deviation = statistics.mean_and_deviation(values)
-    return f"{100 * mean:.1f}" + ("" if deviation is None else f" ± {100 * deviation:.1f}")
+    return _number([100 * value for value in values], 1)
 
 
-def _number(values):
+def _number(values, digits=2):
     mean, deviation = statistics.mean_and_deviation(values)
-    return f"{mean:.2f}" + ("" if deviation is None else f" ± {deviation:.2f}")
+    return f"{mean:.{digits}f}" + ("" if deviation is None else f" ± {deviation:.{digits}f}")
 
 
 def _comparison(ours, rival, clips):

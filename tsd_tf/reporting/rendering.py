@@ -94,8 +94,8 @@ def exports(found: Sequence[Result]) -> Table:
     """What exported halves reached, a row a test."""
     header = ("export", "variant", "codec", "quality", "method", "T", "T_s", "clips", "top1", "standard_error")
     rows = [
-        (str(result.path.parent), *(result.coding[name] for name in ("variant", "codec", "quality")), result.method)
-        + (result.num_frames, result.num_distilled_frames, result.clips, *_percent(result), result.videos)
+        (str(result.path.parent), *result.coding.values(), result.method, result.num_frames)
+        + (result.num_distilled_frames, result.clips, *_percent(result), result.videos)
         + (round(result.bytes_sent_per_clip),)
         for result in found
         if result.source == "export"

@@ -6,8 +6,7 @@ import math
 import os
 import pathlib
 import statistics
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from tsd_tf.contract.errors import UserError
 from tsd_tf.reporting import names
@@ -85,33 +84,26 @@ def read(paths: Iterable[str | os.PathLike]) -> list[Result]:
     return [_read(file) for file in found.values()]
 
 
-def accuracy(results: Iterable[Result], **wanted: Any) -> Accuracy | None:
-    """The Accuracy of the results whose attributes are `wanted`; None where there is none.
-
-    Exported halves are left out, and tests on other shards than the configuration's `evaluation_split`.
+def accuracy(results: Sequence[Result]) -> Accuracy | None:
+    """The Accuracy of the tested networks of one setting; None where there is none.
 
     Raises:
         UserError: runs of different configurations would be averaged.
     """
-    chosen = [
-        result
-        for result in results
-        if result.is_of_a_network and all(getattr(result, name) == value for name, value in wanted.items())
-    ]
-    if not chosen:
+    if not results:
         return None
-    for other in chosen[1:]:
-        _require_alike(chosen[0], other)
-    accuracies = [100.0 * result.top1 for result in chosen]
-    several = len(chosen) > 1
-    codings = set.intersection(*(set(result.bytes_per_clip) for result in chosen))
+    for other in results[1:]:
+        _require_alike(results[0], other)
+    accuracies = [100.0 * result.top1 for result in results]
+    several = len(results) > 1
+    codings = set.intersection(*(set(result.bytes_per_clip) for result in results))
     return Accuracy(
         top1=statistics.fmean(accuracies),
         standard_deviation=statistics.stdev(accuracies) if several else None,
-        standard_error=None if several else 100.0 * chosen[0].top1_standard_error,
-        runs=len(chosen),
+        standard_error=None if several else 100.0 * results[0].top1_standard_error,
+        runs=len(results),
         bytes_per_clip={
-            coding: statistics.fmean(result.bytes_per_clip[coding] for result in chosen) for coding in sorted(codings)
+            coding: statistics.fmean(result.bytes_per_clip[coding] for result in results) for coding in sorted(codings)
         },
     )
 
@@ -121,19 +113,14 @@ def _read(path):
         values = json.loads(path.read_text())
         exported = values["source"] == "export"
         below = {"work directory": "", "weights": values.get("checkpoint"), "export": path.name}[values["source"]]
-        result = Result(
-            path=path,
-            source=values["source"],
-            run=str(path.parent / below),
-            bytes_sent_per_clip=values["bytes_sent_per_clip"] if exported else None,
-            configuration=None if exported else values["configuration"],
-            coding={name: values[name] for name in ("variant", "codec", "quality")} if exported else None,
-            **{
-                name: values[name]
-                for name in ("dataset", "method", "main_network", "split", "split_of_ucf101", "num_frames")
-                + ("num_distilled_frames", "clips", "top1", "top1_standard_error", "videos", "bytes_per_clip")
-            },
-        )
+        values |= {
+            "path": path,
+            "run": str(path.parent / below),
+            "bytes_sent_per_clip": values["bytes_sent_per_clip"] if exported else None,
+            "configuration": None if exported else values["configuration"],
+            "coding": {name: values[name] for name in ("variant", "codec", "quality")} if exported else None,
+        }
+        result = Result(**{field.name: values[field.name] for field in dataclasses.fields(Result)})
         _check(result)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error

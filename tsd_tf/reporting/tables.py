@@ -1,6 +1,7 @@
 """Tables 2, 3 and 4 and the curves of Figure 3, filled from results: what is there, and what is not."""
 
 import dataclasses
+import operator
 import statistics
 from collections.abc import Iterable
 
@@ -114,13 +115,10 @@ def curve(found: list[Result], dataset: str, clips: int) -> list[Entry]:
     entries = []
     for network in _networks(found, dataset):
         longest = {}
-        for method, num_frames, num_distilled in sorted(_settings(found, dataset, clips, network, split)):
-            longest[method, num_distilled] = num_frames
+        for method, num_frames, num_distilled in sorted(_settings(found, dataset, clips, network, split=split)):
+            longest[names.method_order(method), num_distilled] = (method, num_frames, num_distilled)
         entries += [
-            _entry(found, (dataset, clips, network, method, num_frames, num_distilled), None, split)
-            for (method, num_distilled), num_frames in sorted(
-                longest.items(), key=lambda item: (names.method_order(item[0][0]), item[0][1])
-            )
+            _entry(found, (dataset, clips, network, *setting), None, split) for _, setting in sorted(longest.items())
         ]
     return entries
 
@@ -128,31 +126,32 @@ def curve(found: list[Result], dataset: str, clips: int) -> list[Entry]:
 def left_out(found: list[Result], entries: Iterable[Entry]) -> list[Result]:
     """The results of networks that none of `entries` shows."""
     splits = {"": (None,), "1": (1,), "1-3": SPLITS}
-    shown = {(_place(entry), split) for entry in entries if entry.accuracy for split in splits[entry.split]}
-    return [
-        result
-        for result in found
-        if result.source != "export"
-        and not (result.is_of_a_network and shown & {(_place(result), None), (_place(result), result.split_of_ucf101)})
-    ]
+    shown = {
+        id(result)
+        for entry in entries
+        if entry.accuracy
+        for split in splits[entry.split]
+        for result in _chosen(found, _place(entry), split)
+    }
+    return [result for result in found if result.source != "export" and id(result) not in shown]
 
 
 def papers_curve(dataset: str) -> dict[str, list[tuple[int, float]]]:
     """The paper's own curves: {method: [(T_s, top-1), ...]}, of Table 2 or of Table 4; empty for other data sets."""
     if dataset == KINETICS:
-        cells = [
-            (method, row[0], row[1], value) for row, line in paper.TABLE_2.items() for method, value in line.items()
-        ]
+        points = [(*row, method, value) for row, line in paper.TABLE_2.items() for method, value in line.items()]
     elif dataset == UCF101:
-        cells = [
-            (method, num_distilled, num_frames, v) for (num_distilled, method, num_frames), v in paper.TABLE_4.items()
-        ]
+        points = [(last, first, method, value) for (last, method, first), value in paper.TABLE_4.items()]
     else:
-        return {}
-    curves = {}
-    for method, num_distilled, _, value in sorted(cells, key=lambda cell: cell[:3]):
-        curves.setdefault(method, {})[num_distilled] = value
-    return {method: sorted(points.items()) for method, points in curves.items()}
+        points = []
+    longest = {(method, num_distilled): value for num_distilled, _, method, value in sorted(points)}
+    return {
+        method: [(num_distilled, value) for (name, num_distilled), value in longest.items() if name == method]
+        for method in dict.fromkeys(method for method, _ in longest)
+    }
+
+
+_place = operator.attrgetter("dataset", "clips", "main_network", "method", "num_frames", "num_distilled_frames")
 
 
 def _networks(found, dataset):
@@ -161,42 +160,31 @@ def _networks(found, dataset):
     return sorted(with_runs | {names.I3D}, key=names.network_order)
 
 
-def _settings(found, dataset, clips, network, split=None):
-    """The (method, T, T_s) that have a run."""
-    return {
-        (result.method, result.num_frames, result.num_distilled_frames)
-        for result in found
-        if (result.dataset, result.clips, result.main_network) == (dataset, clips, network)
-        and result.is_of_a_network
-        and split in (None, result.split_of_ucf101)
-    }
+def _settings(found, *place, split=None):
+    """The (method, T, T_s) that have a run at a (data set, Q, main network)."""
+    places = {_place(result) for result in found if result.is_of_a_network and split in (None, result.split_of_ucf101)}
+    return {one[3:] for one in places if one[:3] == place}
 
 
-_PLACE = ("dataset", "clips", "main_network", "method", "num_frames", "num_distilled_frames")
-
-
-def _place(one):
-    return tuple(getattr(one, name) for name in _PLACE)
-
-
-def _accuracy(found, place, split):
-    wanted = {} if split is None else {"split_of_ucf101": split}
-    return results.accuracy(found, **dict(zip(_PLACE, place, strict=True)), **wanted)
+def _chosen(found, place, split=None):
+    """The tested networks at a (data set, Q, main network, method, T, T_s)."""
+    at_place = [result for result in found if result.is_of_a_network and _place(result) == place]
+    return [result for result in at_place if split in (None, result.split_of_ucf101)]
 
 
 def _entry(found, place, printed, split=None):
-    dataset, clips, network, method, num_frames, num_distilled = place
-    accuracy = _accuracy(found, place, split)
-    baseline = _accuracy(found, (dataset, clips, network, "i3d", num_distilled, num_distilled), split)
+    *setting, method, _, num_distilled = place
+    accuracy = results.accuracy(_chosen(found, place, split))
+    baseline = results.accuracy(_chosen(found, (*setting, "i3d", num_distilled, num_distilled), split))
     delta = accuracy.top1 - baseline.top1 if accuracy and baseline and method != "i3d" else None
-    return Entry(dataset, "" if split is None else str(split), *place[1:], accuracy, delta, printed)
+    return Entry(place[0], "" if split is None else str(split), *place[1:], accuracy, delta, printed)
 
 
 def _average_over_splits(found, place):
-    by_split = [_accuracy(found, place, split) for split in SPLITS]
+    by_split = [results.accuracy(_chosen(found, place, split)) for split in SPLITS]
     mean = None
     if all(by_split):
         values = [accuracy.top1 for accuracy in by_split]
         runs = sum(accuracy.runs for accuracy in by_split)
         mean = Accuracy(statistics.fmean(values), statistics.stdev(values), None, runs, {})
-    return Entry(UCF101, "1-3", *place[1:], mean, None, None)
+    return Entry(place[0], "1-3", *place[1:], mean, None, None)
