@@ -27,10 +27,10 @@ def lines(row: Row, measurement: Measurement) -> list[dict[str, Any]]:
         {column: value} of each; None where there is nothing.
     """
     m = measurement
-    parts = [("cloud", m.cloud_parameters, m.cloud_macs, m.cloud_milliseconds, row.cloud)]
+    parts: list[tuple] = [("cloud", m.cloud_parameters, m.cloud_macs, m.cloud_milliseconds, row.cloud)]
     if m.client_parameters is not None:
         parts.insert(0, ("client", m.client_parameters, m.client_macs, m.client_milliseconds, row.client))
-        both = (sum(pair) if None not in pair else None for pair in zip(parts[0][1:4], parts[1][1:4], strict=True))
+        both = (None if None in pair else sum(pair) for pair in zip(parts[0][1:4], parts[1][1:4], strict=True))
         parts.append(("both", *both, row.both))
     return [_line(row, m, *part) for part in parts]
 

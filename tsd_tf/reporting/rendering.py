@@ -50,7 +50,7 @@ def table_2(entries: Sequence[Entry], dataset: str, clips: int, with_paper: bool
     made = []
     for network in dict.fromkeys(entry.main_network for entry in entries) or (names.I3D,):
         mine = [entry for entry in entries if entry.main_network == network]
-        lines = {}
+        lines: dict[tuple[int, int], dict[str, Entry]] = {}
         for entry in mine:
             lines.setdefault((entry.num_distilled_frames, entry.num_frames), {})[entry.method] = entry
         methods = sorted({*names.METHODS, *(entry.method for entry in mine)}, key=names.method_order)
@@ -92,7 +92,8 @@ def table_4(entries: Sequence[Entry], title: str, with_paper: bool) -> Table:
 
 def exports(found: Sequence[Result]) -> Table:
     """What exported halves reached, a row a test."""
-    header = ("export", "variant", "codec", "quality", "method", "T", "T_s", "clips", "top1", "standard_error")
+    header = ["export", "variant", "codec", "quality", "method", "T", "T_s", "clips", "top1", "standard_error"]
+    header += ["videos", "bytes_sent_per_clip"]
     rows = [
         (str(result.path.parent), *result.coding.values(), result.method, result.num_frames)
         + (result.num_distilled_frames, result.clips, *_percent(result), result.videos)
@@ -100,7 +101,6 @@ def exports(found: Sequence[Result]) -> Table:
         for result in found
         if result.source == "export"
     ]
-    header += ("videos", "bytes_sent_per_clip")
     return Table(header, sorted(rows, key=str), "Exported halves: client, codec, cloud", name="exported")
 
 

@@ -7,6 +7,7 @@ import os
 import pathlib
 import statistics
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from tsd_tf.contract.errors import UserError
 from tsd_tf.reporting import names
@@ -31,9 +32,9 @@ class Result:
         top1, top1_standard_error: shares of 1.
         videos: number of videos tested.
         bytes_per_clip: mean bytes of a clip's distilled frames: {"raw": ..., "jpeg_90": ...}.
-        bytes_sent_per_clip: of exported halves, the mean bytes that travelled; else None.
-        configuration: of the run, a dict; None of an export.
-        coding: of exported halves {"variant", "codec", "quality"}; else None.
+        bytes_sent_per_clip: of exported halves, the mean bytes that travelled; else 0.
+        configuration: of the run; empty of an export.
+        coding: of exported halves {"variant", "codec", "quality"}; else empty.
     """
 
     path: pathlib.Path
@@ -51,9 +52,9 @@ class Result:
     top1_standard_error: float
     videos: int
     bytes_per_clip: dict[str, float]
-    bytes_sent_per_clip: float | None
-    configuration: dict | None
-    coding: dict | None
+    bytes_sent_per_clip: float
+    configuration: dict[str, Any]
+    coding: dict[str, Any]
 
     @property
     def is_of_a_network(self) -> bool:
@@ -70,7 +71,7 @@ def read(paths: Iterable[str | os.PathLike]) -> list[Result]:
     Raises:
         UserError: nothing there, or a file that is no evaluation.
     """
-    found = {}
+    found: dict[pathlib.Path, pathlib.Path] = {}
     for path in map(pathlib.Path, paths):
         if path.is_dir():
             files = sorted(path.rglob("evaluation_*.json"))
@@ -116,9 +117,9 @@ def _read(path):
         values |= {
             "path": path,
             "run": str(path.parent / below),
-            "bytes_sent_per_clip": values["bytes_sent_per_clip"] if exported else None,
-            "configuration": None if exported else values["configuration"],
-            "coding": {name: values[name] for name in ("variant", "codec", "quality")} if exported else None,
+            "bytes_sent_per_clip": values["bytes_sent_per_clip"] if exported else 0,
+            "configuration": {} if exported else values["configuration"],
+            "coding": {name: values[name] for name in ("variant", "codec", "quality")} if exported else {},
         }
         result = Result(**{field.name: values[field.name] for field in dataclasses.fields(Result)})
         _check(result)
