@@ -10,6 +10,7 @@ frames do (P of an untrained client averages the clip).
 
 import concurrent.futures
 import functools
+import json
 import os
 import pathlib
 import re
@@ -22,9 +23,10 @@ import time
 from absl import flags, logging
 from tqdm import tqdm
 
-from benchmarks import report
+from tsd_tf.contract import files
 from tsd_tf.contract.errors import UserError
 from tsd_tf.programs import command_line
+from tsd_tf.reporting import machine
 from tsd_tf.serving.limits import Limits
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -383,8 +385,8 @@ def main(argv):
         folder = pathlib.Path(folder)
         sidecar, exported = exporter.export(network, config, labels, folder, noise[:1], noise[1:2])
         found = {
-            "machine": report.machine(),
-            "versions": report.versions("tensorflow", "ai-edge-litert", "numpy"),
+            "machine": machine.describe(),
+            "versions": machine.versions("tensorflow", "ai-edge-litert", "numpy"),
             "network": FLAGS.workdir or f"{FLAGS.preset}, random weights",
             "T": config.num_frames,
             "Ts": config.num_distilled_frames,
@@ -401,7 +403,8 @@ def main(argv):
             found["cloud_by_batch"], found["cloud_saturated"] = cloud(folder, frames.astype("uint8"))
         if FLAGS.video and "bytes" in FLAGS.parts:
             found["bytes"] = count_bytes(folder, FLAGS.video)
-    report.write(FLAGS.output, found)
+    files.write_json(FLAGS.output, found)
+    print(json.dumps(found, indent=2))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ slows all of them; medians are written as JSON. About eight minutes on two cores
 import concurrent.futures
 import contextlib
 import gc
+import json
 import pathlib
 import shutil
 import statistics
@@ -23,9 +24,10 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from benchmarks import report
+from tsd_tf.contract import files
 from tsd_tf.contract.errors import UserError
 from tsd_tf.programs import command_line
+from tsd_tf.reporting import machine
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("video", None, "a video to read copies of, at least --T frames long (default: procedural ones)")
@@ -235,7 +237,7 @@ class Mp4Reader:
         paths = [self.paths[index % len(self.paths)] for index in range(FLAGS.clips)]
         places = self.draw.uniform(size=(FLAGS.clips, 3))
         began = time.perf_counter()
-        with concurrent.futures.ThreadPoolExecutor(report.machine()["cpus"]) as pool:
+        with concurrent.futures.ThreadPoolExecutor(machine.num_cores()) as pool:
             clips = list(pool.map(lambda path, place: read_clip(path, place).shape, paths, places))
         if set(clips) != {(FLAGS.T, FLAGS.crop_size, FLAGS.crop_size, 3)}:
             raise UserError(f"clips of {FLAGS.T} frames were expected, {sorted(set(clips))} came")
@@ -295,7 +297,7 @@ def reading(shards, paths):
         "jpeg_decode_by_clip": decoder.by_clip,
         "opencv_mp4": mp4.opencv,
     }
-    if report.versions("decord")["decord"]:
+    if machine.versions("decord")["decord"]:
         ways["decord_mp4"] = mp4.decord
     speeds = {name: [] for name in ways}
     for number in tqdm(range(-1, FLAGS.rounds), desc="reading", unit="round"):
@@ -354,7 +356,7 @@ def main(argv):
         videos_dir, data_dir = folder / "videos", folder / "data"
         videos_dir.mkdir()
         rows = write_videos(videos_dir)
-        build(rows, videos_dir, data_dir, report.machine()["cpus"])  # a warm-up as well
+        build(rows, videos_dir, data_dir, machine.num_cores())  # a warm-up as well
         built = builder(rows, videos_dir, folder)
 
         from tsd_tf.data import pipeline
@@ -362,8 +364,8 @@ def main(argv):
         shards = pipeline.find_shards(data_dir, "train")
         paths = [videos_dir / row.path for row in rows]
         found = {
-            "machine": report.machine(),
-            "versions": report.versions("tensorflow", "numpy", "opencv-python-headless", "decord"),
+            "machine": machine.describe(),
+            "versions": machine.versions("tensorflow", "numpy", "opencv-python-headless", "decord"),
             "settings": {
                 name: FLAGS[name].value
                 for name in ("video", "videos", "T", "crop_size", "short_side", "batch_size", "clips")
@@ -376,7 +378,8 @@ def main(argv):
             "reading": reading(shards, paths),
             "memory": memory(shards),
         }
-    report.write(FLAGS.output, found)
+    files.write_json(FLAGS.output, found)
+    print(json.dumps(found, indent=2))
 
 
 if __name__ == "__main__":

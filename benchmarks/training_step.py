@@ -19,9 +19,10 @@ import time
 
 from absl import flags
 
-from benchmarks import report
+from tsd_tf.contract import files
 from tsd_tf.contract.errors import UserError
 from tsd_tf.programs import command_line
+from tsd_tf.reporting import machine
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("T", 40, "T: frames of a clip", lower_bound=1)
@@ -245,10 +246,7 @@ def _device():
         import jax
 
         return str(jax.devices()[0])
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU") if gpus else "CPU"
+    return (machine.gpus() or ["CPU"])[0]
 
 
 def main(argv):
@@ -267,8 +265,8 @@ def main(argv):
     with tempfile.TemporaryDirectory() as folder:
         rows, torch = side_by_side(config, frames, labels, folder)
     found = {
-        "machine": report.machine() | {"device": _device()},
-        "versions": report.versions("keras", "numpy", keras.backend.backend()),
+        "machine": machine.describe() | {"device": _device()},
+        "versions": machine.versions("keras", "numpy", keras.backend.backend()),
         "torch": torch,
         "T": FLAGS.T,
         "Ts": FLAGS.Ts,
@@ -279,7 +277,8 @@ def main(argv):
         "steps": rows,
         "input": input_wait(config) if FLAGS.data_dir else None,
     }
-    report.write(FLAGS.output, found)
+    files.write_json(FLAGS.output, found)
+    print(json.dumps(found, indent=2))
 
 
 if __name__ == "__main__":

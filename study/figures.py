@@ -1,16 +1,19 @@
 """The study's pictures."""
 
+import os
 import pathlib
+from typing import Any
 
 import numpy as np
 
 from study import statistics, tables
+from tsd_tf.reporting import figures, names
 
-_COLOURS = {"i3d": "#7f7f7f", "i3d_a": "#9467bd", "i3d_r": "#8c564b", "i3d_e": "#1f77b4", "tsd": "#d62728"}
+_COLOURS = figures.colours(names.METHODS)
 _EXAMPLES = 3
 
 
-def write(results, output_dir):
+def write(results: dict[str, Any], output_dir: str | os.PathLike) -> None:
     """Draws figure3_frames.png, figure2_matrices.png and, where bytes were counted, figure3_bytes.png.
 
     Args:
@@ -25,16 +28,16 @@ def write(results, output_dir):
     _heat_maps(cells, output_dir / "figure2_matrices.png")
 
 
-def write_frames(frames, path):
+def write_frames(frames: dict[str, np.ndarray], path: str | os.PathLike) -> None:
     """Figure 2's frames: rows of pictures, under each other.
 
     Args:
         frames: {title: uint8 (n, height, width, 3)}.
         path: of the PNG.
     """
-    plt = _pyplot()
     columns = max(len(row) for row in frames.values())
-    figure, axes = plt.subplots(len(frames), columns, figsize=(1.3 * columns + 1.6, 1.35 * len(frames)), squeeze=False)
+    figure = figures.new(1.3 * columns + 1.6, 1.35 * len(frames))
+    axes = figure.subplots(len(frames), columns, squeeze=False)
     for row, (title, pictures) in zip(axes, frames.items(), strict=True):
         row[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=8)
         for place, axis in enumerate(row):
@@ -43,13 +46,13 @@ def write_frames(frames, path):
             axis.set_frame_on(False)
             if place < len(pictures):
                 axis.imshow(pictures[place], interpolation="nearest")
-    _save(figure, path)
+    figures.save(figure, path)
 
 
 def _accuracy_over_frames(cells, clips, path):
-    plt = _pyplot()
-    figure, axis = plt.subplots(figsize=(5.2, 3.6))
-    for method, colour in _COLOURS.items():
+    figure = figures.new(5.2, 3.6)
+    axis = figure.subplots()
+    for method, name in names.METHODS.items():
         mine = [cell for cell in cells if cell["method"] == method]
         # The longest clips of each T_s, as the paper draws it; I3D has no other.
         longest = {cell["Ts"]: max(c["T"] for c in mine if c["Ts"] == cell["Ts"]) for cell in mine}
@@ -62,22 +65,22 @@ def _accuracy_over_frames(cells, clips, path):
         ]
         means = [100 * mean for mean, _ in found]
         errors = [100 * (deviation or 0.0) for _, deviation in found]
-        axis.errorbar(counts, means, errors, marker="o", capsize=3, color=colour, label=tables.NAMES[method])
+        axis.errorbar(counts, means, errors, marker="o", capsize=3, color=_COLOURS[method], label=name)
     axis.set_xlabel("frames that the main network sees, T_s")
     axis.set_ylabel("top-1, %")
     axis.set_xticks(sorted({cell["Ts"] for cell in cells}))
     axis.set_ylim(bottom=0)
     axis.legend(fontsize=8)
     axis.grid(alpha=0.3)
-    _save(figure, path)
+    figures.save(figure, path)
 
 
 def _accuracy_over_bytes(cells, path):
     found = [cell for cell in cells if "compression" in cell]
     if not found:
         return
-    plt = _pyplot()
-    figure, axis = plt.subplots(figsize=(5.6, 3.8))
+    figure = figures.new(5.6, 3.8)
+    axis = figure.subplots()
     lines = sorted({(cell["method"], cell["T"], cell["Ts"]) for cell in found}, key=lambda line: (line[0], line[1]))
     styles = ("-", "--", ":")
     for method, length, distilled in lines:
@@ -92,7 +95,7 @@ def _accuracy_over_bytes(cells, path):
         }
         jpeg = [point for coding, point in points.items() if coding.startswith("JPEG")]
         style = styles[[line for line in lines if line[0] == method].index((method, length, distilled)) % len(styles)]
-        title = f"{tables.NAMES[method]}, {length} to {distilled}"
+        title = f"{names.METHODS[method]}, {length} to {distilled}"
         axis.plot(*zip(*jpeg, strict=True), style, marker=".", color=_COLOURS[method], label=f"{title}: frames as JPEG")
         videos = [point for coding, point in points.items() if coding.startswith("H.264")]
         axis.plot(*zip(*videos, strict=True), style, marker="s", mfc="none", color=_COLOURS[method], linewidth=0.6)
@@ -104,15 +107,15 @@ def _accuracy_over_bytes(cells, path):
     axis.set_ylim(bottom=0)
     axis.legend(fontsize=6)
     axis.grid(alpha=0.3, which="both")
-    _save(figure, path)
+    figures.save(figure, path)
 
 
 def _heat_maps(cells, path):
     """P over time, the true event between two lines."""
-    plt = _pyplot()
     first = min(cell["seed"] for cell in cells)
     shown = [cell for cell in cells if cell["method"] == "tsd" and cell["seed"] == first]
-    figure, axes = plt.subplots(len(shown), _EXAMPLES, figsize=(3.4 * _EXAMPLES, 1.2 + 1.3 * len(shown)), squeeze=False)
+    figure = figures.new(3.4 * _EXAMPLES, 1.2 + 1.3 * len(shown))
+    axes = figure.subplots(len(shown), _EXAMPLES, squeeze=False)
     for row, cell in zip(axes, shown, strict=True):
         row[0].set_ylabel(f"T={cell['T']}, T_s={cell['Ts']}\ncolumn of P", fontsize=8)
         for axis, example in zip(row, cell["matrix"]["examples"], strict=False):
@@ -124,20 +127,4 @@ def _heat_maps(cells, path):
             axis.tick_params(labelsize=7)
     for axis in axes[-1]:
         axis.set_xlabel("frame of the clip (event between the lines)", fontsize=8)
-    _save(figure, path)
-
-
-def _pyplot():
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    return pyplot
-
-
-def _save(figure, path):
-    figure.tight_layout()
-    # Without the version of matplotlib in it, the file depends on its content alone.
-    figure.savefig(path, dpi=110, metadata={"Software": None})
-    _pyplot().close(figure)
+    figures.save(figure, path)

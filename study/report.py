@@ -1,26 +1,28 @@
 """Tables and pictures of a finished study, from its JSON."""
 
-import csv
+import os
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 from study import figures, results, tables
+from study.cell import Cell
 from tsd_tf.contract import files
+from tsd_tf.reporting.table import Table
 
 
-def write(output_dir):
+def write(output_dir: str | os.PathLike) -> None:
     """Writes tables.md, a CSV a table and the pictures into `output_dir`, where results.json is."""
     output_dir = pathlib.Path(output_dir)
     found = results.read(output_dir)
     made = tables.all_tables(found)
     for table in made:
-        with (output_dir / f"{table.name}.csv").open("w", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerows([table.header, *table.rows])
+        files.write(output_dir / f"{table.name}.csv", table.csv())
     files.write(output_dir / "tables.md", markdown(found, made))
     figures.write(found, output_dir)
 
 
-def write_example_frames(cells, runs_dir, output_dir):
+def write_example_frames(cells: Sequence[Cell], runs_dir: str | os.PathLike, output_dir: str | os.PathLike) -> None:
     """Draws figure2_frames.png: distilled beside uniform frames, of the first I3D+TSD at the least T_s.
 
     Args:
@@ -38,7 +40,7 @@ def write_example_frames(cells, runs_dir, output_dir):
     figures.write_frames(frames, pathlib.Path(output_dir) / "figure2_frames.png")
 
 
-def markdown(found, made):
+def markdown(found: dict[str, Any], made: Sequence[Table]) -> str:
     """The text of tables.md.
 
     Args:
@@ -59,4 +61,4 @@ def markdown(found, made):
         f"Rates and optimisers: {found['chosen_by']}.",
         "",
     ]
-    return "\n".join([*head, *(table.markdown() for table in made)])
+    return "\n".join([*head, *(table.markdown(aligned=False) for table in made)])

@@ -1,21 +1,31 @@
 """The results of all cells in one JSON file, with everything that they depend on."""
 
 import dataclasses
-import importlib.metadata
 import json
 import os
 import pathlib
-import platform
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+from study.cell import Cell
 from study.run_cell import result_path
-from study.settings import chosen_by
+from study.settings import Choice, Settings, chosen_by
 from tsd_tf.contract import files
+from tsd_tf.reporting import machine
 
 FILE = "results.json"
 _PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "opencv-python-headless")
 
 
-def collect(cells, runs_dir, data_dir, settings, choices, workers, output_dir):
+def collect(
+    cells: Sequence[Cell],
+    runs_dir: pathlib.Path,
+    data_dir: pathlib.Path,
+    settings: Settings,
+    choices: dict[str, Choice],
+    workers: int,
+    output_dir: str | os.PathLike,
+) -> None:
     """Writes `output_dir`/results.json from the cells' results.
 
     Args:
@@ -46,12 +56,12 @@ def collect(cells, runs_dir, data_dir, settings, choices, workers, output_dir):
     files.write(pathlib.Path(output_dir) / FILE, f"{head}[\n{lines}\n]}}\n")
 
 
-def read(output_dir):
+def read(output_dir: str | os.PathLike) -> dict[str, Any]:
     """What `collect` wrote."""
     return json.loads((pathlib.Path(output_dir) / FILE).read_text())
 
 
-def elapsed_seconds(cells):
+def elapsed_seconds(cells: Iterable[dict[str, Any]]) -> float:
     """How long at least one of `cells` was running, in seconds: pauses between them do not count.
 
     Args:
@@ -64,12 +74,13 @@ def elapsed_seconds(cells):
     return total
 
 
-def environment(workers):
+def environment(workers: int) -> dict[str, Any]:
     """Versions and machine."""
+    found = machine.describe()
     return {
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in _PACKAGES},
-        "processor": _processor(),
+        "python": found["python"],
+        **machine.versions(*_PACKAGES),
+        "processor": found["model"],
         "cores": os.cpu_count(),
         "workers": workers,
     }
@@ -85,11 +96,3 @@ def _without_folders(values, folders):
 
 def _is_in(value, folder):
     return isinstance(value, str) and pathlib.Path(value).is_relative_to(folder)
-
-
-def _processor():
-    try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")

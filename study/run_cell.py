@@ -5,24 +5,26 @@ import os
 import pathlib
 import time
 
+from study.cell import Cell
 from tsd_tf.contract import files
 from tsd_tf.contract.errors import UserError
+from tsd_tf.reporting import machine
 
 RESULT = "result.json"
 COARSE_WEIGHTS = "coarse.weights.h5"
 
 
-def result_path(runs_dir, name):
+def result_path(runs_dir: str | os.PathLike, name: str) -> pathlib.Path:
     """Where the finished cell's result is."""
     return pathlib.Path(runs_dir) / name / RESULT
 
 
-def log_path(runs_dir, name):
+def log_path(runs_dir: str | os.PathLike, name: str) -> pathlib.Path:
     """Where what the cell's training printed is."""
     return pathlib.Path(runs_dir) / name / "output.txt"
 
 
-def is_finished(cell, runs_dir):
+def is_finished(cell: Cell, runs_dir: str | os.PathLike) -> bool:
     """Whether `cell` has its result.
 
     Args:
@@ -47,7 +49,7 @@ def _recipe(cell):
     return {"data": cell.data} if cell.data else {"config": json.loads(cell.config.to_json())}
 
 
-def run_cell(cell, runs_dir):
+def run_cell(cell: Cell, runs_dir: str | os.PathLike) -> None:
     """Runs `cell`, unless its result is there; a cell that was interrupted goes on at its newest checkpoint.
 
     Args:
@@ -69,7 +71,7 @@ def run_cell(cell, runs_dir):
         "main_network_updates": cell.main_network_updates,
         **_recipe(cell),
         **found,
-        "cores": num_cores(),
+        "cores": machine.num_cores(),
         # An interrupted cell counts from its last start.
         "cpu_seconds": round(_cpu_seconds() - cpu_began, 1),
         "wall_seconds": round(time.monotonic() - began, 1),
@@ -116,11 +118,6 @@ def _train_and_test(cell, runs_dir):
     if cell.compression_split:
         found["compression"] = distillation.compression(network, cell.config, cell.compression_split)
     return found
-
-
-def num_cores():
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _cpu_seconds():

@@ -1,37 +1,13 @@
 """The study's tables, from its results alone: each a header and rows of text."""
 
-import dataclasses
+from typing import Any
 
 from study import statistics, testing
-
-NAMES = {"i3d": "I3D", "i3d_a": "I3D_A", "i3d_r": "I3D_R", "i3d_e": "I3D_E", "tsd": "I3D+TSD"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """A table.
-
-    Attributes:
-        name: of its CSV file.
-        title: above it.
-        note: below it.
-        header: column titles.
-        rows: lists of text.
-    """
-
-    name: str
-    title: str
-    note: str
-    header: tuple
-    rows: list
-
-    def markdown(self):
-        """The table with title and note."""
-        lines = [f"## {self.title}", "", _line(self.header), _line("---" for _ in self.header)]
-        return "\n".join([*lines, *map(_line, self.rows), "", self.note, ""])
+from tsd_tf.reporting import names
+from tsd_tf.reporting.table import Table
 
 
-def all_tables(results):
+def all_tables(results: dict[str, Any]) -> list[Table]:
     """The Tables of a study, those that it has cells for.
 
     Args:
@@ -42,26 +18,26 @@ def all_tables(results):
     return [table for table in (make(cells, results["settings"]) for make in made) if table.rows]
 
 
-def table2(cells, settings):
+def table2(cells: list[dict[str, Any]], settings: dict[str, Any]) -> Table:
     """Accuracy by T_s, T and method."""
     found = group(cells, "table2")
     rows = []
     for distilled, length in sorted({(cell["Ts"], cell["T"]) for cell in found}):
-        at = {method: _select(found, method=method, T=length, Ts=distilled) for method in NAMES}
-        rows.append([str(distilled), str(length), *(_accuracy(at[method], settings["clips"]) for method in NAMES)])
+        by_method = [_select(found, method=method, T=length, Ts=distilled) for method in names.METHODS]
+        rows.append([str(distilled), str(length), *(_accuracy(these, settings["clips"]) for these in by_method)])
     return Table(
-        "table2",
+        ("T_s", "T", *names.METHODS.values()),
+        rows,
         "Table 2: accuracy by method",
         f"Top-1 in % on the test videos, Q = {settings['clips']} clips a video: mean and standard deviation over "
         f"{len(settings['seeds'])} seed(s), {settings['num_test']} videos each. Chance is 8.3. Every method starts "
         f"from the same I3D and gets {settings['updates']} further updates of it; I3D+TSD's client has "
         f"{settings['client_updates']} updates before, I3D frozen.",
-        ("T_s", "T", *NAMES.values()),
-        rows,
+        "table2",
     )
 
 
-def target(cells, settings):
+def target(cells: list[dict[str, Any]], settings: dict[str, Any]) -> Table:
     """TSD against the best of the other methods at its T_s, whatever their T; and against I3D at 2 T_s."""
     found, clips = group(cells, "table2"), settings["clips"]
     rows = []
@@ -76,58 +52,58 @@ def target(cells, settings):
         rivals = [("the best of the others", best), ("I3D at 2 T_s", _select(found, method="i3d", Ts=2 * distilled))]
         for title, rival in rivals:
             if rival:
-                named = f"{title}: {NAMES[rival[0]['method']]} {rival[0]['T']} to {rival[0]['Ts']}"
+                named = f"{title}: {names.METHODS[rival[0]['method']]} {rival[0]['T']} to {rival[0]['Ts']}"
                 rows.append([f"{length} to {distilled}", named, *_comparison(ours, rival, clips)])
     return Table(
-        "comparisons",
+        ("I3D+TSD", "against", "difference", "p over seeds", "p over videos"),
+        rows,
         "I3D+TSD against the others",
         "Points of top-1, mean and standard deviation over seeds. p over seeds: paired t-test, in which data, "
         "initialisation and pretraining vary. p over videos: exact McNemar test on the videos of all seeds, the "
         "trained networks given. Both two-sided. The rival is chosen by its mean on the test videos themselves, which "
         "favours it.",
-        ("I3D+TSD", "against", "difference", "p over seeds", "p over videos"),
-        rows,
+        "comparisons",
     )
 
 
-def table3(cells, settings):
+def table3(cells: list[dict[str, Any]], settings: dict[str, Any]) -> Table:
     """Effect of Q."""
     found = [cell for cell in group(cells, "table2") if "10" in cell["tests"][0]["clips"]]
     rows = []
     for clips in (1, 3, 10):
         for distilled, length, method in sorted({(cell["Ts"], cell["T"], cell["method"]) for cell in found}):
             these = _select(found, method=method, T=length, Ts=distilled)
-            rows.append([str(clips), NAMES[method], str(length), str(distilled), _accuracy(these, clips)])
+            rows.append([str(clips), names.METHODS[method], str(length), str(distilled), _accuracy(these, clips)])
     return Table(
-        "table3",
-        "Table 3: effect of the number of clips Q",
-        "The trainings of Table 2, tested with the first Q of 10 clips.",
         ("Q", "method", "T", "T_s", "top-1, %"),
         rows,
+        "Table 3: effect of the number of clips Q",
+        "The trainings of Table 2, tested with the first Q of 10 clips.",
+        "table3",
     )
 
 
-def table4(cells, settings):
+def table4(cells: list[dict[str, Any]], settings: dict[str, Any]) -> Table:
     """Fine-tuning on other classes."""
     found = group(cells, "table4")
     rows = []
     for distilled, length, method in sorted({(cell["Ts"], cell["T"], cell["method"]) for cell in found}):
         these = _select(found, method=method, T=length, Ts=distilled)
         by_split = [_accuracy(_select(these, ucf_split=split), 1) for split in (1, 2, 3)]
-        rows.append([str(distilled), NAMES[method], str(length), *by_split, _accuracy(these, 1)])
+        rows.append([str(distilled), names.METHODS[method], str(length), *by_split, _accuracy(these, 1)])
     return Table(
-        "table4",
+        ("T_s", "method", "T", "split 1", "split 2", "split 3", "mean"),
+        rows,
         "Table 4: fine-tuned on a second data set",
         "Pretrained on events in red, green and blue (the trainings of Table 2, first seed), fine-tuned on events in "
         f"orange, lime and violet: {settings['num_target']} videos in UCF101's layout, of which each split tests "
         f"another third. {settings['fine_tune_updates']} updates, one clip a video; the last column is the mean over "
         "the splits.",
-        ("T_s", "method", "T", "split 1", "split 2", "split 3", "mean"),
-        rows,
+        "table4",
     )
 
 
-def figure3_bytes(cells, settings):
+def figure3_bytes(cells: list[dict[str, Any]], settings: dict[str, Any]) -> Table:
     """Accuracy over bytes."""
     found = [cell for cell in group(cells, "table2") if "compression" in cell]
     rows = []
@@ -136,18 +112,20 @@ def figure3_bytes(cells, settings):
         for entries in zip(*these, strict=True):
             accuracy = _percent([entry["top1"] for entry in entries])
             size = sum(entry["bytes"] for entry in entries) / len(entries)
-            rows.append([NAMES[method], f"{length} to {found[0]['Ts']}", entries[0]["coding"], f"{size:.0f}", accuracy])
+            rows.append(
+                [names.METHODS[method], f"{length} to {found[0]['Ts']}", entries[0]["coding"], f"{size:.0f}", accuracy]
+            )
     return Table(
-        "figure3_bytes",
+        ("method", "T to T_s", "coding", "bytes", "top-1, %"),
+        rows,
         "Figure 3: accuracy over bytes",
         "One clip a video. Bytes are those of the frames that travel, a clip; of H.264 those of an mp4 file of all T "
         "frames, distilled or sampled behind the decoder.",
-        ("method", "T to T_s", "coding", "bytes", "top-1, %"),
-        rows,
+        "figure3_bytes",
     )
 
 
-def ablations(cells, settings):
+def ablations(cells: list[dict[str, Any]], settings: dict[str, Any]) -> Table:
     """Variants of the block and of its training."""
     found = group(cells, "ablation")
     variants = list(dict.fromkeys(cell["variant"] for cell in found))
@@ -156,22 +134,22 @@ def ablations(cells, settings):
     rows = [_ablation_row("as in Table 2", plain, plain, settings)] if found else []
     rows += [_ablation_row(variant, _select(found, variant=variant), plain, settings) for variant in variants]
     return Table(
-        "ablations",
+        ("variant", "top-1, %", "difference", "mass on the event, %", "effective frames"),
+        rows,
         "What the paper leaves open: I3D+TSD, 20 frames to 5",
         "Each row changes one thing. Mass on the event: the share of P's mass on the frames of the event, in clips "
         "that show it. Effective frames: exp of the entropy of a column of P. Stage 1 alone never updates the main "
         "network.",
-        ("variant", "top-1, %", "difference", "mass on the event, %", "effective frames"),
-        rows,
+        "ablations",
     )
 
 
-def second_network(cells, settings):
+def second_network(cells: list[dict[str, Any]], settings: dict[str, Any]) -> Table:
     """TSD in front of ResNet3D-18."""
     found = group(cells, "resnet3d_18")
     rows = [
         [
-            NAMES[method].replace("I3D", "ResNet3D-18"),
+            names.method(method, "resnet3d_18"),
             str(length),
             "5",
             _accuracy(_select(found, method=method), settings["clips"]),
@@ -180,15 +158,15 @@ def second_network(cells, settings):
         if found
     ]
     return Table(
-        "second_network",
-        "Another main network: ResNet3D-18",
-        "Pretrained, trained and tested as I3D, with the settings tuned for I3D.",
         ("method", "T", "T_s", "top-1, %"),
         rows,
+        "Another main network: ResNet3D-18",
+        "Pretrained, trained and tested as I3D, with the settings tuned for I3D.",
+        "second_network",
     )
 
 
-def arrow_of_time(cells, settings):
+def arrow_of_time(cells: list[dict[str, Any]], settings: dict[str, Any]) -> Table:
     """The signed direction alone tells the classes apart."""
     found = group(cells, "direction")
     rows = []
@@ -198,7 +176,7 @@ def arrow_of_time(cells, settings):
         increasing = [cell["matrix"]["increasing"] for cell in these if "matrix" in cell]
         rows.append(
             [
-                f"{NAMES[method]} {variant}".strip(),
+                f"{names.METHODS[method]} {variant}".strip(),
                 str(length),
                 "5",
                 _accuracy(these, settings["clips"]),
@@ -208,17 +186,17 @@ def arrow_of_time(cells, settings):
             ]
         )
     return Table(
-        "arrow_of_time",
+        ("method", "T", "T_s", "top-1, %", "axis, %", "way, %", "ascending, %"),
+        rows,
         "The arrow of time: eight signed directions",
         "Chance is 12.5. Axis: the axis is right, whichever way (chance 25). Way: of these, the way along it is right "
         "(chance 50). Ascending: the share of neighbouring columns of P whose expected times ascend. In time order: "
         "the columns of P are sorted by expected time, which the paper's are not.",
-        ("method", "T", "T_s", "top-1, %", "axis, %", "way, %", "ascending, %"),
-        rows,
+        "arrow_of_time",
     )
 
 
-def matrices(cells, settings):
+def matrices(cells: list[dict[str, Any]], settings: dict[str, Any]) -> Table:
     """P against the true event."""
     found = [cell for cell in group(cells, "table2") if "matrix" in cell and cell["T"] > cell["Ts"]]
     rows = []
@@ -226,7 +204,7 @@ def matrices(cells, settings):
         these = [cell["matrix"] for cell in _select(found, method=method, T=length, Ts=distilled)]
         rows.append(
             [
-                f"{NAMES[method]} {length} to {distilled}",
+                f"{names.METHODS[method]} {length} to {distilled}",
                 _percent([entry["whole_event"]["clips"] / settings["num_test"] for entry in these]),
                 *(_percent([entry[key] for entry in these]) for key in ("mass_in_event", "uniform_share")),
                 *(_number([entry[key] for entry in these]) for key in ("effective_frames", "maximum", "redundancy")),
@@ -235,13 +213,6 @@ def matrices(cells, settings):
             ]
         )
     return Table(
-        "matrices",
-        "Figure 2: does P find the event?",
-        "One clip of every test video; all but the first and the last two columns are of those that show some of their "
-        "event. Whole: the share of clips that show all of it. Effective frames: exp of the entropy of a column "
-        "of P. Redundancy: mean cosine between two columns. Ascending: share of neighbouring columns whose expected "
-        "times ascend. Top-1 of whole events: of the clips that show all of their event. Its own frames: the same "
-        "main network on the five frames of the event in order, as a perfect P would pick them.",
         (
             "method",
             "whole, %",
@@ -255,6 +226,13 @@ def matrices(cells, settings):
             "of its own frames, %",
         ),
         rows,
+        "Figure 2: does P find the event?",
+        "One clip of every test video; all but the first and the last two columns are of those that show some of their "
+        "event. Whole: the share of clips that show all of it. Effective frames: exp of the entropy of a column "
+        "of P. Redundancy: mean cosine between two columns. Ascending: share of neighbouring columns whose expected "
+        "times ascend. Top-1 of whole events: of the clips that show all of their event. Its own frames: the same "
+        "main network on the five frames of the event in order, as a perfect P would pick them.",
+        "matrices",
     )
 
 
@@ -263,12 +241,12 @@ def _of_whole_events(matrices, key):
     return "" if None in values else _percent(values)
 
 
-def group(cells, name):
+def group(cells: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     """The cells of a group, in order."""
     return [cell for cell in cells if cell["group"] == name]
 
 
-def accuracies(cells, clips):
+def accuracies(cells: list[dict[str, Any]], clips: int) -> list[float]:
     """Top-1 of each cell's test."""
     return [cell["tests"][0]["clips"][str(clips)]["top1"] for cell in cells]
 
@@ -286,13 +264,12 @@ def _accuracy(cells, clips):
 
 
 def _percent(values):
-    mean, deviation = statistics.mean_and_deviation(values)
-    return f"{100 * mean:.1f}" + ("" if deviation is None else f" ± {100 * deviation:.1f}")
+    return _number([100 * value for value in values], 1)
 
 
-def _number(values):
+def _number(values, digits=2):
     mean, deviation = statistics.mean_and_deviation(values)
-    return f"{mean:.2f}" + ("" if deviation is None else f" ± {deviation:.2f}")
+    return f"{mean:.{digits}f}" + ("" if deviation is None else f" ± {deviation:.{digits}f}")
 
 
 def _comparison(ours, rival, clips):
@@ -325,7 +302,3 @@ def _axis_and_way(cell, clips):
     labels, predicted = testing.classes(test["labels"]), testing.classes(test["clips"][str(clips)]["predicted"])
     axis = labels // 2 == predicted // 2
     return float(axis.mean()), float((labels == predicted)[axis].mean()) if axis.any() else 0.0
-
-
-def _line(values):
-    return "| " + " | ".join(values) + " |"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tsd_tf.efficiency import report
+from tsd_tf.efficiency import table
 from tsd_tf.efficiency.measurement import jpeg_bytes, measure
 from tsd_tf.efficiency.rows import Cost, Row
 
@@ -20,7 +20,7 @@ def test_times_and_counts_are_those_of_all_clips():
     assert one.client_milliseconds > 0
     assert one.cloud_milliseconds > 0
     assert (three.frames_transmitted, three.bytes_raw) == (6, 6 * 32 * 32 * 3)
-    client, cloud, both = report.lines(rows[1], three)
+    client, cloud, both = table.lines(rows[1], three)
     assert [line["part"] for line in (client, cloud, both)] == ["client", "cloud", "both"]
     milliseconds = three.client_milliseconds + three.cloud_milliseconds
     assert both["milliseconds"] == pytest.approx(milliseconds, abs=0.06)
@@ -35,11 +35,13 @@ def test_a_method_without_a_client_has_one_line():
     row = Row(1, "plain", "resnet3d_18", "i3d", 2, 4, 4, size=32)
     measured = measure(row, example())
     assert measured.client_macs is None
-    (line,) = report.lines(row, measured)
+    (line,) = table.lines(row, measured)
     assert line["part"] == "cloud"
     assert line["milliseconds"] is None
-    assert "| plain " in report.to_markdown([line], ["a note"])
-    assert report.to_csv([line]).splitlines()[0].split(",") == list(report.COLUMNS)
+    made = table.costs([(row, measured)], ["a note"])
+    assert "| plain " in made.markdown()
+    assert made.markdown().endswith("|\n\n- a note\n")
+    assert made.csv().splitlines()[0].split(",") == list(line)
 
 
 def test_jpeg_size_is_that_of_the_pictures():

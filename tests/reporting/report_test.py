@@ -103,6 +103,7 @@ def test_the_csv_files_hold_the_same_in_full(written):
         "dataset": "kinetics400",
         "split": "",
         "clips": "3",
+        "main_network": "inception_i3d",
         "method": "tsd",
         "T": "20",
         "T_s": "5",
@@ -175,6 +176,7 @@ def test_without_the_flag_nothing_is_the_papers(tmp_path, write_result):
         (["garbage"], ["garbage/evaluation_x.json", "no evaluation"]),
         (["old"], ["top1_standard_error", "is missing", "test the run again"]),
         (["nan"], ["accuracy"]),
+        (["magic"], ["magic", "method is 'magic'"]),
         (["twice"], ["of the same run"]),
         (["mixed"], ["not of one configuration", "logit_scale is 1.0 and 2.0"]),
         (["empty", "--clips=0"], ["clips"]),
@@ -182,7 +184,7 @@ def test_without_the_flag_nothing_is_the_papers(tmp_path, write_result):
     ],
 )
 def test_garbage_is_one_line_and_writes_nothing(tmp_path, write_result, arguments, parts):
-    for name in ("empty", "garbage", "old", "nan", "twice", "mixed", "good"):
+    for name in ("empty", "garbage", "old", "nan", "magic", "twice", "mixed", "good"):
         (tmp_path / name).mkdir()
     (tmp_path / "good/file").write_text("")
     (tmp_path / "garbage/evaluation_x.json").write_text("{")
@@ -192,6 +194,7 @@ def test_garbage_is_one_line_and_writes_nothing(tmp_path, write_result, argument
     del values["top1_standard_error"]
     old.write_text(json.dumps(values))
     write_result(tmp_path / "nan", float("nan"))
+    write_result(tmp_path / "magic", 0.5, "magic")
     first = write_result(tmp_path / "twice", 0.5)
     first.with_name("evaluation_copy.json").write_text(first.read_text())
     for seed, scale in ((0, 1.0), (1, 2.0)):
@@ -207,3 +210,84 @@ def test_garbage_is_one_line_and_writes_nothing(tmp_path, write_result, argument
     for part in parts:
         assert part in line
     assert sorted(tmp_path.rglob("*")) == before
+
+
+OWN_NETWORK, OWN_SELECTOR = "package.networks:SlowFast", "package.selectors:Motion"
+
+
+@pytest.fixture(scope="module")
+def of_all_networks(tmp_path_factory, write_result):
+    """The report of several main networks and of a selector of one's own, some of it in no table: its folder."""
+    folder = tmp_path_factory.mktemp("networks")
+    runs = folder / "runs"
+    write_result(runs, 0.40, "i3d", 5, 5)
+    write_result(runs, 0.50, OWN_SELECTOR, name="i3d_motion")
+    for network in ("resnet3d_18", OWN_NETWORK):
+        name = network.rpartition(":")[2]
+        write_result(runs, 0.30, "i3d", 5, 5, name=name, main_network=network)
+        for seed, top1 in ((0, 0.44), (1, 0.46)):
+            write_result(runs, top1, main_network=network, name=f"{name}_tsd_seed{seed}", run_seed=seed)
+    write_result(runs, 0.47, OWN_SELECTOR, main_network="resnet3d_18", name="resnet_motion")
+    write_result(runs, 0.42, "i3d_e", 20, 5, clips=1, main_network="resnet3d_18", name="other_clips")
+    write_result(runs, 0.43, dataset="sample")
+    write_result(runs, 0.99, split="train", name="on_training_data")
+    ucf101 = {"dataset": "ucf101", "clips": 1}
+    write_result(runs, 0.70, "i3d", 16, 16, name="c3d", main_network="c3d", split_of_ucf101=1, **ucf101)
+    write_result(runs, 0.71, OWN_SELECTOR, name="motion", split_of_ucf101=1, **ucf101)
+    write_result(runs, 0.72, name="split2_alone", split_of_ucf101=2, **ucf101)
+    done = report("runs", "--paper", folder=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "report"
+
+
+def test_every_main_network_has_a_table_2_and_a_selector_of_ones_own_a_column(of_all_networks):
+    markdown = (of_all_networks / "report.md").read_text()
+    rows = rows_of(markdown, "Table 2: methods, kinetics400, 3 clips")
+    assert rows[0][6:9] == ["I3D+TSD / Δ", f"I3D+{OWN_SELECTOR} / Δ", "paper's I3D"]
+    cells = {tuple(row[:2]): dict(zip(rows[0], row, strict=True)) for row in rows[1:]}
+    assert cells["5", "20"][f"I3D+{OWN_SELECTOR} / Δ"] == "50.0 / +10.0"
+    assert cells["5", "20"]["paper's I3D+TSD"] == "65.9"
+    assert cells["10", "40"][f"I3D+{OWN_SELECTOR} / Δ"] == "-"
+    rows = rows_of(markdown, "Table 2, ResNet3D-18: methods, kinetics400, 3 clips")
+    assert rows[0][2:] == ["ResNet3D-18"] + [
+        f"ResNet3D-18{name} / Δ" for name in ("_A", "_R", "_E", "+TSD", f"+{OWN_SELECTOR}")
+    ]
+    # Of another network the rows are those of its runs, and Δ is above that network alone.
+    assert [row[:3] for row in rows[1:]] == [["5", "5", "30.0"], ["5", "20", "-"]]
+    assert rows[2][3:] == ["no run", "no run", "no run", "45.0 ± 1.4 (2 runs) / +15.0", "47.0 / +17.0"]
+    rows = rows_of(markdown, f"Table 2, {OWN_NETWORK}: methods, kinetics400, 3 clips")
+    assert rows[2][-1] == "45.0 ± 1.4 (2 runs) / +15.0"
+    assert markdown.index("## Table 2: ") < markdown.index("## Table 2, ")
+
+
+def test_every_main_network_has_rows_in_the_other_tables(of_all_networks):
+    markdown = (of_all_networks / "report.md").read_text()
+    cells = {tuple(row[:4]): row[4:] for row in rows_of(markdown, "Table 3")[1:]}
+    assert cells["3", f"I3D+{OWN_SELECTOR}", "20", "5"] == ["50.0", "-"]
+    assert cells["3", "ResNet3D-18", "5", "5"] == ["30.0", "-"]
+    assert cells["3", f"{OWN_NETWORK}+TSD", "20", "5"] == ["45.0 ± 1.4 (2 runs)", "-"]
+    assert list(cells)[0] == ("1", "I3D", "5", "5")
+    cells = {tuple(row[:3]): row[3:] for row in rows_of(markdown, "Table 4")[1:]}
+    assert cells["16", "C3D", "16"] == ["70.0", "no run", "-"]
+    assert cells["5", f"I3D+{OWN_SELECTOR}", "20"] == ["71.0", "no run", "-"]
+    networks = {name: {line["main_network"] for line in lines_of(of_all_networks / f"{name}.csv")} for name in
+                ("table2", "table3", "table4", "figure3")}  # fmt: skip
+    three = {"inception_i3d", "resnet3d_18", OWN_NETWORK}
+    assert networks == {
+        "table2": three,
+        "table3": three,
+        "table4": {"inception_i3d", "c3d"},
+        "figure3": {*three, "c3d"},
+    }
+
+
+def test_what_no_table_shows_is_named(of_all_networks):
+    lines = lines_of(of_all_networks / "left_out.csv")
+    assert [(line["evaluation"].split("/")[2], line["method"], line["top1"]) for line in lines] == [
+        ("on_training_data", "tsd", "99.0"),
+        ("other_clips", "i3d_e", "42.0"),
+        ("tsd_T20_Ts5_seed0", "tsd", "43.0"),
+        ("split2_alone", "tsd", "72.0"),
+    ]
+    rows = rows_of((of_all_networks / "report.md").read_text(), "In none of the tables above")
+    assert [row[8] for row in rows[1:]] == ["99.0", "42.0", "43.0", "72.0"]

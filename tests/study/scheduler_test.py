@@ -12,8 +12,9 @@ import pytest
 
 from study import scheduler
 from study.cell import Cell
-from study.run_cell import num_cores, result_path
+from study.run_cell import result_path
 from tsd_tf.contract.errors import UserError
+from tsd_tf.reporting import machine
 
 
 def data_cell(tmp_path, name, source=None, videos=12, data_name="main"):
@@ -43,7 +44,7 @@ def test_runs_cells_behind_what_they_need_and_resumes(tmp_path, capfd):
     assert times == {name: result_path(tmp_path / "runs", name).stat().st_mtime_ns for name in times}
 
 
-@pytest.mark.skipif(num_cores() < 2, reason="needs two cores")
+@pytest.mark.skipif(machine.num_cores() < 2, reason="needs two cores")
 def test_a_cell_of_two_threads_has_two_cores(tmp_path):
     cells = [data_cell(tmp_path, "one"), dataclasses.replace(data_cell(tmp_path, "two"), threads=2)]
     scheduler.run(cells, tmp_path / "runs", workers=2)

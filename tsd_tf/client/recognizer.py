@@ -15,7 +15,7 @@ from tsd_tf.video import codec
 
 
 @dataclasses.dataclass(frozen=True)
-class Result:
+class Recognition:
     """The answer for a video, or for one clip of a camera.
 
     Attributes:
@@ -66,7 +66,7 @@ class Recognizer:
         self._codec, self._quality, self._max_in_flight = codec, quality, max_in_flight
 
     def recognize(self, path, keep=None):
-        """The Result of a video file.
+        """The Recognition of a video file.
 
         Args:
             path: the file.
@@ -85,7 +85,7 @@ class Recognizer:
         )
 
     def watch(self, camera, keep=None):
-        """Yields the Result of clip after clip of a camera or stream, its frames encoded as they arrive.
+        """Yields the Recognition of clip after clip of a camera or stream, its frames encoded as they arrive.
 
         Args:
             camera: its number, or the URL of a stream.
@@ -175,7 +175,7 @@ class Recognizer:
         seconds = collections.Counter()
         for _, _, _, spent in answered:
             seconds.update(spent)
-        return Result(
+        return Recognition(
             source=source,
             start=answered[0][0] / self._distiller.model.frames_per_second,
             clips=len(answered),

@@ -1,7 +1,5 @@
 """One test from beginning to end: reads shards, classifies, writes what came out."""
 
-import importlib.metadata
-
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
@@ -13,7 +11,7 @@ from tsd_tf.data.damage import Damage
 from tsd_tf.evaluation import metrics, protocol, subjects
 from tsd_tf.evaluation.exported_halves import ExportedHalves
 from tsd_tf.evaluation.transmission_meter import TransmissionMeter
-from tsd_tf.reporting import confusion_picture
+from tsd_tf.reporting import confusion_picture, machine
 
 FORMAT = 1  # of the JSON; a field is added without notice, none changes its meaning under the same number
 _PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless", "ai-edge-litert")
@@ -95,7 +93,7 @@ def evaluate(subject, *, clips, batch_size, seed, qualities=(90,), dump=False, d
         "seed": seed,
         "damaged": sorted(damage.records.values()),
         "bytes_per_clip": bytes_per_clip,
-        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "packages": machine.versions(*_PACKAGES),
     }
     if isinstance(classify, ExportedHalves):
         facts["bytes_sent_per_clip"] = classify.mean_bytes_sent
@@ -135,13 +133,12 @@ def _write(stem, predictions, count, labels, facts):
             for label, videos, accuracy in zip(labels, matrix.sum(axis=1), accuracies, strict=True)
         ],
     }
-    files.write(f"{stem}_confusion.csv", confusion_picture.to_csv(matrix, labels))
+    files.write(f"{stem}_confusion.csv", confusion_picture.table(matrix, labels).csv())
     title = (
         f"{summary['method']}, {summary['num_frames']} to {summary['num_distilled_frames']} frames, {count} clips: "
         f"{summary['top1']:.1%} of {summary['videos']} videos"
     )
-    with files.whole_file(f"{stem}_confusion.png") as file:
-        confusion_picture.draw(file, matrix, labels, title)
+    confusion_picture.draw(f"{stem}_confusion.png", matrix, labels, title)
     # Last: who finds the JSON finds the rest.
     path = stem.with_name(f"{stem.name}.json")
     files.write_json(path, summary)

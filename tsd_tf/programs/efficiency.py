@@ -7,9 +7,7 @@ machine. Writes efficiency.md, efficiency.csv and efficiency.json into --output_
 times some minutes on two cores.
 """
 
-import os
 import pathlib
-import platform
 
 from absl import flags
 
@@ -24,28 +22,26 @@ flags.DEFINE_string("output_dir", "efficiency", "folder of the report")
 flags.DEFINE_string("video", None, "a video whose frames give the JPEG sizes (default: smoothed noise)")
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     """Measures all rows, prints the table and writes the three files."""
     command_line.no_arguments(argv)
     from tqdm import tqdm
 
     from tsd_tf.contract import files
-    from tsd_tf.efficiency import measurement, report
+    from tsd_tf.efficiency import measurement, table
     from tsd_tf.efficiency.rows import ROWS
 
     example, named = _example(FLAGS.video)
     runs = 0 if FLAGS.no_timing else FLAGS.runs
     measured = [(row, measurement.measure(row, example, runs)) for row in tqdm(ROWS, desc="rows", unit="row")]
-    table = [line for row, m in measured for line in report.lines(row, m)]
     notes = _notes(named, runs)
-    markdown = report.to_markdown(table, notes)
+    costs = table.costs(measured, notes)
+    markdown, counts = costs.markdown(), table.counts(measured)
     print(markdown, end="")
-    for name, text in (
-        ("efficiency.md", markdown),
-        ("efficiency.csv", report.to_csv(table)),
-        ("efficiency.json", report.to_json(measured, notes)),
-    ):
-        files.write(pathlib.Path(FLAGS.output_dir) / name, text)
+    folder = pathlib.Path(FLAGS.output_dir)
+    files.write(folder / "efficiency.md", markdown)
+    files.write(folder / "efficiency.csv", costs.csv())
+    files.write_json(folder / "efficiency.json", {"rows": counts, "notes": notes})
     print(f"Wrote efficiency.md, .csv and .json into {FLAGS.output_dir}")
 
 
@@ -69,17 +65,11 @@ def _notes(example, runs):
 
 
 def _machine():
-    import tensorflow as tf
+    from tsd_tf.reporting import machine
 
-    gpus = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
-            for gpu in tf.config.list_physical_devices("GPU")]  # fmt: skip
-    processor = platform.processor() or platform.machine()
-    cpuinfo = pathlib.Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        processor = names[0] if names else processor
-    parts = [*gpus, f"{os.cpu_count()} cores of {processor}", f"TensorFlow {tf.__version__}"]
-    return ", ".join(parts)
+    tensorflow = machine.versions("tensorflow")["tensorflow"]
+    cores = f"{machine.num_cores()} cores of {machine.processor()}"
+    return ", ".join([*machine.gpus(), cores, f"TensorFlow {tensorflow}"])
 
 
 def _example(video):
@@ -105,7 +95,7 @@ def _example(video):
     return np.stack(frames), f"the first {len(frames)} frames of {pathlib.Path(video).name}"
 
 
-def start():
+def start() -> None:
     """Runs the program."""
     command_line.run(main, extra="train", backends=("tensorflow",))
 

@@ -4,8 +4,9 @@
 
 reads the evaluation_*.json that evaluate.py left in the folders named (work directories, or folders of them), prints
 the tables, and writes report.md, table2.csv, table3.csv, table4.csv, figure3.csv and figure3.png into --output_dir, in
-seconds. A cell without a run says "no run". Of several runs of one setting, as of several seeds, it gives the mean and
-the standard deviation. --paper adds the paper's numbers, marked as the paper's.
+seconds. Main networks other than I3D, and selectors of one's own, have rows and columns beside the paper's; what
+belongs in no table is listed at the end. A cell without a run says "no run". Of several runs of one setting, as of
+several seeds, it gives the mean and the standard deviation. --paper adds the paper's numbers, marked as the paper's.
 """
 
 import pathlib
@@ -26,7 +27,7 @@ flags.DEFINE_integer("quality", 90, "JPEG quality of the bytes transmitted", low
 flags.DEFINE_bool("paper", False, "add what the paper prints, marked as the paper's")
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     """Writes the report."""
     from tsd_tf.contract import files
     from tsd_tf.reporting import curve_picture, paper, rendering, results, tables
@@ -35,41 +36,56 @@ def main(argv):
         raise UserError("expected folders of runs, as in python -m tsd_tf.evaluation.report runs; received none")
     found = results.read(argv[1:])
     dataset = FLAGS.dataset or _only_dataset(found) or tables.KINETICS
-    second, third, fourth = (
-        tables.table_2(found, dataset, FLAGS.clips),
-        tables.table_3(found, dataset),
-        tables.table_4(found),
-    )
+    with_paper = FLAGS.paper and dataset == tables.KINETICS  # the paper's Tables 2 and 3 are Kinetics'
+    second, third = tables.table_2(found, dataset, FLAGS.clips), tables.table_3(found, dataset)
+    fourth = tables.table_4(found)
     curves = [
-        tables.curve(found, dataset, FLAGS.clips),
-        tables.curve(found, tables.UCF101, paper.TABLE_4_CLIPS),
+        (f"(a) {dataset}, {FLAGS.clips} clips", dataset, FLAGS.clips),
+        (f"(b) UCF101 split 1, {paper.TABLE_4_CLIPS} clip", tables.UCF101, paper.TABLE_4_CLIPS),
     ]
-    markdown = _markdown(found, dataset, second, third, fourth)
+    panels = [
+        (title, tables.curve(found, name, clips), tables.papers_curve(name) if FLAGS.paper else {})
+        for title, name, clips in curves
+    ]
+    points = [entry for _, entries, _ in panels for entry in entries]
+    others = [
+        rendering.exports(found),
+        rendering.left_out(tables.left_out(found, [*second, *third, *fourth, *points])),
+    ]
+    others = [table for table in others if table.rows]
+    written = [
+        rendering.in_full("table2", second, with_paper),
+        rendering.in_full("table3", third, with_paper),
+        rendering.in_full("table4", fourth, FLAGS.paper),
+        rendering.in_full("figure3", points, False, FLAGS.quality),
+        *others,
+    ]
+    networks = {entry.main_network for entry in [*second, *third, *fourth, *points]}
+    parts = [
+        f"# Accuracies of {len(found)} evaluations",
+        "Top-1 in percent. Of several runs of one setting: mean ± standard deviation over runs; the standard error of "
+        "a single run is in the CSV files. Δ: points above I3D at the same T_s"
+        + ("; of another main network, above that network alone." if len(networks) > 1 else "."),
+        *map(_section, rendering.table_2(second, dataset, FLAGS.clips, with_paper)),
+        _section(rendering.table_3(third, f"Table 3: effect of the number of clips, {dataset}", with_paper)),
+        _section(rendering.table_4(fourth, "Table 4: UCF101, 1 clip", FLAGS.paper)),
+        "## Figure 3: accuracy over processed frames, and over bytes transmitted",
+        "![Figure 3](figure3.png)",
+        "Of several T at one T_s, the longest. Bars: as ± above, or of a single run its standard error.",
+        *map(_section, others),
+    ]
+    markdown = "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
     folder = pathlib.Path(FLAGS.output_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot make --output_dir={folder}: {error.strerror or error}") from error
-    texts = {
-        "table2.csv": rendering.to_csv(second, _with_paper(dataset)),
-        "table3.csv": rendering.to_csv(third, _with_paper(dataset)),
-        "table4.csv": rendering.to_csv(fourth, FLAGS.paper),
-        "figure3.csv": rendering.to_csv(curves[0] + curves[1], False, FLAGS.quality),
-    }
-    if any(result.source == "export" for result in found):
-        texts["exported.csv"] = rendering.exports_to_csv(found)
-    for name, text in texts.items():
-        files.write(folder / name, text)
-    titles = (f"(a) {dataset}, {FLAGS.clips} clips", f"(b) UCF101 split 1, {paper.TABLE_4_CLIPS} clip")
-    panels = [
-        (title, entries, tables.papers_curve(entries_of) if FLAGS.paper else {})
-        for title, entries, entries_of in zip(titles, curves, (dataset, tables.UCF101), strict=True)
-    ]
-    with files.whole_file(folder / "figure3.png") as file:
-        curve_picture.draw(file, panels, FLAGS.quality)
+    for table in written:
+        files.write(folder / f"{table.name}.csv", table.csv())
+    curve_picture.draw(folder / "figure3.png", panels, FLAGS.quality)
     files.write(folder / "report.md", markdown)
     print(markdown, end="")
-    print(f"\nWrote report.md, {', '.join(texts)} and figure3.png into {folder}")
+    print(f"\nWrote report.md, {', '.join(f'{table.name}.csv' for table in written)} and figure3.png into {folder}")
 
 
 def _only_dataset(found):
@@ -78,34 +94,11 @@ def _only_dataset(found):
     return datasets.pop() if len(datasets) == 1 else None
 
 
-def _with_paper(dataset):
-    """Whether Tables 2 and 3 show the paper's numbers, which are Kinetics'."""
-    return FLAGS.paper and dataset == "kinetics400"
+def _section(table):
+    return table.markdown() if table.rows else f"## {table.title}\n\nno run"
 
 
-def _markdown(found, dataset, second, third, fourth):
-    from tsd_tf.reporting import rendering
-
-    parts = [
-        f"# Accuracies of {len(found)} evaluations",
-        "Top-1 in percent. Of several runs of one setting: mean ± standard deviation over runs; the standard error of "
-        "a single run is in the CSV files. Δ: points above I3D at the same T_s.",
-        f"## Table 2: methods, {dataset}, {FLAGS.clips} clips",
-        rendering.table_2(second, _with_paper(dataset)),
-        f"## Table 3: effect of the number of clips, {dataset}",
-        rendering.table_3(third, _with_paper(dataset)) if third else "no run",
-        "## Table 4: UCF101, 1 clip",
-        rendering.table_4(fourth, FLAGS.paper),
-        "## Figure 3: accuracy over processed frames, and over bytes transmitted",
-        "![Figure 3](figure3.png)",
-        "Of several T at one T_s, the longest. Bars: as ± above, or of a single run its standard error.",
-    ]
-    if any(result.source == "export" for result in found):
-        parts += ["## Exported halves: client, codec, cloud", rendering.exports(found)]
-    return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
-
-
-def start():
+def start() -> None:
     """Runs the program."""
     command_line.run(main, extra="train")
 

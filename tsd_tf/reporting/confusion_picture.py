@@ -1,30 +1,27 @@
 """The confusion matrix as a table and as a picture."""
 
-import csv
-import io
+import os
+from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+
+from tsd_tf.reporting import figures
+from tsd_tf.reporting.table import Table
 
 _NAMED = 40  # classes whose names can be read beside the picture
 _NUMBERED = 20  # classes whose counts can be read inside it
 
 
-def to_csv(matrix, labels):
-    """The matrix as CSV: a row a class, a column for each class that it was taken for, names in the first of both."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["class", *labels])
-    writer.writerows([label, *map(int, row)] for label, row in zip(labels, matrix, strict=True))
-    return stream.getvalue()
+def table(matrix: np.ndarray, labels: Sequence[str]) -> Table:
+    """The matrix as a Table: a row a class, and a column for each class that its videos were taken for."""
+    return Table(("class", *labels), [(label, *map(int, row)) for label, row in zip(labels, matrix, strict=True)])
 
 
-def draw(file, matrix, labels, title):
+def draw(path: str | os.PathLike, matrix: np.ndarray, labels: Sequence[str], title: str) -> None:
     """Writes a PNG of the matrix, every row divided by the videos of its class.
 
     Args:
-        file: open for writing bytes.
+        path: of the PNG.
         matrix: (num_classes, num_classes) counts, rows the true classes.
         labels: the class names, by label.
         title: what the picture is of.
@@ -33,11 +30,10 @@ def draw(file, matrix, labels, title):
     shares = np.divide(matrix, videos, out=np.full(matrix.shape, np.nan), where=videos > 0)
     named = len(labels) <= _NAMED
     size = 3.5 + 0.32 * len(labels) if named else 11.0
-    figure = Figure(figsize=(size + 1, size), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = figures.new(size + 1, size)
     axes = figure.add_subplot()
     picture = axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0, interpolation="nearest")
-    figure.colorbar(picture, ax=axes, label="share of the class's videos", shrink=0.8)
+    figure.colorbar(picture, ax=axes, label="share of the class's videos", fraction=0.04, pad=0.02)
     axes.set_title(title, fontsize=10)
     axes.set_xlabel("recognised as" if named else "recognised as (label index)")
     axes.set_ylabel("class" if named else "class (label index)")
@@ -49,4 +45,4 @@ def draw(file, matrix, labels, title):
         for row, column in np.argwhere(matrix > 0):
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=colour, fontsize=8)
-    figure.savefig(file, format="png", dpi=120)
+    figures.save(figure, path)

@@ -1,142 +1,146 @@
-"""Tables as Markdown and CSV."""
+"""Entries and results as Tables."""
 
-import csv
-import io
+from collections.abc import Sequence
 
-from tsd_tf.reporting import paper
+from tsd_tf.reporting import names
+from tsd_tf.reporting.results import Result
+from tsd_tf.reporting.table import Table
+from tsd_tf.reporting.tables import Entry
 
 NO_RUN = "no run"
-_COLUMNS = ("dataset", "split", "clips", "method", "T", "T_s", "status", "top1", "standard_deviation", "standard_error")
-_COLUMNS += ("runs", "delta_to_i3d")
+# Columns of the CSV files -> attributes of entries and of results.
+_PLACE = {name: name for name in ("dataset", "split", "clips", "main_network", "method")}
+_PLACE |= {"T": "num_frames", "T_s": "num_distilled_frames"}
+_ACCURACY = ("top1", "standard_deviation", "standard_error")
 
 
-def to_csv(entries, with_paper, quality=None):
-    """Entries as CSV, a line a cell; accuracies in percent, `status` is "measured" or "no run".
+def in_full(name: str, entries: Sequence[Entry], with_paper: bool, quality: int | None = None) -> Table:
+    """A row an entry; accuracies in percent, `status` is "measured" or "no run".
 
     Args:
-        entries: list of Entry.
+        name: of the CSV file.
+        entries: of one or several tables.
         with_paper: adds the column `paper_top1`: what the paper prints, not measured here.
         quality: adds the bytes of a clip and of a video (Q clips) as JPEG of this quality.
     """
-    columns = list(_COLUMNS)
+    header = [*_PLACE, "status", *_ACCURACY, "runs", "delta_to_i3d"]
     if quality is not None:
-        columns += [f"jpeg_{quality}_bytes_per_clip", f"jpeg_{quality}_bytes_per_video"]
-    if with_paper:
-        columns.append("paper_top1")
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    for entry in entries:
-        cell = entry.cell
-        numbers = (cell.top1, cell.standard_deviation, cell.standard_error) if cell else (None,) * 3
-        row = [entry.dataset, entry.split, entry.clips, entry.method, entry.num_frames, entry.num_distilled_frames]
-        row += [
-            "measured" if cell else NO_RUN,
-            *map(_rounded, numbers),
-            cell.runs if cell else 0,
-            _rounded(entry.delta),
-        ]
-        if quality is not None:
-            size = cell and cell.bytes_per_clip.get(f"jpeg_{quality}")
-            row += [_rounded(size), _rounded(size and size * entry.clips)]
-        if with_paper:
-            row.append(entry.paper)
-        writer.writerow(["" if value is None else value for value in row])
-    return stream.getvalue()
-
-
-def exports_to_csv(found):
-    """The results of exported halves as CSV, a line a test."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(_EXPORT_COLUMNS)
-    writer.writerows(["" if value is None else value for value in line] for line in _export_lines(found))
-    return stream.getvalue()
-
-
-def table_2(entries, with_paper):
-    """Table 2's Markdown: a row for each (T_s, T), a column a method."""
-    lines = {}
-    for entry in entries:
-        lines.setdefault((entry.num_distilled_frames, entry.num_frames), {})[entry.method] = entry
-    header = ["#sampled frames (T_s)", "Clip length (T)"]
-    header += [name if method == "i3d" else f"{name} / Δ" for method, name in paper.METHODS.items()]
-    if with_paper:
-        header += [f"paper's {name}" for name in paper.METHODS.values()]
+        header += [f"jpeg_{quality}_bytes_per_clip", f"jpeg_{quality}_bytes_per_video"]
     rows = []
-    for (num_distilled, num_frames), line in lines.items():
-        row = [str(num_distilled), str(num_frames)]
-        row += [_text(line[method]) if method in line else "-" for method in paper.METHODS]
-        if with_paper:
-            row += [_paper(line[method]) if method in line else "-" for method in paper.METHODS]
-        rows.append(row)
-    return _markdown(header, rows)
+    for entry in entries:
+        accuracy = entry.accuracy
+        row = [*_place(entry), "measured" if accuracy else NO_RUN]
+        row += [_rounded(getattr(accuracy, name, None)) for name in _ACCURACY]
+        row += [accuracy.runs if accuracy else 0, _rounded(entry.delta)]
+        if quality is not None:
+            size = accuracy and accuracy.bytes_per_clip.get(f"jpeg_{quality}")
+            row += [_rounded(size), _rounded(size and size * entry.clips)]
+        rows.append([*row, entry.paper] if with_paper else row)
+    return Table([*header, "paper_top1"] if with_paper else header, rows, name=name)
 
 
-def table_3(entries, with_paper):
-    """Table 3's Markdown: a row an entry."""
+def table_2(entries: Sequence[Entry], dataset: str, clips: int, with_paper: bool) -> list[Table]:
+    """Table 2, one for each main network: a row for each (T_s, T), a column a method.
+
+    Args:
+        entries: what tables.table_2 returns for `dataset` and `clips`.
+        dataset, clips: for the titles.
+        with_paper: adds the paper's columns to I3D's table.
+    """
+    made = []
+    for network in dict.fromkeys(entry.main_network for entry in entries) or (names.I3D,):
+        mine = [entry for entry in entries if entry.main_network == network]
+        lines: dict[tuple[int, int], dict[str, Entry]] = {}
+        for entry in mine:
+            lines.setdefault((entry.num_distilled_frames, entry.num_frames), {})[entry.method] = entry
+        methods = sorted({*names.METHODS, *(entry.method for entry in mine)}, key=names.method_order)
+        papers = names.METHODS if with_paper and network == names.I3D else {}
+        header = ["#sampled frames (T_s)", "Clip length (T)"]
+        header += [names.method(method, network) + ("" if method == "i3d" else " / Δ") for method in methods]
+        header += [f"paper's {name}" for name in papers.values()]
+        rows = [
+            [*place, *(_text(line.get(method)) for method in methods), *(_paper(line.get(method)) for method in papers)]
+            for place, line in lines.items()
+        ]
+        of_network = "" if network == names.I3D else f", {names.network(network)}"
+        made.append(Table(header, rows, f"Table 2{of_network}: methods, {dataset}, {clips} clips"))
+    return made
+
+
+def table_3(entries: Sequence[Entry], title: str, with_paper: bool) -> Table:
+    """Table 3: a row an entry."""
     header = ["#Clips (Q)", "Method", "Clip length (T)", "#sampled frames (T_s)", "Accuracy"]
     rows = [
-        [str(entry.clips), paper.METHODS[entry.method], str(entry.num_frames), str(entry.num_distilled_frames)]
-        + [_text(entry, with_delta=False)]
+        [entry.clips, _name(entry), entry.num_frames, entry.num_distilled_frames, _text(entry, with_delta=False)]
         + ([_paper(entry)] if with_paper else [])
         for entry in entries
     ]
-    return _markdown(header + (["paper's accuracy"] if with_paper else []), rows)
+    return Table(header + (["paper's accuracy"] if with_paper else []), rows, title)
 
 
-def table_4(entries, with_paper):
-    """Table 4's Markdown: a row for each (T_s, method, T), split 1 and the average over the splits side by side."""
+def table_4(entries: Sequence[Entry], title: str, with_paper: bool) -> Table:
+    """Table 4: a row for each (T_s, method, T), split 1 and the average over the splits side by side."""
     header = ["#sampled frames (T_s)", "Method", "Clip length (T)", "Accuracy, split 1", "Accuracy, splits 1 to 3"]
     rows = [
-        [str(first.num_distilled_frames), paper.METHODS[first.method], str(first.num_frames)]
+        [first.num_distilled_frames, _name(first), first.num_frames]
         + [_text(first, with_delta=False), _text(average, with_delta=False)]
         + ([_paper(first)] if with_paper else [])
         for first, average in zip(entries[::2], entries[1::2], strict=True)
     ]
-    return _markdown(header + (["paper's accuracy, split 1"] if with_paper else []), rows)
+    return Table(header + (["paper's accuracy, split 1"] if with_paper else []), rows, title)
 
 
-def exports(found):
-    """The Markdown of what exported halves reached, a row a test."""
-    rows = [["" if value is None else str(value) for value in line] for line in _export_lines(found)]
-    return _markdown(_EXPORT_COLUMNS, rows)
-
-
-_EXPORT_COLUMNS = ("export", "variant", "codec", "quality", "method", "T", "T_s", "clips", "top1", "standard_error")
-_EXPORT_COLUMNS += ("videos", "bytes_sent_per_clip")
-
-
-def _export_lines(found):
-    lines = [
-        (str(result.path.parent), *(result.coding[name] for name in ("variant", "codec", "quality")), result.method)
-        + (result.num_frames, result.num_distilled_frames, result.clips, round(100 * result.top1, 2))
-        + (round(100 * result.top1_standard_error, 2), result.videos, round(result.bytes_sent_per_clip))
+def exports(found: Sequence[Result]) -> Table:
+    """What exported halves reached, a row a test."""
+    header = ["export", "variant", "codec", "quality", "method", "T", "T_s", "clips", "top1", "standard_error"]
+    header += ["videos", "bytes_sent_per_clip"]
+    rows = [
+        (str(result.path.parent), *result.coding.values(), result.method, result.num_frames)
+        + (result.num_distilled_frames, result.clips, *_percent(result), result.videos)
+        + (round(result.bytes_sent_per_clip),)
         for result in found
         if result.source == "export"
     ]
-    return sorted(lines, key=str)
+    return Table(header, sorted(rows, key=str), "Exported halves: client, codec, cloud", name="exported")
+
+
+def left_out(found: Sequence[Result]) -> Table:
+    """The results that no other table shows, a row each."""
+    rows = [(str(result.path), *_place(result), *_percent(result), result.videos) for result in found]
+    header = ("evaluation", *_PLACE, "top1", "standard_error", "videos")
+    note = (
+        "Of another data set or number of clips than the tables above, of one split of UCF101 without the others, or "
+        "tested on other shards than the run's configuration names for tests."
+    )
+    return Table(header, sorted(rows), "In none of the tables above", note, "left_out")
+
+
+def _place(one):
+    return [getattr(one, attribute) for attribute in _PLACE.values()]
+
+
+def _name(entry):
+    return names.method(entry.method, entry.main_network)
+
+
+def _percent(result):
+    return (round(100 * result.top1, 2), round(100 * result.top1_standard_error, 2))
 
 
 def _text(entry, with_delta=True):
-    if entry.cell is None:
+    if entry is None:
+        return "-"
+    if entry.accuracy is None:
         return NO_RUN
-    text = f"{entry.cell.top1:.1f}"
-    if entry.cell.standard_deviation is not None:
-        text += f" ± {entry.cell.standard_deviation:.1f} ({entry.cell.runs} runs)"
+    text = f"{entry.accuracy.top1:.1f}"
+    if entry.accuracy.standard_deviation is not None:
+        text += f" ± {entry.accuracy.standard_deviation:.1f} ({entry.accuracy.runs} runs)"
     return text if entry.delta is None or not with_delta else f"{text} / {entry.delta:+.1f}"
 
 
 def _paper(entry):
-    return "-" if entry.paper is None else f"{entry.paper:.1f}"
+    return "-" if entry is None or entry.paper is None else f"{entry.paper:.1f}"
 
 
 def _rounded(value):
     return None if value is None else round(value, 3)
-
-
-def _markdown(header, rows):
-    widths = [max(len(row[index]) for row in [header, *rows]) for index in range(len(header))]
-    lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in [header, *rows]]
-    lines.insert(1, " | ".join("-" * width for width in widths))
-    return "".join(f"| {line} |\n" for line in lines)

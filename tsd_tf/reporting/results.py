@@ -1,14 +1,17 @@
-"""The results of finished runs, as evaluate.py writes them, and what a table's cell shows of them."""
+"""The results of finished runs, as evaluate.py writes them, and the accuracy that several of them reached."""
 
 import dataclasses
 import json
 import math
+import os
 import pathlib
 import statistics
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from tsd_tf.config import METHODS
 from tsd_tf.contract.errors import UserError
-from tsd_tf.reporting.cell import Cell
+from tsd_tf.reporting import names
+from tsd_tf.reporting.accuracy import Accuracy
 
 _IGNORED_DIFFERENCES = ("seed", "data_dir", "num_frames", "num_distilled_frames")
 
@@ -21,16 +24,17 @@ class Result:
         path: the JSON.
         source: "work directory", "weights" or "export".
         run: names what was tested: the folder of the JSON, and below it the file of weights or the coding.
-        dataset, method, main_network: of the run's configuration; an export may not know data set and network.
+        dataset, method, main_network: of the run's configuration; an export may not know data set and network. A
+            selector or main network that is not of this package is a reference like "package.module:name".
         split: the shards it was tested on.
         split_of_ucf101: 1, 2, 3, or None for other data.
         num_frames, num_distilled_frames, clips: T, T_s, Q.
         top1, top1_standard_error: shares of 1.
         videos: number of videos tested.
         bytes_per_clip: mean bytes of a clip's distilled frames: {"raw": ..., "jpeg_90": ...}.
-        bytes_sent_per_clip: of exported halves, the mean bytes that travelled; else None.
-        configuration: of the run, a dict; None of an export.
-        coding: of exported halves {"variant", "codec", "quality"}; else None.
+        bytes_sent_per_clip: of exported halves, the mean bytes that travelled; else 0.
+        configuration: of the run; empty of an export.
+        coding: of exported halves {"variant", "codec", "quality"}; else empty.
     """
 
     path: pathlib.Path
@@ -47,18 +51,18 @@ class Result:
     top1: float
     top1_standard_error: float
     videos: int
-    bytes_per_clip: dict
-    bytes_sent_per_clip: float | None
-    configuration: dict | None
-    coding: dict | None
+    bytes_per_clip: dict[str, float]
+    bytes_sent_per_clip: float
+    configuration: dict[str, Any]
+    coding: dict[str, Any]
 
     @property
-    def is_of_a_network(self):
+    def is_of_a_network(self) -> bool:
         """Whether a Keras network was tested, on the shards that its configuration means for that."""
         return self.source != "export" and self.split == self.configuration["evaluation_split"]
 
 
-def read(paths):
+def read(paths: Iterable[str | os.PathLike]) -> list[Result]:
     """The Results of evaluation files and of those in folders, wherever they lie below.
 
     Args:
@@ -67,7 +71,7 @@ def read(paths):
     Raises:
         UserError: nothing there, or a file that is no evaluation.
     """
-    found = {}
+    found: dict[pathlib.Path, pathlib.Path] = {}
     for path in map(pathlib.Path, paths):
         if path.is_dir():
             files = sorted(path.rglob("evaluation_*.json"))
@@ -81,33 +85,26 @@ def read(paths):
     return [_read(file) for file in found.values()]
 
 
-def cell(results, **wanted):
-    """The Cell of the results whose attributes are `wanted`; None where there is none.
-
-    Exported halves are left out, and tests on other shards than the configuration's `evaluation_split`.
+def accuracy(results: Sequence[Result]) -> Accuracy | None:
+    """The Accuracy of the tested networks of one setting; None where there is none.
 
     Raises:
         UserError: runs of different configurations would be averaged.
     """
-    chosen = [
-        result
-        for result in results
-        if result.is_of_a_network and all(getattr(result, name) == value for name, value in wanted.items())
-    ]
-    if not chosen:
+    if not results:
         return None
-    for other in chosen[1:]:
-        _require_alike(chosen[0], other)
-    accuracies = [100.0 * result.top1 for result in chosen]
-    several = len(chosen) > 1
-    codings = set.intersection(*(set(result.bytes_per_clip) for result in chosen))
-    return Cell(
+    for other in results[1:]:
+        _require_alike(results[0], other)
+    accuracies = [100.0 * result.top1 for result in results]
+    several = len(results) > 1
+    codings = set.intersection(*(set(result.bytes_per_clip) for result in results))
+    return Accuracy(
         top1=statistics.fmean(accuracies),
         standard_deviation=statistics.stdev(accuracies) if several else None,
-        standard_error=None if several else 100.0 * chosen[0].top1_standard_error,
-        runs=len(chosen),
+        standard_error=None if several else 100.0 * results[0].top1_standard_error,
+        runs=len(results),
         bytes_per_clip={
-            coding: statistics.fmean(result.bytes_per_clip[coding] for result in chosen) for coding in sorted(codings)
+            coding: statistics.fmean(result.bytes_per_clip[coding] for result in results) for coding in sorted(codings)
         },
     )
 
@@ -117,19 +114,14 @@ def _read(path):
         values = json.loads(path.read_text())
         exported = values["source"] == "export"
         below = {"work directory": "", "weights": values.get("checkpoint"), "export": path.name}[values["source"]]
-        result = Result(
-            path=path,
-            source=values["source"],
-            run=str(path.parent / below),
-            bytes_sent_per_clip=values["bytes_sent_per_clip"] if exported else None,
-            configuration=None if exported else values["configuration"],
-            coding={name: values[name] for name in ("variant", "codec", "quality")} if exported else None,
-            **{
-                name: values[name]
-                for name in ("dataset", "method", "main_network", "split", "split_of_ucf101", "num_frames")
-                + ("num_distilled_frames", "clips", "top1", "top1_standard_error", "videos", "bytes_per_clip")
-            },
-        )
+        values |= {
+            "path": path,
+            "run": str(path.parent / below),
+            "bytes_sent_per_clip": values["bytes_sent_per_clip"] if exported else 0,
+            "configuration": {} if exported else values["configuration"],
+            "coding": {name: values[name] for name in ("variant", "codec", "quality")} if exported else {},
+        }
+        result = Result(**{field.name: values[field.name] for field in dataclasses.fields(Result)})
         _check(result)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
@@ -142,7 +134,7 @@ def _read(path):
 
 
 def _check(result):
-    if result.method not in METHODS:
+    if result.method not in names.METHODS and ":" not in result.method:
         raise ValueError(f"method is {result.method!r}")
     if result.source != "export" and "evaluation_split" not in result.configuration:
         raise KeyError("evaluation_split")
@@ -168,6 +160,6 @@ def _require_alike(one, other):
     ]
     if differences:
         raise UserError(
-            f"{one.run} and {other.run} belong into the same cell but are not of one configuration: "
-            f"{'; '.join(differences)}; name the runs that are to be compared"
+            f"{one.run} and {other.run} belong in the same cell of a table but are not of one configuration: "
+            f"{'; '.join(differences)}; name the runs to compare"
         )

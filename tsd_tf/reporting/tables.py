@@ -1,15 +1,16 @@
 """Tables 2, 3 and 4 and the curves of Figure 3, filled from results: what is there, and what is not."""
 
 import dataclasses
+import operator
 import statistics
+from collections.abc import Iterable
 
-from tsd_tf.reporting import paper, results
-from tsd_tf.reporting.cell import Cell
+from tsd_tf.reporting import names, paper, results
+from tsd_tf.reporting.accuracy import Accuracy
+from tsd_tf.reporting.results import Result
 
 KINETICS, UCF101 = "kinetics400", "ucf101"
-MAIN_NETWORK = "inception_i3d"
 SPLITS = (1, 2, 3)
-_METHODS = tuple(paper.METHODS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,160 +20,171 @@ class Entry:
     Attributes:
         dataset: of the runs.
         split: of UCF101: "1", or "1-3" for the average over its splits; else "".
-        clips, method, num_frames, num_distilled_frames: Q, one of METHODS, T, T_s.
-        cell: Cell; None where there is no run.
-        delta: points above I3D at the same T_s; None where either has no run, and for I3D itself.
+        clips, main_network, method, num_frames, num_distilled_frames: Q, network, method, T, T_s.
+        accuracy: None where there is no run.
+        delta: points above the main network on consecutive frames at the same T_s; None where either has no run, and
+            for that method itself.
         paper: what the paper prints there; None where it prints nothing.
     """
 
     dataset: str
     split: str
     clips: int
+    main_network: str
     method: str
     num_frames: int
     num_distilled_frames: int
-    cell: Cell | None
+    accuracy: Accuracy | None
     delta: float | None
     paper: float | None
 
 
-def table_2(found, dataset, clips):
-    """Methods over (T_s, T): a list of Entry, in the order of the rows, then of the columns.
+def table_2(found: list[Result], dataset: str, clips: int) -> list[Entry]:
+    """Methods over (T_s, T): the entries by main network, in the order of the rows, then of the columns.
 
-    The rows are the paper's, for Kinetics, and those of further runs.
+    The rows are the paper's, for I3D on Kinetics, and those of further runs.
 
     Args:
-        found: list of Result.
+        found: results.
         dataset: name of the data set.
         clips: Q; the paper's is 3.
     """
-    with_runs = _settings(found, dataset, clips)
-    rows = {(num_distilled, num_frames) for _, num_frames, num_distilled in with_runs}
-    rows |= {(num_distilled, num_distilled) for num_distilled, _ in rows}
-    if dataset == KINETICS:
-        rows |= set(paper.TABLE_2)
-    printed = paper.TABLE_2 if dataset == KINETICS and clips == paper.TABLE_2_CLIPS else {}
     entries = []
-    for num_distilled, num_frames in sorted(rows):
-        methods = {"i3d", "i3d_a"} if num_frames == num_distilled else set(_METHODS) - {"i3d"}
-        methods |= {method for method in _METHODS if (method, num_frames, num_distilled) in with_runs}
-        for method in sorted(methods, key=_METHODS.index):
-            value = printed.get((num_distilled, num_frames), {}).get(method)
-            entries.append(_entry(found, dataset, None, clips, method, num_frames, num_distilled, value))
+    for network in _networks(found, dataset):
+        with_runs = _settings(found, dataset, clips, network)
+        of_paper = paper.TABLE_2 if (dataset, network) == (KINETICS, names.I3D) else {}
+        printed = of_paper if clips == paper.TABLE_2_CLIPS else {}
+        rows = {(num_distilled, num_frames) for _, num_frames, num_distilled in with_runs}
+        rows |= {(num_distilled, num_distilled) for num_distilled, _ in rows} | set(of_paper)
+        for num_distilled, num_frames in sorted(rows):
+            methods = {"i3d", "i3d_a"} if num_frames == num_distilled else set(names.METHODS) - {"i3d"}
+            methods |= {method for method, *frames in with_runs if frames == [num_frames, num_distilled]}
+            for method in sorted(methods, key=names.method_order):
+                value = printed.get((num_distilled, num_frames), {}).get(method)
+                entries.append(_entry(found, (dataset, clips, network, method, num_frames, num_distilled), value))
     return entries
 
 
-def table_3(found, dataset):
-    """I3D and I3D+TSD over Q: a list of Entry, in the order of the rows; for Kinetics at least the paper's."""
-    rows = set(paper.TABLE_3) if dataset == KINETICS else set()
-    for clips in sorted({result.clips for result in found if result.dataset == dataset}):
-        for method, num_frames, num_distilled in _settings(found, dataset, clips):
-            if method == "tsd":
-                rows |= {(clips, "tsd", num_frames, num_distilled), (clips, "i3d", num_distilled, num_distilled)}
-    printed = paper.TABLE_3 if dataset == KINETICS else {}
-    return [
-        _entry(found, dataset, None, clips, method, num_frames, num_distilled, printed.get(row))
-        for row in sorted(rows, key=lambda row: (row[0], row[3], row[2], _METHODS.index(row[1])))
-        for clips, method, num_frames, num_distilled in [row]
-    ]
+def table_3(found: list[Result], dataset: str) -> list[Entry]:
+    """I3D and I3D+TSD over Q: the entries in the order of the rows; for Kinetics at least the paper's.
+
+    So for every main network. A selector of one's own is treated as TSD.
+    """
+    entries = []
+    for network in _networks(found, dataset):
+        printed = paper.TABLE_3 if (dataset, network) == (KINETICS, names.I3D) else {}
+        rows = set(printed)
+        for clips in {result.clips for result in found}:
+            for method, num_frames, num_distilled in _settings(found, dataset, clips, network):
+                if method == "tsd" or method not in names.METHODS:
+                    rows |= {(clips, method, num_frames, num_distilled), (clips, "i3d", num_distilled, num_distilled)}
+        for row in sorted(rows, key=lambda row: (row[0], row[3], row[2], names.method_order(row[1]))):
+            clips, *setting = row
+            entries.append(_entry(found, (dataset, clips, network, *setting), printed.get(row)))
+    return entries
 
 
-def table_4(found):
-    """I3D and I3D+TSD on UCF101, one clip: a list of Entry, for every row one of split 1, one of the three splits."""
+def table_4(found: list[Result]) -> list[Entry]:
+    """UCF101, one clip: for every row an entry of split 1 and one of the average over the three splits."""
     clips = paper.TABLE_4_CLIPS
-    rows = set(paper.TABLE_4)
-    for method, num_frames, num_distilled in _settings(found, UCF101, clips):
-        if method in ("i3d", "tsd"):
-            rows.add((num_distilled, method, num_frames))
     entries = []
-    for row in sorted(rows, key=lambda row: (row[0], row[2], _METHODS.index(row[1]))):
-        num_distilled, method, num_frames = row
-        setting = (clips, method, num_frames, num_distilled)
-        entries.append(_entry(found, UCF101, 1, *setting, paper.TABLE_4.get(row)))
-        entries.append(_average_over_splits(found, *setting))
+    for network in _networks(found, UCF101):
+        printed = paper.TABLE_4 if network == names.I3D else {}
+        rows = set(printed) | {
+            (last, method, first) for method, first, last in _settings(found, UCF101, clips, network)
+        }
+        for row in sorted(rows, key=lambda row: (row[0], row[2], names.method_order(row[1]))):
+            num_distilled, method, num_frames = row
+            place = (UCF101, clips, network, method, num_frames, num_distilled)
+            entries += [_entry(found, place, printed.get(row), split=1), _average_over_splits(found, place)]
     return entries
 
 
-def curve(found, dataset, clips):
+def curve(found: list[Result], dataset: str, clips: int) -> list[Entry]:
     """Figure 3: every method's accuracy over the frames that its main network processes.
 
     Args:
-        found: list of Result.
+        found: results.
         dataset: name of the data set; of UCF101, split 1 is taken.
         clips: Q.
 
     Returns:
-        List of Entry with a cell, by method, then T_s; of several T that of the largest.
+        Entries with an accuracy, by main network, method, then T_s; of several T that of the largest.
     """
     split = 1 if dataset == UCF101 else None
-    longest = {}
-    for method, num_frames, num_distilled in sorted(_settings(found, dataset, clips, split)):
-        longest[method, num_distilled] = num_frames
-    return [
-        _entry(found, dataset, split, clips, method, num_frames, num_distilled, None)
-        for (method, num_distilled), num_frames in sorted(
-            longest.items(), key=lambda item: (_METHODS.index(item[0][0]), item[0][1])
-        )
-    ]
+    entries = []
+    for network in _networks(found, dataset):
+        longest = {}
+        for method, num_frames, num_distilled in sorted(_settings(found, dataset, clips, network, split=split)):
+            longest[names.method_order(method), num_distilled] = (method, num_frames, num_distilled)
+        entries += [
+            _entry(found, (dataset, clips, network, *setting), None, split) for _, setting in sorted(longest.items())
+        ]
+    return entries
 
 
-def papers_curve(dataset):
+def left_out(found: list[Result], entries: Iterable[Entry]) -> list[Result]:
+    """The results of networks that none of `entries` shows."""
+    splits = {"": (None,), "1": (1,), "1-3": SPLITS}
+    shown = {
+        id(result)
+        for entry in entries
+        if entry.accuracy
+        for split in splits[entry.split]
+        for result in _chosen(found, _place(entry), split)
+    }
+    return [result for result in found if result.source != "export" and id(result) not in shown]
+
+
+def papers_curve(dataset: str) -> dict[str, list[tuple[int, float]]]:
     """The paper's own curves: {method: [(T_s, top-1), ...]}, of Table 2 or of Table 4; empty for other data sets."""
     if dataset == KINETICS:
-        cells = [
-            (method, row[0], row[1], value) for row, line in paper.TABLE_2.items() for method, value in line.items()
-        ]
+        points = [(*row, method, value) for row, line in paper.TABLE_2.items() for method, value in line.items()]
     elif dataset == UCF101:
-        cells = [
-            (method, num_distilled, num_frames, v) for (num_distilled, method, num_frames), v in paper.TABLE_4.items()
-        ]
+        points = [(last, first, method, value) for (last, method, first), value in paper.TABLE_4.items()]
     else:
-        return {}
-    curves = {}
-    for method, num_distilled, _, value in sorted(cells, key=lambda cell: cell[:3]):
-        curves.setdefault(method, {})[num_distilled] = value
-    return {method: sorted(points.items()) for method, points in curves.items()}
-
-
-def _settings(found, dataset, clips, split=None):
-    """The (method, T, T_s) that have a run."""
+        points = []
+    longest = {(method, num_distilled): value for num_distilled, _, method, value in sorted(points)}
     return {
-        (result.method, result.num_frames, result.num_distilled_frames)
-        for result in found
-        if (result.dataset, result.clips, result.main_network) == (dataset, clips, MAIN_NETWORK)
-        and result.is_of_a_network
-        and split in (None, result.split_of_ucf101)
+        method: [(num_distilled, value) for (name, num_distilled), value in longest.items() if name == method]
+        for method in dict.fromkeys(method for method, _ in longest)
     }
 
 
-def _cell(found, dataset, split, clips, method, num_frames, num_distilled):
-    wanted = {} if split is None else {"split_of_ucf101": split}
-    return results.cell(
-        found,
-        dataset=dataset,
-        main_network=MAIN_NETWORK,
-        clips=clips,
-        method=method,
-        num_frames=num_frames,
-        num_distilled_frames=num_distilled,
-        **wanted,
-    )
+_place = operator.attrgetter("dataset", "clips", "main_network", "method", "num_frames", "num_distilled_frames")
 
 
-def _entry(found, dataset, split, clips, method, num_frames, num_distilled, printed):
-    cell = _cell(found, dataset, split, clips, method, num_frames, num_distilled)
-    baseline = _cell(found, dataset, split, clips, "i3d", num_distilled, num_distilled)
-    delta = cell.top1 - baseline.top1 if cell and baseline and method != "i3d" else None
-    place = "" if split is None else str(split)
-    return Entry(dataset, place, clips, method, num_frames, num_distilled, cell, delta, printed)
+def _networks(found, dataset):
+    """I3D, and the other main networks that have a run."""
+    with_runs = {result.main_network for result in found if result.dataset == dataset and result.is_of_a_network}
+    return sorted(with_runs | {names.I3D}, key=names.network_order)
 
 
-def _average_over_splits(found, clips, method, num_frames, num_distilled):
-    setting = (clips, method, num_frames, num_distilled)
-    cells = [_cell(found, UCF101, split, *setting) for split in SPLITS]
+def _settings(found, *place, split=None):
+    """The (method, T, T_s) that have a run at a (data set, Q, main network)."""
+    places = {_place(result) for result in found if result.is_of_a_network and split in (None, result.split_of_ucf101)}
+    return {one[3:] for one in places if one[:3] == place}
+
+
+def _chosen(found, place, split=None):
+    """The tested networks at a (data set, Q, main network, method, T, T_s)."""
+    at_place = [result for result in found if result.is_of_a_network and _place(result) == place]
+    return [result for result in at_place if split in (None, result.split_of_ucf101)]
+
+
+def _entry(found, place, printed, split=None):
+    *setting, method, _, num_distilled = place
+    accuracy = results.accuracy(_chosen(found, place, split))
+    baseline = results.accuracy(_chosen(found, (*setting, "i3d", num_distilled, num_distilled), split))
+    delta = accuracy.top1 - baseline.top1 if accuracy and baseline and method != "i3d" else None
+    return Entry(place[0], "" if split is None else str(split), *place[1:], accuracy, delta, printed)
+
+
+def _average_over_splits(found, place):
+    by_split = [results.accuracy(_chosen(found, place, split)) for split in SPLITS]
     mean = None
-    if all(cells):
-        accuracies = [cell.top1 for cell in cells]
-        runs = sum(cell.runs for cell in cells)
-        mean = Cell(statistics.fmean(accuracies), statistics.stdev(accuracies), None, runs, {})
-    return Entry(UCF101, "1-3", *setting, mean, None, None)
+    if all(by_split):
+        values = [accuracy.top1 for accuracy in by_split]
+        runs = sum(accuracy.runs for accuracy in by_split)
+        mean = Accuracy(statistics.fmean(values), statistics.stdev(values), None, runs, {})
+    return Entry(place[0], "1-3", *place[1:], mean, None, None)

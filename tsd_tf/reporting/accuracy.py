@@ -1,10 +1,10 @@
-"""What a cell of a table holds."""
+"""What a table shows of its runs."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
-class Cell:
+class Accuracy:
     """What one or several runs of one setting reached, in percent.
 
     Attributes:
@@ -19,9 +19,9 @@ class Cell:
     standard_deviation: float | None
     standard_error: float | None
     runs: int
-    bytes_per_clip: dict
+    bytes_per_clip: dict[str, float]
 
     @property
-    def uncertainty(self):
+    def uncertainty(self) -> float | None:
         """The standard deviation over runs, or the standard error of the only one."""
         return self.standard_error if self.standard_deviation is None else self.standard_deviation
