@@ -37,9 +37,7 @@ def is_finished(cell, runs_dir):
         return False
     found, wanted = json.loads(path.read_text()), _recipe(cell)
     if {name: found.get(name) for name in wanted} != wanted:
-        raise UserError(
-            f"{path} belongs to other settings; remove {runs_dir}, or name another folder with --runs_dir"
-        )
+        raise UserError(f"{path} belongs to other settings; remove {runs_dir}, or name another folder with --runs_dir")
     return True
 
 
