@@ -41,7 +41,7 @@ def compare(correct, other):
         Comparison.
     """
     if correct.keys() != other.keys():
-        raise ValueError(f"expected the same seeds for both methods, received {sorted(correct)} and {sorted(other)}")
+        raise ValueError(f"expected the same seeds of both, received {sorted(correct)} and {sorted(other)}")
     differences = [float(correct[seed].mean() - other[seed].mean()) for seed in sorted(correct)]
     difference, deviation = mean_and_deviation(differences)
     p_seeds = None
