@@ -205,7 +205,7 @@ def side_by_side(config, frames, labels, folder):
 
 
 def input_wait(config):
-    """How long stage 2 waits for its clips from shards, as a share of its steps."""
+    """How long stage 2 waits for its clips, read from shards, as a share of its steps."""
     from tsd_tf.data import pipeline
 
     shards = pipeline.find_shards(FLAGS.data_dir, FLAGS.split)
