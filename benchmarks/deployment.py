@@ -1,11 +1,11 @@
-"""Measures what is deployed: LiteRT, the cloud half in this process and behind the server, and bytes on the wire.
+"""Measures the deployed parts: LiteRT, the cloud half in this process and behind the server, and bytes on the wire.
 
     python -m benchmarks.deployment --video=video.mp4
     python -m benchmarks.deployment --workdir=runs/sample/tsd_T20_Ts5 --video=data/sample/videos/test/0.mp4
 
-Everything is measured side by side in one run and written as JSON; what is compared takes turns, so that a machine that
-slows down slows both. Without --workdir the weights are random: times do not depend on them, the bytes of distilled
-frames do (P of an untrained client averages the clip).
+Everything is measured side by side in one run and written as JSON. Things that are compared take turns, so that a
+machine that slows down slows both. Without --workdir the weights are random. Times do not depend on the weights, but
+the bytes of distilled frames do (P of an untrained client averages the clip).
 """
 
 import concurrent.futures
@@ -32,17 +32,17 @@ from tsd_tf.serving.limits import Limits
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _BATCHES = (1, 2, 4, 8)
-_ROUNDS = 6  # of the comparison at saturation
+_ROUNDS = 6  # rounds of the comparison at saturation
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("workdir", None, "A trained run; without one, a network with random weights.")
-flags.DEFINE_enum("preset", "kinetics400", ["kinetics400", "sample"], "The network without --workdir.")
+flags.DEFINE_string("workdir", None, "A trained run (default: a network with random weights).")
+flags.DEFINE_enum("preset", "kinetics400", ["kinetics400", "sample"], "The network if --workdir is not given.")
 flags.DEFINE_list("parts", ["litert", "cloud", "bytes"], "What to measure; bytes needs --video.")
 flags.DEFINE_string("video", None, "A video whose bytes are counted.")
 flags.DEFINE_string("output", "deployment.json", "File to write.")
 flags.DEFINE_integer("repetitions", 10, "Measurements of each latency; the median counts.", lower_bound=1)
 flags.DEFINE_integer("clients", 64, "Clients at a time.", lower_bound=1)
-flags.DEFINE_float("seconds", 60, "How long they ask, all rounds together.", lower_bound=1)
+flags.DEFINE_float("seconds", 60, "How long they ask, in all rounds together.", lower_bound=1)
 
 
 def _network():
@@ -61,7 +61,7 @@ def _network():
 
 
 def _milliseconds(**functions):
-    """{name: milliseconds of each repetition}, the functions called in turn after a warm-up."""
+    """{name: milliseconds of each repetition}; the functions are called in turn after a warm-up."""
     times = {name: [] for name in functions}
     for function in functions.values():
         function()
@@ -74,16 +74,16 @@ def _milliseconds(**functions):
 
 
 def _ratio(times, name, to):
-    """Median of the quotients of two functions' calls that came one after the other."""
+    """Median ratio of the times of two functions that were called one after the other."""
     return statistics.median(one / other for one, other in zip(times[name], times[to], strict=True))
 
 
 def _mobilenet_alone(network, frame_size, folder, kind):
-    """Writes the coarse extractor as a client half of its own, and returns its path.
+    """Writes the coarse extractor as a client half of its own; returns the path.
 
     Args:
-        kind: "uint8": it takes the frames that a client has, and resizes and normalises them as the client half does;
-            "small_floats": it takes frames that somebody else has resized and normalised.
+        kind: with "uint8" it takes a client's frames, and resizes and normalises them as the client half does; with
+            "small_floats" it takes frames that are already resized and normalised.
     """
     import keras
     import tensorflow as tf
@@ -111,11 +111,11 @@ def _mobilenet_alone(network, frame_size, folder, kind):
 
 
 def litert(folder, sidecar, network, clip):
-    """Milliseconds of a clip on LiteRT by variant and threads, beside MobileNet alone; and after the last frame.
+    """Milliseconds a clip on LiteRT by variant and threads, beside MobileNet alone; and after the last frame.
 
-    MobileNet alone is what TensorFlow's converter makes of it in the same variant, and gets the same uint8 frames: it
-    has to convert, normalise and resize them too. `mobilenet_small_floats_ms` is what is left of it when somebody else
-    has done that.
+    MobileNet alone is as TensorFlow's converter makes it in the same variant. It gets the same uint8 frames, which it
+    has to convert, normalise and resize too. `mobilenet_small_floats_ms` is its time when the frames arrive already
+    resized and normalised.
     """
     import keras
     import numpy as np
@@ -170,7 +170,7 @@ def litert(folder, sidecar, network, clip):
 
 
 def multiply_accumulates(network, frame_size):
-    """Multiply-accumulates of a clip in the parts of the exported client half, and the share that its own add."""
+    """Multiply-accumulates a clip in the parts of the exported client half, and the share added to MobileNet's."""
     from tsd_tf.efficiency import counting
     from tsd_tf.export.lite_tsd_block import LiteTSDBlock
 
@@ -228,13 +228,13 @@ class _Server:
         return ask, channel
 
     def cpu_seconds(self):
-        """What the server has computed so far."""
+        """CPU seconds of the server so far."""
         fields = pathlib.Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def by_batch(classify, ask, frames):
-    """Latency and clips a second of one request after the other by batch size, in this process and by the server."""
+    """Latency and clips a second by batch size, one request after the other, in this process and by the server."""
     import numpy as np
 
     rows = []
@@ -253,15 +253,16 @@ def by_batch(classify, ask, frames):
 def saturated(server, classify, frames, logits):
     """FLAGS.clients at a time for FLAGS.seconds, in rounds with the same work in this process between them.
 
-    An answer is wrong if its logits are nearer to another clip's, or further from its own than a tenth of the way to
-    the nearest other one. In this process as many threads as the server has call the model with full batches.
+    An answer is wrong if its logits are nearer to another clip's, or further from its own clip's than a tenth of the
+    distance between the two nearest clips. In this process, as many threads as the server has call the model with full
+    batches.
     """
     import numpy as np
 
     distances = np.abs(logits[:, None] - logits[None]).max(axis=2)
     tolerance = distances[~np.eye(len(logits), dtype=bool)].min() / 10
     if tolerance < 1e-4:
-        raise UserError("the clips' logits are too near to each other to tell a wrong answer from a right one")
+        raise UserError("the clips' logits are too close to each other to tell a wrong answer from a right one")
     connections = [server.connect() for _ in range(FLAGS.clients)]
     batch = np.resize(frames, (_BATCHES[-1], *frames.shape[1:]))
     seconds = FLAGS.seconds / _ROUNDS
@@ -273,7 +274,7 @@ def saturated(server, classify, frames, logits):
             clip = (index + count) % len(frames)
             count += 1
             try:
-                # Written so that NaN is wrong.
+                # Written so that NaN counts as wrong.
                 if not np.abs(ask(frames[clip : clip + 1])[0] - logits[clip]).max() <= tolerance:
                     wrong.append(clip)
             except Exception as error:
@@ -324,7 +325,7 @@ def saturated(server, classify, frames, logits):
 
 
 def count_bytes(folder, video):
-    """Bytes of a video as distilled frames by codec, as uniform frames, and as the file; averaged over its clips."""
+    """Bytes of a video, over all its clips: distilled frames by codec, uniform frames, all frames; and of the file."""
     import numpy as np
 
     from tsd_tf.client import capture, clips
@@ -377,7 +378,9 @@ def main(argv):
 
     config, network, labels = _network()
     if config.method != "tsd":
-        raise UserError(f"only I3D+TSD has a client half to compare with MobileNet. Received: a run of {config.method}")
+        raise UserError(
+            f"only a run of I3D+TSD can be compared with MobileNet alone. Received: a run of {config.method}"
+        )
     draw = np.random.default_rng(0)
     shape = (4, config.num_frames, config.crop_size // 16, config.crop_size // 16, 3)
     noise = draw.integers(0, 256, shape, "uint8").repeat(16, 2).repeat(16, 3)
@@ -397,7 +400,7 @@ def main(argv):
         if "litert" in FLAGS.parts:
             found["litert"] = litert(folder, sidecar, network, noise[0])
         if "cloud" in FLAGS.parts:
-            # Clips of one colour each, with noise: what an untrained client distils of noise is the same grey for all.
+            # Clips of one colour each, with noise: from noise alone an untrained client distils the same grey for all.
             colours = draw.integers(0, 256, (4, 1, 1, 1, 3))
             frames = (colours + noise[:, : config.num_distilled_frames]) // 2
             found["cloud_by_batch"], found["cloud_saturated"] = cloud(folder, frames.astype("uint8"))

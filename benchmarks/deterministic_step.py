@@ -1,8 +1,9 @@
-"""What --deterministic costs: seconds a training step with TensorFlow's deterministic kernels and without, in pairs.
+"""What --deterministic costs: seconds a training step, with and without TensorFlow's deterministic kernels, in pairs.
 
     python benchmarks/deterministic_step.py
 
-Trains on random clips in a process for each measurement, the two kinds in turn; about five minutes on two idle cores.
+Each measurement trains on random clips in a process of its own. The two kinds take turns. It takes about five minutes
+on two idle cores.
 """
 
 import json
@@ -20,12 +21,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("pairs", 3, "Measurements of each kind.", lower_bound=1)
-flags.DEFINE_integer("steps", 10, "Steps a measurement; the median counts.", lower_bound=1)
+flags.DEFINE_integer("steps", 10, "Steps in a measurement; the median counts.", lower_bound=1)
 flags.DEFINE_string("measure", None, "For internal use: measure one kind and print its seconds.")
 
 
 def _measure():
-    """{stage: (seconds, seconds of processor time) a step} of the sample preset, its own batch sizes."""
+    """{stage: (seconds, seconds of processor time) a step} for the sample preset, with its own batch sizes."""
     import keras
     import numpy as np
     import tensorflow as tf

@@ -1,12 +1,12 @@
-"""Measures the data's side: the reader beside the bare decoding of its JPEGs and beside mp4 readers, and the builder.
+"""Measures how fast data is read and built: the reader beside bare JPEG decoding and mp4 readers, and the builder.
 
     python -m benchmarks.input_pipeline
     python -m benchmarks.input_pipeline --video=clip.mp4 --output=input_pipeline.json
 
-makes a small data set (with --video copies of that video, else procedural videos as MPEG-4), builds shards of it and
-reads clips of --T frames at random places: with this project's reader, from JPEGs that lie in memory already, and from
-the mp4 files with OpenCV and with decord, where that is installed. All take turns, so that a machine that slows down
-slows all of them; medians are written as JSON. About eight minutes on two cores; --rounds=1 --videos=8 tries it out.
+makes a small data set (copies of --video, or procedural videos as MPEG-4) and builds shards of it. It reads clips of
+--T frames at random places: with this project's reader, from JPEGs that are already in memory, and from the mp4 files
+with OpenCV and, if it is installed, decord. All take turns, so that a machine that slows down slows all of them. It
+writes medians as JSON. It takes about eight minutes on two cores; --rounds=1 --videos=8 tries it out.
 """
 
 import concurrent.futures
@@ -36,14 +36,14 @@ flags.DEFINE_integer("video_frames", 250, "frames of a procedural video, at 25 a
 flags.DEFINE_integer("T", 40, "T: frames of a clip", lower_bound=1)
 flags.DEFINE_integer("crop_size", 224, "pixels of the square crop", lower_bound=32)
 flags.DEFINE_integer("short_side", 256, "pixels of the short side of stored frames", lower_bound=32)
-flags.DEFINE_integer("batch_size", 6, "clips a batch", lower_bound=1)
-flags.DEFINE_integer("rounds", 7, "measurements of each way of reading; the median counts", lower_bound=1)
-flags.DEFINE_integer("clips", 96, "clips a measurement", lower_bound=1)
+flags.DEFINE_integer("batch_size", 6, "clips in a batch", lower_bound=1)
+flags.DEFINE_integer("rounds", 7, "measurements for each way of reading; the median counts", lower_bound=1)
+flags.DEFINE_integer("clips", 96, "clips in a measurement", lower_bound=1)
 flags.DEFINE_integer("epochs", 20, "epochs over which memory is watched", lower_bound=2)
 flags.DEFINE_integer("builder_rounds", 3, "builds with one process and with two, in turn", lower_bound=1)
 flags.DEFINE_string("output", "input_pipeline.json", "file to write")
 
-_WARM_UP = 2  # batches that the reader is given to get going
+_WARM_UP = 2  # batches before the reader is measured
 _CLASSES = 10
 
 
@@ -138,11 +138,11 @@ class ShardReader:
         return self._checked(self._clips)
 
     def first_epoch(self):
-        """Frames a second while every record is new and read whole, for its checksum."""
+        """Frames a second in the first epoch, when every record is read whole for its checksum."""
         return self._read(self._new_clips(), max(1, FLAGS.videos // FLAGS.batch_size - _WARM_UP))
 
     def later_epochs(self):
-        """Frames a second of an iteration over known records, once it is going."""
+        """Frames a second in later epochs, when the records are known."""
         return self._read(self._clips, -(-FLAGS.clips // FLAGS.batch_size))
 
     def _read(self, clips, count):
@@ -162,7 +162,7 @@ class ShardReader:
 
 
 class JpegDecoder:
-    """The ceiling: the JPEGs of random clips lie in memory; TensorFlow decodes their crops on all cores, nothing else.
+    """The ceiling: TensorFlow decodes the crops of random clips from JPEGs in memory, on all cores, and nothing else.
 
     Args:
         shards: where the JPEGs are taken from.
@@ -186,7 +186,7 @@ class JpegDecoder:
             self.windows.append((y, x, FLAGS.crop_size, FLAGS.crop_size))
 
     def by_frame(self):
-        """Frames a second, every frame a call of its own."""
+        """Frames a second with one call for each frame."""
         import tensorflow as tf
 
         jpegs = [jpeg for clip in self.jpegs for jpeg in clip]
@@ -194,7 +194,7 @@ class JpegDecoder:
         return self._time(frames, lambda jpeg, window: tf.io.decode_and_crop_jpeg(jpeg, window, channels=3))
 
     def by_clip(self):
-        """Frames a second, all frames of a clip in one call."""
+        """Frames a second with one call for all frames of a clip."""
         import tensorflow as tf
 
         def decode(jpegs, window):
@@ -240,7 +240,7 @@ class Mp4Reader:
         with concurrent.futures.ThreadPoolExecutor(machine.num_cores()) as pool:
             clips = list(pool.map(lambda path, place: read_clip(path, place).shape, paths, places))
         if set(clips) != {(FLAGS.T, FLAGS.crop_size, FLAGS.crop_size, 3)}:
-            raise UserError(f"clips of {FLAGS.T} frames were expected, {sorted(set(clips))} came")
+            raise UserError(f"expected clips of {FLAGS.T} frames, got the shapes {sorted(set(clips))}")
         return FLAGS.clips * FLAGS.T / (time.perf_counter() - began)
 
 
@@ -253,7 +253,7 @@ def _clip_by_opencv(path, place):
         while len(pictures) < FLAGS.T:
             found, picture = capture.read()
             if not found:
-                raise UserError(f"OpenCV reads {len(pictures)} frames from frame {start} of {path}, not {FLAGS.T}")
+                raise UserError(f"expected {FLAGS.T} frames from frame {start} of {path}, OpenCV reads {len(pictures)}")
             pictures.append(cv2.cvtColor(_crop(_scaled(picture), place), cv2.COLOR_BGR2RGB))
     finally:
         capture.release()

@@ -1,10 +1,10 @@
-"""PyTorch's side of training_step.py: Inception-v1 I3D, one SGD step for every line that it is sent.
+"""PyTorch's side of training_step.py: Inception-v1 I3D, one SGD step for every line on stdin.
 
     python benchmarks/torch_i3d.py clips.npz
 
-imports torch and NumPy alone, so that it can run in an environment of its own. `clips.npz` holds "frames", uint8
-(batch, T, height, width, 3), "labels" (batch,), and "num_classes". For each line on stdin, the number of frames to
-train on, it answers with a JSON line: milliseconds of the step and its loss. The first line that it writes names the
+It imports only torch and NumPy, so that it can run in an environment of its own. `clips.npz` holds "frames", uint8
+(batch, T, height, width, 3), "labels" (batch,), and "num_classes". Each line on stdin is the number of frames to train
+on. The answer is a JSON line with the milliseconds of the step and its loss. The first line that it writes names the
 versions.
 """
 

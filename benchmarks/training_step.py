@@ -1,11 +1,12 @@
-"""Measures a training step: I3D and both stages of I3D+TSD, beside PyTorch's I3D on the same clips, and the input.
+"""Measures a training step of I3D and of both stages of I3D+TSD, beside PyTorch's I3D, and the wait for clips.
 
     python -m benchmarks.training_step --torch_python=torch-venv/bin/python --data_dir=data/kinetics400
 
-takes steps of all of them in turn, so that what else the machine does falls on all alike, and writes medians as JSON;
-at the paper's shapes about ten minutes on two CPU cores. PyTorch is optional: --torch_python names a Python that has it
-(and NumPy). With --data_dir, the training clips of its shards are read and trained on, and the wait for them is given
-as a share of a step. KERAS_BACKEND=jax measures the same steps on Keras' JAX backend, for a machine with a GPU.
+takes steps of all of them in turn on the same clips, so that other work on the machine affects all alike. It writes
+medians as JSON. At the paper's shapes it takes about ten minutes on two CPU cores. PyTorch is optional: --torch_python
+names a Python that has it (and NumPy). With --data_dir, it also trains on clips read from these shards, and gives the
+wait for them as a share of a step. KERAS_BACKEND=jax measures the same steps on Keras' JAX backend, for a machine with
+a GPU.
 """
 
 import contextlib
@@ -26,14 +27,14 @@ from tsd_tf.reporting import machine
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("T", 40, "T: frames of a clip", lower_bound=1)
-flags.DEFINE_integer("Ts", 10, "T_s: frames that are left after distillation", lower_bound=1)
+flags.DEFINE_integer("Ts", 10, "T_s: frames after distillation", lower_bound=1)
 flags.DEFINE_integer("crop_size", 224, "pixels of the square frames", lower_bound=32)
-flags.DEFINE_integer("batch_size", 1, "clips a step", lower_bound=1)
-flags.DEFINE_integer("repetitions", 7, "measured steps of each; the median counts", lower_bound=1)
-flags.DEFINE_integer("warm_up", 2, "steps of each that do not count", lower_bound=0)
+flags.DEFINE_integer("batch_size", 1, "clips in a step", lower_bound=1)
+flags.DEFINE_integer("repetitions", 7, "measured steps of each kind; the median counts", lower_bound=1)
+flags.DEFINE_integer("warm_up", 2, "steps of each kind that do not count", lower_bound=0)
 flags.DEFINE_bool("mixed_precision", False, "as train_kinetics.py; TensorFlow only")
 flags.DEFINE_string("torch_python", None, "a Python that has PyTorch and NumPy (default: PyTorch is left out)")
-flags.DEFINE_string("data_dir", None, "folder of train shards for the input's share (default: it is not measured)")
+flags.DEFINE_string("data_dir", None, "folder of train shards, to measure the wait for clips (default: not measured)")
 flags.DEFINE_string("split", "train", "which shards of --data_dir")
 flags.DEFINE_integer("input_steps", 20, "steps on clips from shards", lower_bound=1)
 flags.DEFINE_string("output", "training_step.json", "file to write")
@@ -59,7 +60,7 @@ def _config():
 
 
 def _stages(config):
-    """{name: (Stage, frames)} of what is measured."""
+    """{name: Stage}: the steps to measure."""
     from tsd_tf.config import Stage
 
     size = {"batch_size": FLAGS.batch_size}
@@ -73,7 +74,7 @@ def _stages(config):
 
 
 def _stage_model(stage, config):
-    """The stage on a network of its own; I3D is a selector of the first frames in front of the same main network."""
+    """The stage on its own network; I3D is a selector of the first frames in front of the same main network."""
     from tsd_tf.network_builder import build_network
     from tsd_tf.training.stages import stage_model
 
@@ -90,7 +91,7 @@ def _stage_model(stage, config):
 
 
 def _tensorflow_step(trained, config):
-    """frames, labels -> loss, on the step that the trainer takes."""
+    """A function frames, labels -> loss, with the step that the trainer takes."""
     import keras
     import tensorflow as tf
 
@@ -107,7 +108,7 @@ def _tensorflow_step(trained, config):
 
 
 def _jax_step(trained, config):
-    """frames, labels -> loss: the same gradient and update, without what is off in the paper's presets."""
+    """A function frames, labels -> loss: the same gradient and update, without what the paper's presets turn off."""
     import jax
     import keras
 
@@ -141,7 +142,7 @@ def _jax_step(trained, config):
 
 @contextlib.contextmanager
 def _torch_steps(folder, frames, labels, num_classes):
-    """A function frames of a clip -> milliseconds of PyTorch's step, and what describes PyTorch; None without it."""
+    """A function number of frames -> milliseconds of PyTorch's step, and PyTorch's description; two None without it."""
     if not FLAGS.torch_python:
         yield None, None
         return
@@ -161,7 +162,7 @@ def _torch_steps(folder, frames, labels, num_classes):
             process.stdin.flush()
             answer = process.stdout.readline()
             if not answer:
-                raise UserError(f"PyTorch's step on clips of {num_frames} frames failed; its own words are above")
+                raise UserError(f"PyTorch's step on clips of {num_frames} frames failed; its own message is above")
             return json.loads(answer)["milliseconds"]
 
         yield step, json.loads(described)
@@ -169,7 +170,7 @@ def _torch_steps(folder, frames, labels, num_classes):
 
 
 def side_by_side(config, frames, labels, folder):
-    """Medians in milliseconds of every step, taken in turn, and what describes PyTorch."""
+    """Median milliseconds of every step, taken in turn, and PyTorch's description."""
     import keras
 
     jax = keras.backend.backend() == "jax"

@@ -2,10 +2,10 @@
 
     make demo
 
-writes a small procedural action data set as video files, then runs on it the programs that a user runs on Kinetics, at
-small size (--preset=sample), and ends with a summary. It takes about ten minutes on two cores; everything lies under
-demo/. Interrupted, it goes on where it was; `rm -r demo` starts it over. It fails, with exit code 1, if distilled
-frames are not recognised far above chance, or if the served answer is not the in-process one.
+writes a small procedural action data set as video files. Then it runs the programs that a user runs on Kinetics on it,
+at small size (--preset=sample), and ends with a summary. It takes about ten minutes on two cores. Everything lies under
+demo/. If it is interrupted, the same command goes on where it was; `rm -r demo` starts it over. It fails with exit code
+1 if distilled frames are not recognised far above chance, or if the served answer is not the in-process one.
 """
 
 import csv
@@ -25,24 +25,24 @@ from tsd_tf.programs import command_line
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("output_dir", "demo", "folder of everything that the demo makes")
+flags.DEFINE_string("output_dir", "demo", "folder for everything that the demo makes")
 flags.DEFINE_integer("num_train", 1500, "training videos", lower_bound=12)
 flags.DEFINE_integer("num_test", 300, "test videos", lower_bound=6)
-flags.DEFINE_integer("max_steps", None, "cut every training stage short, to try the path out: accuracy is not checked")
+flags.DEFINE_integer("max_steps", None, "cut every training stage short to try the path out; accuracy is not checked")
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _STEPS = 11
 _NUM_CLIPS = 10
-# The cloud half gets frames rounded to uint8, the network in this process float32 ones.
+# The cloud half gets frames rounded to uint8; the network in this process gets float32 frames.
 _PROBABILITY_TOLERANCE = 0.005
-# What distilled frames must reach. Of 300 videos, 2.5 times the chance of one class in six is more than eleven standard
-# errors above chance.
+# The accuracy that distilled frames must reach. With 300 videos and six classes, 2.5 times chance is more than eleven
+# standard errors above chance.
 _TIMES_CHANCE = 2.5
 
 
 @dataclasses.dataclass(frozen=True)
 class Paths:
-    """Where everything lies."""
+    """Where everything is."""
 
     videos: pathlib.Path
     shards: pathlib.Path
@@ -65,9 +65,9 @@ def main(argv):
     if not (paths.export / "client.json").exists():
         steps.run("Export both halves", "-m", "tsd_tf.export", f"--workdir={workdir}", f"--output_dir={paths.export}")
     video, label = _test_video(paths.videos)
-    steps.announce("Serve the cloud half, and ask it with the client half")
+    steps.announce("Serve the cloud half and ask it with the client half")
     served = _serve_and_ask(paths, video)
-    steps.announce("Ask the network in this process, to compare")
+    steps.announce("Ask the network in this process, for comparison")
     in_process = _in_process_probabilities(workdir, video)
     difference = max(abs(one - other) for one, other in zip(served["raw"]["probabilities"], in_process, strict=True))
     summary = {
@@ -109,7 +109,7 @@ class _Steps:
     def run(self, title, *command):
         self.announce(title, command)
         if code := subprocess.run([sys.executable, *command], cwd=_ROOT).returncode:
-            raise UserError(f"this command of the demo ended with exit code {code}: python {' '.join(command)}")
+            raise UserError(f"a command of the demo ended with exit code {code}: python {' '.join(command)}")
 
 
 def _build_data(steps, paths):
@@ -138,8 +138,8 @@ def _build_data(steps, paths):
 
 
 def _train_and_evaluate(steps, paths, method):
-    """The evaluation's JSON of a method, trained first."""
-    titles = {"tsd": "I3D, then I3D+TSD in its two stages", "i3d_e": "I3D_E: uniformly sampled frames, to compare with"}
+    """Trains and evaluates a method; returns the evaluation's JSON."""
+    titles = {"tsd": "I3D, then I3D+TSD in its two stages", "i3d_e": "I3D_E: uniformly sampled frames, for comparison"}
     names = {"tsd": "distilled frames", "i3d_e": "uniformly sampled frames"}
     workdir = paths.runs / f"sample/{method}_T20_Ts5"
     arguments = ["--preset=sample", f"--method={method}", f"--data_dir={paths.shards}", f"--runs_dir={paths.runs}"]
@@ -152,7 +152,7 @@ def _train_and_evaluate(steps, paths, method):
 
 
 def _test_video(videos):
-    """A test video and its class: the first of the list."""
+    """The first test video of the list, and its class."""
     with (videos / "test.csv").open(newline="") as file:
         row = next(csv.DictReader(file))
     (path,) = (videos / "test" / row["label"]).glob(f"{row['youtube_id']}_*.mp4")
@@ -160,7 +160,7 @@ def _test_video(videos):
 
 
 def _serve_and_ask(paths, video):
-    """What the client prints, with frames sent as they are ("raw") and as JPEG, from a server of its own."""
+    """Serves the cloud half; returns what the client prints with frames sent unchanged ("raw") and as JPEG."""
     command = [
         sys.executable,
         "-m",
@@ -174,7 +174,7 @@ def _serve_and_ask(paths, video):
         ready = server.stdout.readline()
         found = re.search(r"gRPC (\S+:\d+)", ready)
         if not found:
-            raise UserError(f"the server did not start: expected its ready line, received {ready!r}")
+            raise UserError(f"the server did not start: expected its ready line, got {ready!r}")
         print(f"    {ready.strip()}", flush=True)
         return {codec: _ask(paths, video, found[1].rstrip(","), codec) for codec in ("raw", "jpeg")}
     finally:
@@ -235,9 +235,9 @@ Summary
     is "{summary["label"]}"; the answer is "{summary["predicted"]}" ({summary["score"]:.1%})
     the served probabilities differ from the in-process ones by {summary["served_minus_in_process"]:.1e}
       (tolerance {summary["tolerance"]}; frames sent without loss)
-    bytes that travelled: {sizes["distilled"]:,} of distilled frames as JPEG
+    bytes sent: {sizes["distilled"]:,} for distilled frames as JPEG
       (all frames as JPEG: {sizes["frames"]:,}; the video file: {sizes["video"]:,})
-  what lies where
+  files
     videos and their lists    {paths.videos}
     TFRecord shards           {paths.shards}
     runs                      {results["tsd"]["workdir"]}
@@ -254,13 +254,13 @@ Summary
 def _check(summary):
     if summary["served_minus_in_process"] > _PROBABILITY_TOLERANCE:
         raise UserError(
-            f"the served answer is not the in-process one: their probabilities differ by "
-            f"{summary['served_minus_in_process']:.3g}, at most {_PROBABILITY_TOLERANCE} was expected"
+            f"expected served probabilities within {_PROBABILITY_TOLERANCE} of the in-process ones, "
+            f"got a difference of {summary['served_minus_in_process']:.3g}"
         )
     if FLAGS.max_steps is None and summary["accuracy_distilled"] < _TIMES_CHANCE * summary["chance"]:
         raise UserError(
-            f"the accuracy with distilled frames is {summary['accuracy_distilled']:.1%}; at least "
-            f"{_TIMES_CHANCE} times chance, {_TIMES_CHANCE * summary['chance']:.1%}, was expected"
+            f"expected an accuracy with distilled frames of at least {_TIMES_CHANCE} times chance, "
+            f"{_TIMES_CHANCE * summary['chance']:.1%}, got {summary['accuracy_distilled']:.1%}"
         )
 
 

@@ -1,12 +1,12 @@
 """The few-frame study: the paper's comparison of methods at small scale, on procedural videos.
 
-    python -m study            (make study: the whole of it, some 2.5 hours on two cores)
+    python -m study            (make study: all of it, some 2.5 hours on two cores)
     python -m study --quick    (make study-quick: one seed, 20 frames to 5, a quarter of an hour)
 
-builds its data sets, pretrains, trains and tests every cell with the project's own programs' functions, and writes
-tables (Markdown, CSV), pictures and all results (JSON) to docs/study. Everything else lies under runs/study and
-data/study. Interrupted, the same command goes on where it was; finished cells are not run again.
---report_only writes tables and pictures from the JSON that is there.
+builds its data sets, and pretrains, trains and tests every cell with the project's own functions. It writes tables
+(Markdown, CSV), pictures and all results (JSON) to docs/study. Everything else lies under runs/study and data/study.
+If it is interrupted, the same command goes on where it was; finished cells are not run again. --report_only writes
+tables and pictures from the existing JSON.
 """
 
 import pathlib
@@ -17,13 +17,13 @@ from tsd_tf.programs import command_line
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_bool("quick", False, "one seed, 20 frames to 5 alone, without the extras")
-flags.DEFINE_string("output_dir", "docs/study", "folder of tables, pictures and JSON")
+flags.DEFINE_bool("quick", False, "one seed, only 20 frames to 5, without the extras")
+flags.DEFINE_string("output_dir", "docs/study", "folder for tables, pictures and JSON")
 flags.DEFINE_string("runs_dir", "runs/study", "folder of the cells' work directories")
 flags.DEFINE_string("data_dir", "data/study", "folder of the data sets")
 flags.DEFINE_integer("workers", 2, "processes, one core and one thread each", lower_bound=1)
 flags.DEFINE_bool("report_only", False, "run nothing")
-flags.DEFINE_bool("list", False, "print the cells and what they are expected to cost, and run nothing")
+flags.DEFINE_bool("list", False, "print the cells and their expected cost, and run nothing")
 
 
 def main(argv):
@@ -45,7 +45,7 @@ def main(argv):
         results.collect(cells, runs_dir, data_dir, study, settings.tuned(), FLAGS.workers, output_dir)
         report.write_example_frames(cells, runs_dir, output_dir)
     report.write(output_dir)
-    print(f"Tables and pictures: {output_dir}/tables.md and beside it")
+    print(f"Tables: {output_dir}/tables.md; pictures beside it")
 
 
 def start():

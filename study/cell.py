@@ -12,7 +12,7 @@ class Test:
     Attributes:
         split: the shards.
         num_frames, num_distilled_frames: T and T_s of the clips.
-        clips: the numbers Q of clips a video, from one pass.
+        clips: the numbers Q of clips a video; one pass serves all of them.
     """
 
     split: str
@@ -23,24 +23,24 @@ class Test:
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """What is run; the same cell always gives the same result.
+    """A training with its tests, or a data set to build; the same cell always gives the same result.
 
     Attributes:
-        name: of the cell and its folder, "seed0/tsd_T20_Ts5".
+        name: the name of the cell and its folder, such as "seed0/tsd_T20_Ts5".
         group: the table or picture that it belongs to.
-        seed: the seed it belongs to.
-        config: a tsd_tf Config with its stages; None builds a data set.
+        seed: the seed that it belongs to.
+        config: a tsd_tf Config with its stages, or None for a cell that builds a data set.
         data: {"name", "folder", "videos", "seed"} of the data set that it builds, or None.
         data_from: the cell that builds its data set, or None.
         main_network_from: the cell whose main network it starts from, or None.
         coarse_from: the cell whose coarse extractor it starts from, or None.
         fine_tune_from: the cell that is fine-tuned, or None.
-        tests: the evaluations behind the training.
+        tests: the evaluations after the training.
         matrix_split: the split on whose events P is compared with the truth, or None.
         compression_split: the split whose distilled frames are sent as JPEG, or None.
-        labels: what else the tables say about the cell, {name: value}.
-        threads: cores that it uses.
-        cost: CPU seconds expected.
+        labels: {name: value}, what else the tables say about the cell.
+        threads: the number of cores that it uses.
+        cost: expected CPU seconds.
     """
 
     name: str

@@ -13,7 +13,7 @@ from tsd_tf.building.procedural_videos import EVENT_FRAMES, NUM_FRAMES, SIZE, Vi
 from tsd_tf.contract import files
 from tsd_tf.video.video_writing import write_video
 
-# Harder than the demo's: more noise, smaller sprites. One frame tells the colour at best, 3 of the 12 classes.
+# Harder than the demo's: more noise, smaller sprites. One frame tells at best the colour, which leaves 3 of 12 classes.
 MAIN = VideoSettings(num_axes=4, pixel_noise=14.0, event_radius=(4.0, 6.0))
 DIRECTION = dataclasses.replace(MAIN, task="direction")
 TARGET = dataclasses.replace(MAIN, mixed_colours=True)
@@ -27,12 +27,12 @@ _GROUPS = 3
 
 
 def build(folder, name, num_videos, seed, processes=1):
-    """Writes a data set, unless it is there: shards, labels.txt and `<split>_events.csv`.
+    """Writes a data set unless it exists: shards, labels.txt and `<split>_events.csv`.
 
     Args:
         folder: the data folder.
-        name: of VIDEO_SETTINGS; "target" has UCF101's layout, below in split1, split2 and split3.
-        num_videos: {"train": count, "validate": count, "test": count}; of "target", {"all": count}.
+        name: a key of VIDEO_SETTINGS; "target" has UCF101's layout, in the folders split1, split2 and split3.
+        num_videos: {"train": count, "validate": count, "test": count}, or {"all": count} for "target".
         seed: int; the videos of two seeds have nothing in common.
         processes: worker processes.
     """
@@ -97,12 +97,12 @@ def _build_shards(rows, videos, folder, split, class_names, processes):
 
 
 def whole_videos(folder, split, events=True):
-    """All videos of a split whole, in the order of the shards.
+    """All whole videos of a split, in the order of the shards.
 
     Args:
         folder: the data folder.
         split: its split.
-        events: reads the truth about the events, too.
+        events: whether to read the true places of the events, too.
 
     Returns:
         (frames uint8 (n, NUM_FRAMES, SIZE, SIZE, 3), labels int32 (n,), event_starts (n,) ints, or None)

@@ -11,14 +11,14 @@ from tsd_tf.selectors import Uniform
 from tsd_tf.video import codec, h264
 
 QUALITIES = (5, 15, 30, 50, 75, 90, 95)
-RATE_FACTORS = (18, 23, 28, 33, 38, 43)  # of H.264
+RATE_FACTORS = (18, 23, 28, 33, 38, 43)  # CRF of H.264
 _BATCH_SIZE = 32
 _SEED = 7
 _EXAMPLES = 3
 
 
 def clips_with_events(config, split):
-    """One random clip of every video, the true event's frames marked.
+    """One random clip of every video, with the true event's frames marked.
 
     Returns:
         (frames uint8 (n, T, size, size, 3), labels (n,), mask bool (n, T))
@@ -40,7 +40,7 @@ def matrices(network, clips):
 
 
 def example_frames(network, config, split):
-    """What the main network sees of a few clips whose whole event is in them.
+    """What the main network sees of a few clips that show their whole event.
 
     Returns:
         {title: uint8 (n, size, size, 3)}, in pairs: distilled frames, and frames at equal intervals.
@@ -64,8 +64,8 @@ def matrix_statistics(network, config, split):
     """P against the truth, on one clip of every video.
 
     Returns:
-        see `describe_matrices`; under "whole_event" see `recognise_events`, under "examples" a few P with their clips'
-        event masks.
+        What `describe_matrices` returns, with what `recognise_events` returns under "whole_event", and under "examples"
+        a few P with the event masks of their clips.
     """
     clips, labels, mask = clips_with_events(config, split)
     found = matrices(network, clips)
@@ -86,7 +86,7 @@ def matrix_statistics(network, config, split):
 
 
 def recognise_events(network, clips, labels, mask):
-    """What is recognised of the clips that show their whole event: where it is not in the clip, no P can find it.
+    """Accuracy on the clips that show their whole event: if the event is not in a clip, no P can find it.
 
     Args:
         network: a FewFrameNetwork, trained.
@@ -96,7 +96,7 @@ def recognise_events(network, clips, labels, mask):
 
     Returns:
         {"clips": how many, "top1": of the network, "top1_of_event": of its main network on the event's own frames, as a
-        perfect P would pick them; None unless they are as many as T_s}. Both are None where no clip shows its event.
+        perfect P would pick them; None unless there are T_s of them}. Both are None if no clip shows its whole event.
     """
     whole = mask.sum(axis=1) == data.EVENT_FRAMES
     clips, labels, mask = clips[whole], labels[whole], mask[whole]
@@ -123,7 +123,7 @@ def recognise_events(network, clips, labels, mask):
 
 
 def describe_matrices(matrices, mask):
-    """Where P puts its mass, and in which order, as means over clips that show some of the event.
+    """Where P puts its mass, and in which order: means over the clips that show some of the event.
 
     Args:
         matrices: P, (n, T, T_s).

@@ -1,4 +1,4 @@
-"""The cells of the study: a flat list, each naming those that it starts from."""
+"""The cells of the study: a flat list, in which each names the cells that it starts from."""
 
 import dataclasses
 import pathlib
@@ -10,9 +10,9 @@ from study.run_cell import COARSE_WEIGHTS
 
 _FRAMES_OF_PRETRAINING = 20
 _FRAMES_OF_TABLE3 = 20
-# CPU seconds on one core of an AMD EPYC, measured while other programs ran: a clip's frame through the training step of
-# the main network, through the client's, out of its JPEG, and through a test; what a cell takes to start. How many
-# times I3D's time others take.
+# CPU seconds on one core of an AMD EPYC, measured while other programs ran: for one frame of a clip the main network's
+# training step, the client's, JPEG decoding and a test; and the start of a cell. Then how many times slower than I3D
+# other main networks are.
 _MAIN_SECONDS, _CLIENT_SECONDS, _JPEG_SECONDS, _TEST_SECONDS, _START_SECONDS = 0.0012, 0.0005, 0.00015, 0.0005, 16.0
 _SLOWER = {"resnet3d_18": 2.0}
 
@@ -25,7 +25,7 @@ class Grid:
         choices: {method: Choice}.
         runs_dir: folder of the cells' work directories.
         data_dir: folder of the data sets.
-        split: what is tested on: "test", or "validate" while a choice is to be made.
+        split: the split to test on: "test", or "validate" while a choice is still to be made.
     """
 
     def __init__(self, settings, choices, runs_dir, data_dir, split="test"):
@@ -69,7 +69,7 @@ class Grid:
         return self._pretrained(seed, "main", prefix, self.settings.second_trimmed_updates, None, **network)
 
     def direction_pretrained_cell(self, seed, prefix):
-        """I3D on signed directions, its last layer new: it sees motion already, and gets over its first plateau."""
+        """I3D on signed directions, with a new last layer: it already sees motion, and so gets over a plateau."""
         source = f"seed{seed}/i3d_pretrained"
         return self._pretrained(seed, "direction", prefix, self.settings.direction_updates, source)
 
@@ -100,20 +100,20 @@ class Grid:
         pretrained_client=True,
         **changes,
     ):
-        """A method behind its pretraining, tested.
+        """A method, trained after its pretraining and tested.
 
         Args:
             seed, method, num_frames, num_distilled_frames: what the paper's tables name.
             group: the table or picture.
-            name: of the cell; None for one made of method, T and T_s.
-            data_name: of study.data.VIDEO_SETTINGS.
-            prefix: of the pretrained network's cell.
-            choice: other than the method's.
-            stages: other than the method's.
-            tests: other than the study's Q on the grid's split.
+            name: the cell's name; None for one made of method, T and T_s.
+            data_name: a key of study.data.VIDEO_SETTINGS.
+            prefix: begins the name of the pretrained network's cell.
+            choice: a Choice in place of the method's.
+            stages: stages in place of the method's.
+            tests: tests in place of the study's Q on the grid's split.
             labels: what the tables say about the cell.
-            compression: sends its distilled frames as JPEG, too.
-            pretrained_client: the client's weights are those of the cell "coarse".
+            compression: whether to test distilled frames sent as JPEG, too.
+            pretrained_client: whether the client starts from the weights of the cell "coarse".
             **changes: other fields of Config.
         """
         settings, choice = self.settings, choice or self.choices[method]
@@ -143,7 +143,7 @@ class Grid:
         return self._trained(cell, data_name)
 
     def fine_tuned_cell(self, seed, ucf_split, source):
-        """`source`, fine-tuned on one split of the second data set, its last layer new (Section 4.2)."""
+        """`source`, fine-tuned on one split of the second data set with a new last layer (Section 4.2)."""
         config = dataclasses.replace(
             source.config,
             data_dir=str(self.data_folder(seed, "target") / f"split{ucf_split}"),
@@ -207,7 +207,7 @@ def table2_cells(grid, seed):
             methods = ("i3d", "i3d_a") if length == distilled else ("i3d_a", "i3d_r", "i3d_e", "tsd")
             for method in methods:
                 longest = length == lengths[-1]
-                # Table 3 compares I3D at T_s with TSD. All clips of a whole video are the same.
+                # Table 3 compares I3D at T_s with TSD. If T is the whole video, all its clips are the same.
                 in_table3 = method == "i3d" or (method == "tsd" and length == _FRAMES_OF_TABLE3)
                 counts = (1, 3, 10) if extras and in_table3 else (1, 3)
                 sent = distilled == 5 and (method == "i3d" or longest and method in ("i3d_e", "tsd"))
@@ -252,7 +252,7 @@ def ablation_cells(grid, seed):
 
 
 def other_network_cells(grid, seed):
-    """TSD in front of a second main network, of about as many parameters as the study's I3D."""
+    """TSD in front of a second main network, with about as many parameters as the study's I3D."""
     network = {"main_network": "resnet3d_18", "main_network_width": 0.125}
     pretrained = grid.second_pretrained_cell(seed, "resnet_", **network)
     return [pretrained] + [
@@ -264,7 +264,7 @@ def other_network_cells(grid, seed):
 
 
 def direction_cells(grid, seed):
-    """The arrow of time: the signed direction alone tells the classes apart."""
+    """The arrow of time: the classes differ only in the signed direction."""
     rows = (
         ("i3d", 5, {}),
         ("i3d_e", 20, {}),
@@ -295,7 +295,7 @@ def direction_cells(grid, seed):
 
 
 def table4_cells(grid, seed, trained):
-    """Rows of Table 4: I3D and, from the longest clips, TSD at the least T_s, trained by Table 2 on other classes."""
+    """Rows of Table 4: I3D, and TSD from the longest clips, at the least T_s of Table 2, fine-tuned."""
     distilled, lengths = grid.settings.lengths[0]
     rows = ("i3d", distilled, distilled), ("tsd", lengths[-1], distilled)
     sources = [
@@ -311,7 +311,7 @@ def table4_cells(grid, seed, trained):
 
 
 def _expected_seconds(cell, num_videos):
-    """CPU seconds of a cell, from what a clip's frame takes."""
+    """CPU seconds of a cell, from the time that one frame of a clip takes."""
     config = cell.config
     looks = config.method in ("tsd", "i3d_a")
     main_seconds = _MAIN_SECONDS * _SLOWER.get(config.main_network, 1.0)

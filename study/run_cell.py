@@ -32,16 +32,14 @@ def is_finished(cell: Cell, runs_dir: str | os.PathLike) -> bool:
         runs_dir: folder of the cells' work directories.
 
     Raises:
-        UserError: the result is of another configuration; what was made of it would be, too.
+        UserError: the result belongs to another configuration, and so does everything that starts from this cell.
     """
     path = result_path(runs_dir, cell.name)
     if not path.exists():
         return False
     found, wanted = json.loads(path.read_text()), _recipe(cell)
     if {name: found.get(name) for name in wanted} != wanted:
-        raise UserError(
-            f"{path} is of other settings than the study's; remove {runs_dir}, or name another folder with --runs_dir"
-        )
+        raise UserError(f"{path} belongs to other settings; remove {runs_dir}, or name another folder with --runs_dir")
     return True
 
 
@@ -95,7 +93,7 @@ def _train_and_test(cell, runs_dir):
     from tsd_tf.work_directory import WorkDirectory
 
     workdir = runs_dir / cell.name
-    # The schedules are fixed, so validation would only take time; and one checkpoint is enough to go on from.
+    # The schedules are fixed, so validation would only take time. One checkpoint is enough to go on from.
     options = {"validation": ValidationPlan(num_videos=0), "keep_checkpoints": 1}
     if cell.fine_tune_from:
         network = recipe.fine_tune(cell.config, workdir, runs_dir / cell.fine_tune_from, **options)

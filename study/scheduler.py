@@ -1,4 +1,4 @@
-"""Runs cells in processes of their own, every cell behind those that it starts from."""
+"""Runs each cell in a process of its own, after the cells that it starts from."""
 
 import multiprocessing
 import multiprocessing.connection
@@ -17,12 +17,12 @@ def run(cells, runs_dir, workers):
     """Runs all cells that have no result yet.
 
     Args:
-        cells: list of study.cell.Cell; what they need is among them.
+        cells: list of study.cell.Cell, with all that they need.
         runs_dir: folder of the work directories.
-        workers: processes at a time, each on a core of its own; a cell of several threads uses others' cores, too.
+        workers: processes at a time, each on a core of its own. A cell with several threads uses others' cores, too.
 
     Raises:
-        UserError: a cell failed; those that did not need it have run. Or a cell has a result of other settings.
+        UserError: a cell failed; the cells that do not need it have run. Or a cell has a result of other settings.
     """
     waiting = {cell.name: cell for cell in cells}
     if missing := {name for cell in cells for name in cell.needs if name not in waiting}:
@@ -40,7 +40,7 @@ def run(cells, runs_dir, workers):
                     process = _start(waiting.pop(cell.name), runs_dir, _share(core, all_cores, cell.threads))
                     running[process.sentinel] = process, cell, core
                 if not running:
-                    break  # what waits needs a cell that failed
+                    break  # all waiting cells need one that failed
                 for sentinel in multiprocessing.connection.wait(list(running)):
                     process, cell, core = running.pop(sentinel)
                     process.join()
@@ -61,43 +61,43 @@ def run(cells, runs_dir, workers):
     if failed:
         log = log_path(runs_dir, failed[0])
         raise UserError(
-            f"{len(failed)} of {len(cells)} cells failed, the first is {failed[0]}: {_last_line(log)}; its log is "
-            f"{log}. The same command goes on with what is missing"
+            f"{len(failed)} of {len(cells)} cells failed, the first is {failed[0]}: {_last_line(log)}. Its log is "
+            f"{log}. The same command goes on with the missing cells"
         )
 
 
 def _startable(waiting, done, places):
-    """Cells whose sources are done; first those on which most work waits, so that none of it is left for the end."""
+    """Cells whose sources are done, ordered by the work that waits for them, so that none of it is left to the end."""
     ready = [cell for cell in waiting.values() if done.issuperset(cell.needs)]
     return sorted(ready, key=lambda cell: -_weight(cell, waiting))[:places]
 
 
 def _weight(cell, waiting):
-    """A cell's own cost and that of all that waits for it."""
+    """The cost of a cell and of all cells that wait for it."""
     return cell.cost + sum(_weight(other, waiting) for other in waiting.values() if cell.name in other.needs)
 
 
 def _share(core, all_cores, threads):
-    """The cores of a cell: its worker's own, and of the others' as many as its further threads need."""
+    """The cores of a cell: its worker's own, and as many others as its further threads need."""
     return [core, *(other for other in all_cores if other != core)][:threads]
 
 
 def _start(cell, runs_dir, cores):
-    """A process of its own for every cell: TensorFlow keeps the graphs of all that it has ever trained."""
-    # spawn: a fork of a process with threads may hang.
+    """Starts a process for the cell alone, because TensorFlow keeps the graphs of everything that it has trained."""
+    # "spawn", because a fork of a process with threads may hang.
     process = multiprocessing.get_context("spawn").Process(target=_run_on_cores, args=(cell, runs_dir, cores))
     process.start()
     return process
 
 
 def _run_on_cores(cell, runs_dir, cores):
-    """Pins this process before TensorFlow counts cores: its thread pools then have a thread for each of these."""
+    """Pins this process before TensorFlow counts cores, so that its thread pools have one thread for each of these."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if None not in cores:
         os.sched_setaffinity(0, cores)
     log = log_path(runs_dir, cell.name)
     log.parent.mkdir(parents=True, exist_ok=True)
-    # What a training prints goes to its own file, open to the end; the study shows one bar for all of them.
+    # A training prints to its own file, which stays open to the end. The study shows one bar for all of them.
     sys.stdout = sys.stderr = output = open(log, "a", buffering=1)  # noqa: SIM115
     os.dup2(output.fileno(), 1)
     os.dup2(output.fileno(), 2)
@@ -106,7 +106,7 @@ def _run_on_cores(cell, runs_dir, cores):
 
 
 def _end_with_parent():
-    """Ends this process when the study is killed: the next one would train the same cell beside it."""
+    """Ends this process when the study is killed: the next study would train the same cell beside it."""
     multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
     os._exit(1)
 

@@ -18,26 +18,26 @@ class Settings:
     """The size of a study.
 
     Attributes:
-        name: of the study, in folders and headings.
-        seeds: each gives data, initialisation, pretraining and clips of its own.
-        lengths: {T_s: the clip lengths T of its rows}.
+        name: the study's name in folders and headings.
+        seeds: each has its own data, initialisation, pretraining and clips.
+        lengths: pairs of T_s and the clip lengths T of its rows.
         num_train, num_validate, num_test: videos of a seed's data set.
         num_target: videos of the second data set (UCF101 layout), all splits together.
-        coarse_updates: of the client's pretraining on single frames.
-        trimmed_updates, long_updates: of I3D's pretraining, on clips cut to the event and on random clips.
-        second_trimmed_updates: of the second main network's, on clips cut to the event.
-        direction_updates: of that I3D on clips cut to the event, where the classes are directions.
+        coarse_updates: updates of the client's pretraining on single frames.
+        trimmed_updates, long_updates: updates of I3D's pretraining, on clips cut to the event and on random clips.
+        second_trimmed_updates: updates of the second main network's pretraining on clips cut to the event.
+        direction_updates: further updates of I3D on clips cut to the event, where the classes are directions.
         updates: main-network updates of every method.
-        client_updates: of stage 1, main network frozen.
-        fine_tune_updates: on the second data set.
-        batch_size: clips an update.
-        early_threads: of building data and of the main network's pretraining, for which all else waits; more than one
-            where there are fewer seeds than cores.
-        main_network, main_network_width: what recognises the frames.
+        client_updates: updates of stage 1, with the main network frozen.
+        fine_tune_updates: updates on the second data set.
+        batch_size: clips in an update.
+        early_threads: threads for building data and for the main network's pretraining, for which all else waits; more
+            than one if there are fewer seeds than cores.
+        main_network, main_network_width: the network that recognises the frames.
         clips: Q of Table 2.
-        direction_seeds: those with the arrow of time.
-        ablation_seeds: those with ablations.
-        second_network_seeds: those with a second main network.
+        direction_seeds: seeds with the arrow of time.
+        ablation_seeds: seeds with ablations.
+        second_network_seeds: seeds with a second main network.
         extras: whether Tables 3 and 4, Figure 3, ablations and the arrow of time are run as well.
     """
 
@@ -73,7 +73,7 @@ def full():
 
 
 def quick():
-    """`make study-quick`: of the full one one seed, at T_s = 5, T of T_s and 4 T_s, without the extras."""
+    """The study of `make study-quick`: one seed, T_s = 5, T of T_s and 4 T_s, without the extras."""
     return Settings(
         name="quick",
         seeds=(1,),
@@ -90,9 +90,9 @@ class Choice:
 
     Attributes:
         learning_rate, optimizer: of the updates of the whole network.
-        train_frames: clip length of I3D's updates; None for the T of its test.
+        train_frames: clip length in I3D's updates; None for the T of its test.
         client_learning_rate, client_optimizer: of stage 1.
-        client_gradient_clip_norm: bound on the norm of the client's gradient, in both stages; None for none.
+        client_gradient_clip_norm: bound on the norm of the client's gradient in both stages; None for no bound.
         initializer_stddev, logit_scale: of the TSD block.
     """
 
@@ -113,7 +113,7 @@ def tuned():
 
 
 def chosen_by():
-    """Where the choices of study/tuned.json come from, in words."""
+    """In words, where the choices in study/tuned.json come from."""
     return json.loads(TUNED.read_text())["chosen_by"]
 
 
@@ -123,7 +123,7 @@ def base(settings, *, method, num_frames, num_distilled_frames, seed, data_dir, 
     Args:
         settings: Settings.
         method, num_frames, num_distilled_frames, seed, data_dir: see Config.
-        data_name: of study.data.VIDEO_SETTINGS.
+        data_name: a key of study.data.VIDEO_SETTINGS.
         **changes: other fields of Config.
     """
     num_classes = len(procedural_videos.class_names(data.VIDEO_SETTINGS[data_name]))
@@ -168,10 +168,10 @@ def coarse_stages(settings):
 def pretraining_stages(settings, trimmed_updates):
     """A main network's pretraining: clips cut to the event, on which it learns what moves how, then random clips.
 
-    The first learns the axes of one colour after the other, and may wait for the last 500 updates and more: the rate
-    stays high until that is over (it is not over at a low rate, nor at twice this one). ResNet3D-18 does not wait. The
-    second makes them doubt where there is no event: without it, a frozen I3D is sure of the wrong class on everything
-    that an untrained P mixes, and stage 1 learns little from it.
+    In the first stage I3D learns the axes of one colour after the other, and may wait 500 updates and more for the
+    last. The rate stays high until then: at a low rate, or at twice this one, the wait does not end. ResNet3D-18 does
+    not wait. The second stage teaches doubt where there is no event. Without it, a frozen I3D is sure of the wrong
+    class on everything that an untrained P mixes, and stage 1 learns little from it.
     """
     return (
         stage(
@@ -190,7 +190,7 @@ def pretraining_stages(settings, trimmed_updates):
 
 
 def end_to_end_stage(settings, choice, num_steps=None):
-    """The updates of the whole network, as many for every method."""
+    """The updates of the whole network: the same number for every method."""
     return stage(
         settings,
         "end_to_end",
@@ -202,7 +202,7 @@ def end_to_end_stage(settings, choice, num_steps=None):
 
 
 def client_stage(settings, choice):
-    """Stage 1: coarse extractor and TSD block, the main network frozen (Section 4.2)."""
+    """Stage 1: coarse extractor and TSD block, with the main network frozen (Section 4.2)."""
     return stage(
         settings,
         "client",
@@ -214,7 +214,7 @@ def client_stage(settings, choice):
 
 
 def method_stages(settings, method, choice):
-    """The stages of one method behind its pretraining."""
+    """The stages of one method after its pretraining."""
     end_to_end = end_to_end_stage(settings, choice)
     if method == "i3d" and choice.train_frames:
         end_to_end = dataclasses.replace(end_to_end, num_frames=choice.train_frames)

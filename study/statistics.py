@@ -12,10 +12,10 @@ class Comparison:
 
     Attributes:
         difference: mean over seeds of the difference of their accuracies.
-        deviation: standard deviation of it over seeds; None of one seed.
-        p_seeds: two-sided paired t-test over seeds: data, initialisation and pretraining are drawn anew in each, so it
-            speaks about trainings to come. None of one seed.
-        p_videos: exact two-sided McNemar test over the videos of all seeds: it speaks about videos to come, the
+        deviation: standard deviation of this difference over seeds; None for one seed.
+        p_seeds: two-sided paired t-test over seeds. Data, initialisation and pretraining are drawn anew in each, so it
+            speaks about trainings to come. None for one seed.
+        p_videos: exact two-sided McNemar test over the videos of all seeds. It speaks about videos to come, with the
             trained networks given.
     """
 
@@ -26,7 +26,7 @@ class Comparison:
 
 
 def mean_and_deviation(values):
-    """(mean, sample standard deviation or None of a single value)."""
+    """(mean, sample standard deviation); the deviation of a single value is None."""
     values = np.asarray(values, "float64")
     return float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else None
 

@@ -8,7 +8,7 @@ from tsd_tf.data import pipeline
 from tsd_tf.evaluation import metrics, protocol
 from tsd_tf.work_directory import WorkDirectory
 
-# One seed for all cells: methods with the same T see the same clips, which is what a paired test pairs.
+# One seed for all cells: methods with the same T see the same clips, so that paired tests can pair them.
 _CLIPS_SEED = 0
 _BATCH_SIZE = 32
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -18,12 +18,12 @@ def test(workdir, config, test):
     """Q random clips a video, probabilities averaged (Sections 4.1 and 4.3.2).
 
     Args:
-        workdir: of the trained network.
+        workdir: work directory of the trained network.
         config: its Config.
-        test: a study.cell.Test; only a network trained as I3D takes another T and T_s than its own.
+        test: a study.cell.Test; only a network trained as I3D may be tested with another T and T_s than its own.
 
     Returns:
-        {"split", "T", "Ts", "labels", "clips": {Q: {"top1", "predicted"}}}; labels and predictions are strings of a
+        {"split", "T", "Ts", "labels", "clips": {Q: {"top1", "predicted"}}}; labels and predictions are strings with one
         character a video, see `classes`.
     """
     config = dataclasses.replace(config, num_frames=test.num_frames, num_distilled_frames=test.num_distilled_frames)
@@ -56,7 +56,7 @@ def test(workdir, config, test):
 
 
 def classes(text):
-    """The class indices that a string of `test` stands for, a base-36 digit a video: (num_videos,) ints."""
+    """The class indices in a string of `test`, which has one base-36 digit a video: (num_videos,) ints."""
     return np.asarray([_DIGITS.index(character) for character in text])
 
 

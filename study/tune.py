@@ -1,11 +1,11 @@
-"""Chooses every method's settings on a validation split, with as many candidates for each.
+"""Chooses every method's settings on a validation split, from the same number of candidates for each.
 
     python -m study.tune
 
-runs all CANDIDATES at T = 20 and T_s = 5 (I3D at 5) with the updates of the full study, on the data sets of two seeds
-of its own, whose videos no cell of the study sees. Writes what each reached on the validation splits to
-docs/study/tuning.json, and the best of each method to study/tuned.json, which `python -m study` reads. More than an
-hour on two cores; resumable.
+runs all CANDIDATES at T = 20 and T_s = 5 (I3D at 5) with the updates of the full study. It uses the data sets of two
+seeds of its own, whose videos no cell of the study sees. It writes the candidates' scores on the validation splits to
+docs/study/tuning.json, and each method's best candidate to study/tuned.json, which `python -m study` reads. It takes
+more than an hour on two cores. If it is interrupted, the same command goes on where it was.
 """
 
 import dataclasses
@@ -20,19 +20,19 @@ from tsd_tf.programs import command_line
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("output", "docs/study/tuning.json", "file of the scores")
-flags.DEFINE_string("tuned", str(pathlib.Path(__file__).with_name("tuned.json")), "file of the choices")
+flags.DEFINE_string("output", "docs/study/tuning.json", "file for the scores")
+flags.DEFINE_string("tuned", str(pathlib.Path(__file__).with_name("tuned.json")), "file for the choices")
 flags.DEFINE_string("runs_dir", "runs/study", "folder of the cells' work directories")
 flags.DEFINE_string("data_dir", "data/study", "folder of the data sets")
 flags.DEFINE_integer("workers", 2, "processes, one core and one thread each", lower_bound=1)
 
-# What everything starts from differs between seeds by more than two candidates do.
+# Two seeds, because what everything starts from differs between seeds by more than two candidates differ.
 SEEDS = (1000, 1001)
 _VIDEOS = 960
 
 
 def _sampling(*adam_rates):
-    """What only picks frames: the paper's SGD, and Adam at four rates."""
+    """For methods that only pick frames: the paper's SGD, and Adam at four rates."""
     adam = (Choice(learning_rate=rate, optimizer="adam") for rate in adam_rates)
     return (Choice(learning_rate=0.01, optimizer="sgd"), *adam)
 
@@ -49,7 +49,7 @@ def _tsd(client_rate, rate):
 
 
 CANDIDATES = {
-    # On clips of 20 frames as the paper trains it on 64, or on clips of the length that it is tested with.
+    # On clips of 20 frames, as the paper trains it on 64, or on clips of the length that it is tested with.
     "i3d": (
         Choice(learning_rate=0.01, optimizer="sgd", train_frames=20),
         Choice(learning_rate=0.0005, optimizer="adam", train_frames=20),
@@ -110,7 +110,7 @@ def score(results, clips):
     """{method: rows of tuning.json}: the candidates with their mean top-1 over the seeds.
 
     Args:
-        results: of the cells of all candidates and seeds, as study.run_cell writes them.
+        results: results of the cells of all candidates and seeds, as study.run_cell writes them.
         clips: Q.
     """
     rows = {}
@@ -122,7 +122,7 @@ def score(results, clips):
             rows[method].append(
                 {
                     **dataclasses.asdict(candidate),
-                    # Rounded, so that candidates with as many right answers are equal.
+                    # Rounded, so that candidates with the same number of right answers are equal.
                     "validation_top1": round(sum(by_seed.values()) / len(by_seed), 9),
                     "by_seed": by_seed,
                     "main_network_updates": mine[0]["main_network_updates"],
@@ -133,7 +133,7 @@ def score(results, clips):
 
 
 def choose(scores):
-    """{method: fields of Choice}: the candidate with the best validation score, the first of equal ones.
+    """{method: fields of Choice}: the candidate with the best validation score, or the first of several equal ones.
 
     Args:
         scores: {method: rows of tuning.json}.

@@ -70,7 +70,7 @@ def test_a_failed_cell_is_named_and_stops_only_what_needs_it(tmp_path):
 def test_a_result_of_other_settings_is_refused(tmp_path):
     """A table would mix what two studies found."""
     scheduler.run([data_cell(tmp_path, "first")], tmp_path / "runs", workers=1)
-    with pytest.raises(UserError, match=r"first/result.json is of other settings than the study's; remove .*runs"):
+    with pytest.raises(UserError, match=r"first/result.json belongs to other settings; remove .*runs"):
         scheduler.run([data_cell(tmp_path, "first", videos=24)], tmp_path / "runs", workers=1)
 
 
