@@ -7,7 +7,8 @@ import pytest
 from tsd_tf.config import kinetics400
 from tsd_tf.contract.errors import UserError
 from tsd_tf.network_builder import build_network
-from tsd_tf.work_directory import WorkDirectory, latest, load_weights
+from tsd_tf.weights.hdf5 import load_weights
+from tsd_tf.work_directory import WorkDirectory, latest
 
 TINY = dataclasses.replace(
     kinetics400(),

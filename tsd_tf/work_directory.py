@@ -2,12 +2,11 @@
 
 import pathlib
 import re
-import warnings
 
 from tsd_tf.config import Config
 from tsd_tf.contract.errors import UserError
 from tsd_tf.network_builder import build_network
-from tsd_tf.weights.hdf5 import count_arrays
+from tsd_tf.weights.hdf5 import load_weights
 
 _CHECKPOINT = re.compile(r"step_(\d{8})")
 _BEST = re.compile(r"best_(\d{8})")
@@ -114,20 +113,6 @@ class WorkDirectory:
         network = build_network(config)
         load_weights(network, path)
         return network
-
-
-def load_weights(model, path):
-    """Loads Keras weights into a built model; UserError where anything is left over on either side."""
-    misfit = f"{path} does not fit the {type(model).__name__} of this configuration (method, T, T_s, classes, widths)"
-    expected, found = len(model.weights), count_arrays(path)
-    if found != expected:
-        raise UserError(f"{misfit}: expected {expected} weight arrays, the file has {found}")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # What Keras warns of layer by layer before it raises.
-            model.load_weights(path)
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{misfit}: {str(error).strip().splitlines()[0]}") from error
 
 
 def latest(runs_dir, dataset="*"):

@@ -42,12 +42,12 @@ def test_columns_in_another_order_and_no_label(read_kinetics):
     ("text", "message"),
     [
         (HEADER + "abseiling,x,1,2,val,0\n", "line 2: 'abseiling' is not among the 2 classes"),
-        (HEADER + "air drumming,x,one,2,val,0\n", "line 2: time_start must be seconds from 0; 'one' came"),
-        (HEADER + "air drumming,x,3,2,val,0\n", "line 2: time_end must be after time_start; 3 and 2 came"),
+        (HEADER + "air drumming,x,one,2,val,0\n", "line 2: expected a time_start in seconds, at least 0, got 'one'"),
+        (HEADER + "air drumming,x,3,2,val,0\n", "line 2: expected a time_end after time_start 3, got 2"),
         (HEADER + "air drumming,,1,2,val,0\n", "line 2: expected a value for each of youtube_id"),
         (HEADER + "air drumming,x\n", "line 2: expected a value"),
         (HEADER, "lists no videos"),
-        ("a,b\n1,2\n", "header line with youtube_id, time_start, time_end; youtube_id, time_start"),
+        ("a,b\n1,2\n", "header line with youtube_id, time_start, time_end, but youtube_id, time_start"),
     ],
 )
 def test_mistakes_name_the_row(read_kinetics, text, message):
@@ -60,7 +60,7 @@ def test_missing_files(tmp_path):
         annotations.read_kinetics(tmp_path / "none.csv", ["a"])
     with pytest.raises(UserError, match="cannot read the class list"):
         annotations.read_class_list(tmp_path / "none.txt")
-    with pytest.raises(UserError, match="must name a folder"):
+    with pytest.raises(UserError, match="`videos_dir` must be a folder of video files. Received: videos_dir=.*none"):
         annotations.index_videos(tmp_path / "none")
 
 
@@ -122,10 +122,10 @@ def test_ucf101_counts_from_one_and_we_from_zero(read_ucf101):
 @pytest.mark.parametrize(
     ("videos", "classes", "message"),
     [
-        ("Archery/x.avi 2\n", "1 Archery\n2 Biking\n", "line 1: Archery is class 1 in .*classInd.txt; 2 came"),
+        ("Archery/x.avi 2\n", "1 Archery\n2 Biking\n", "line 1: Archery is class 1 in .*classInd.txt, got 2"),
         ("Rowing/x.avi 1\n", "1 Archery\n", "line 1: 'Rowing' is not among the 1 classes"),
         ("x.avi 1\n", "1 Archery\n", "line 1: expected 'ClassName/video.avi"),
-        ("Archery/x.avi 1\n", "0 Archery\n", "line 1: expected '1 ClassName', numbers from 1; '0 Archery' came"),
+        ("Archery/x.avi 1\n", "0 Archery\n", "line 1: expected '1 ClassName', counted from 1, got '0 Archery'"),
         ("\n", "1 Archery\n", "lists no videos"),
     ],
 )
@@ -158,18 +158,18 @@ def test_custom_names(read_custom):
 def test_custom_numbers(read_custom, first_label):
     text = f"video,label\nx.mp4,{first_label}\ny.mp4,{first_label + 1}\n"
     assert [row.label for row in read_custom(text, ["a", "b"], first_label)[0]] == [0, 1]
-    with pytest.raises(UserError, match=f"line 2: a label from {1 - first_label} to {2 - first_label} was expected"):
+    with pytest.raises(UserError, match=f"line 2: expected a label from {1 - first_label} to {2 - first_label}, got"):
         read_custom(text if first_label == 0 else text.replace("1", "3"), ["a", "b"], 1 - first_label)
 
 
 @pytest.mark.parametrize(
     ("text", "arguments", "message"),
     [
-        ("video,label\nx.mp4,0\n", (None, 0), "need a class list"),
+        ("video,label\nx.mp4,0\n", (None, 0), "`first_label` needs `class_names`"),
         ("video,label\nx.mp4,c\n", (["a"],), "line 2: 'c' is not among the 1 classes"),
-        ("video,label\n../x.mp4,a\n", (), "line 2: expected a path inside --videos_dir"),
-        ("video,label,time_start,time_end\nx.mp4,a,3,2\n", (), "line 2: time_end must be after"),
-        ("video\nx.mp4\n", (), "header line with video, label; label is missing"),
+        ("video,label\n../x.mp4,a\n", (), "line 2: expected a path inside the folder of videos, got '../x.mp4'"),
+        ("video,label,time_start,time_end\nx.mp4,a,3,2\n", (), "line 2: expected a time_end after time_start 3, got 2"),
+        ("video\nx.mp4\n", (), "header line with video, label, but label is missing"),
     ],
 )
 def test_mistakes_in_custom_lists(read_custom, text, arguments, message):

@@ -96,7 +96,7 @@ def test_without_beam_it_is_one_line(kinetics, tmp_path):
     command = [sys.executable, "-c", program, *kinetics, f"--output_dir={tmp_path}/out", "--runner=DirectRunner"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: --runner needs Apache Beam: pip install 'tsd_tf[beam]'")
+    assert done.stderr.startswith("error: --runner requires Apache Beam: pip install 'tsd_tf[beam]'")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
 

@@ -52,3 +52,11 @@ def test_videos_as_phones_and_the_web_make_them(
     levels = np.rint(found["varying"].mean((1, 2, 3)) / 4).astype(int)  # frame i is all grey of level 4 i
     assert levels.tolist() == [*range(9), *[9] * 10, *range(10, 20)]
     assert run_program("tfrecords.verify", tmp_path / "out", "--processes=1").returncode == 0
+
+
+def test_a_library_argument_is_named_as_the_flag(tmp_path, run_program):
+    (tmp_path / "c.csv").write_text("video,label\nx.mp4,0\n")
+    arguments = [f"--csv={tmp_path}/c.csv", f"--videos_dir={tmp_path}", "--split=train", "--first_label=0"]
+    done = run_program("tfrecords.build_custom", *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: {tmp_path}/c.csv: --first_label needs --labels: numbers do not name classes\n"

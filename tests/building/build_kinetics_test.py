@@ -127,6 +127,7 @@ def test_a_finished_build_is_left_alone_and_another_is_refused(kinetics, tmp_pat
     other = run_program("tfrecords.build_kinetics", *arguments, "--jpeg_quality=50")
     assert other.returncode == 1
     assert other.stderr.startswith(f"error: {out} holds train shards of another build")
+    assert other.stderr.endswith("; --overwrite replaces them\n")
     assert contents(out) == before
     other = run_program("tfrecords.build_kinetics", *arguments, "--jpeg_quality=50", "--overwrite", "--num_shards=1")
     assert other.returncode == 0
@@ -138,12 +139,12 @@ def test_a_finished_build_is_left_alone_and_another_is_refused(kinetics, tmp_pat
     ("changes", "message"),
     [
         (["--csv=none.csv"], "cannot read the annotations none.csv"),
-        (["--videos_dir=none"], "--videos_dir must name a folder of video files; none is none"),
+        (["--videos_dir=none"], "--videos_dir must be a folder of video files. Received: --videos_dir=none"),
         (["--labels={tmp}/labels.txt"], "line 2: 'air drumming' is not among the 1 classes"),
         (["--csv={tmp}/others.csv"], "none of the 1 videos is in"),
         (
             ["--csv={tmp}/broken.csv"],
-            "none of the 1 videos could be read; {tmp}/out/manifest-train.csv has the reasons",
+            "none of the 1 videos could be read; {tmp}/out/manifest-train.csv lists the reasons",
         ),
     ],
 )

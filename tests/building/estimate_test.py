@@ -18,7 +18,7 @@ def test_figures_of_a_sample_for_the_whole(tmp_path, write_video, capsys):
     assert 0 < float(found[2]) <= seconds / 2 * 2 / 30 + 0.01  # two processes
     assert float(found[3]) == pytest.approx(num_bytes / 60 / 1e6, abs=0.006)
     assert "20 of 80 rows have no video" in printed
-    assert "all 60 that are there: 0.0 CPU hours, 0.0 GB; 0.0 hours at this pace" in printed
+    assert "all 60 videos: 0.0 CPU hours, 0.0 GB; 0.0 hours at this pace" in printed
 
     split = ("train", *arguments[2:])
     sharding.build(rows, *arguments[:2], *split, num_shards=1, processes=1)

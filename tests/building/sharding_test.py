@@ -81,6 +81,13 @@ def test_a_folder_of_another_class_list(rows, tmp_path):
         build(rows, tmp_path, "out")
 
 
+def test_counts_below_one(rows, tmp_path):
+    arguments = (rows, tmp_path / "videos", tmp_path / "out", "train", ["a"], conversion.Settings())
+    with pytest.raises(UserError, match="must be at least 1. Received: num_shards=0, processes=2"):
+        sharding.build(*arguments, num_shards=0, processes=2)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_place_that_cannot_be_written(rows, tmp_path):
     (tmp_path / "out").write_text("a file")
     with pytest.raises(UserError, match="cannot write to .*out"):

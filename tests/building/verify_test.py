@@ -99,16 +99,16 @@ def test_everything_that_is_wrong_is_named(write, verify):
     code, lines = verify(write(payloads))
     assert code == 1
     expected = [
-        "record 1 (label) at byte {1}: clip/label/index: a label from 0 to 1 was expected, [2] came",
-        "record 2 (text) at byte {2}: clip/label/string: 'a b' was expected, label 0 of labels.txt; [b'c'] came",
-        "record 3 () at byte {3}: clip/media_id: one value of type bytes was expected, [b''] came",
-        "record 4 (rate) at byte {4}: image/frame_rate: one value of type float was expected, [] came",
-        "record 5 (frames) at byte {5}: 2 of 3 frames are no whole JPEG, the first is frame 1",
-        "record 6 (sizes) at byte {6}: frames of several sizes: [(24, 30), (24, 36)]",
-        "record 7 (size) at byte {7}: frames of 36 x 24 pixels, the record promises 37 x 24",
+        "record 1 (label) at byte {1}: clip/label/index: expected a label from 0 to 1, got [2]",
+        "record 2 (text) at byte {2}: clip/label/string: expected 'a b', label 0 of labels.txt, got [b'c']",
+        "record 3 () at byte {3}: clip/media_id: expected one value of type bytes, got [b'']",
+        "record 4 (rate) at byte {4}: image/frame_rate: expected one value of type float, got []",
+        "record 5 (frames) at byte {5}: 2 of 3 frames are not a whole JPEG; the first is frame 1",
+        "record 6 (sizes) at byte {6}: expected frames of one size, got [(24, 30), (24, 36)]",
+        "record 7 (size) at byte {7}: expected frames of 37 x 24 pixels, got 36 x 24",
         "record 8 (times) at byte {8}: image/timestamp: the times do not ascend",
-        "record 9 (count) at byte {9}: 3 frames and 1 times under image/timestamp",
-        "record 10 (none) at byte {10}: image/encoded: JPEG frames were expected, none came",
+        "record 9 (count) at byte {9}: image/timestamp: expected 3 times, one per frame, got 1",
+        "record 10 (none) at byte {10}: image/encoded: expected JPEG frames, got none",
     ]
     offsets = np.cumsum([0] + [len(tfrecord.frame(payload)) for payload in payloads]).tolist()
     assert lines[:-1] == ["train-00000-of-00001: " + line.format(*offsets) for line in expected]

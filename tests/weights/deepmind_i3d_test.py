@@ -131,7 +131,7 @@ def test_another_class_count_is_named_with_both_shapes(tmp_path, model):
         f"{deepmind_i3d.SCOPE}Logits/Conv3d_0c_1x1/conv_3d/b": np.ones(600, "float32"),
     }
     message = refusal(tmp_path, model, lambda values: values.update(head))
-    assert "Logits/Conv3d_0c_1x1/conv_3d/b (expected (3,), received (600,))" in message
+    assert "Logits/Conv3d_0c_1x1/conv_3d/b (expected (3,), got (600,))" in message
 
 
 def test_another_network_is_listed_short(tmp_path, model):
@@ -149,7 +149,7 @@ def test_another_main_network_is_refused(tmp_path, model):
     other.build((None, 4, 32, 32, 3))
     prefix = write_checkpoint(tmp_path / "model.ckpt", released_values(model, np.random.default_rng(1)))
     for load in (deepmind_i3d.load, inflation.load):
-        with pytest.raises(UserError, match=r"--main_network=inception_i3d\). Received: ResNet3D18"):
+        with pytest.raises(UserError, match=r"`main_network` must be inception_i3d .* Received: ResNet3D18"):
             load(other, prefix)
 
 

@@ -1,13 +1,13 @@
-"""Annotation files of the data sets, read into rows, and the video files that belong to them."""
+"""Annotation files of the data sets, read into rows, and the video files of those rows."""
 
 import csv
 import dataclasses
 import os
 import pathlib
+from collections.abc import Iterator, Mapping, Sequence
 
 from tsd_tf.contract.errors import UserError
-
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".flv", ".wmv", ".mpg", ".mpeg", ".3gp", ".ts")
+from tsd_tf.video import VIDEO_SUFFIXES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,11 +19,11 @@ class Row:
         media_id: names the clip.
         label: index into the class list, or None in an unlabelled list.
         label_text: the class name, or "".
-        time_start, time_end: seconds in the source video; time_end None for its end.
-        stems: names of the video file without folder and suffix, each with the second at which that file starts in
-            the source video: a file trimmed by the downloader starts at time_start.
-        folders: names of the folder in which the file is preferred where several have its name.
-        path: the video file, relative to the folder of videos, where the list names it; `stems` is then empty.
+        time_start, time_end: seconds in the source video; time_end is None for its end.
+        stems: possible names of the video file without folder and suffix, each with the second of the source video at
+            which that file starts: a file that the downloader trimmed starts at time_start.
+        folders: names of the folders that are preferred where several files have such a name.
+        path: the video file, relative to the folder of videos, if the list names it; `stems` is then empty.
     """
 
     line: int
@@ -32,13 +32,13 @@ class Row:
     label_text: str
     time_start: float
     time_end: float | None
-    stems: tuple = ()
-    folders: tuple = ()
+    stems: tuple[tuple[str, float], ...] = ()
+    folders: tuple[str, ...] = ()
     path: str | None = None
 
 
-def read_class_list(path):
-    """Class names, one a line; the line number, from 0, is the label."""
+def read_class_list(path: str | os.PathLike) -> list[str]:
+    """The class names of a file, one per line; the line number, from 0, is the label."""
     try:
         names = pathlib.Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -47,25 +47,26 @@ def read_class_list(path):
     while names and not names[-1]:
         names.pop()
     if not names or not all(names) or len(set(names)) != len(names):
-        raise UserError(f"{path} is no class list: expected one class name a line, none empty, none twice")
+        raise UserError(f"{path} is not a class list: expected one class name per line, none empty and none twice")
     return names
 
 
-def read_kinetics(path, class_names):
+def read_kinetics(path: str | os.PathLike, class_names: Sequence[str]) -> list[Row]:
     """The rows of a Kinetics CSV: label,youtube_id,time_start,time_end,split[,is_cc].
 
-    Names may be quoted, line ends CRLF, columns in any order; the label column may be missing, as in the test list.
+    Names may be quoted, lines may end in CRLF, columns may come in any order, and the label column may be missing, as
+    in the test list.
 
     Args:
         path: the CSV.
-        class_names: list of names; a label may write their spaces as underscores.
+        class_names: by label; the CSV may write their spaces as underscores.
     """
     labels = _labels_by_name(class_names)
     rows = []
     for line, record in _read_csv(path, required=("youtube_id", "time_start", "time_end")):
         start, end = (_seconds(record[name], name, path, line) for name in ("time_start", "time_end"))
         if end <= start:
-            raise UserError(f"{path}, line {line}: time_end must be after time_start; {start:g} and {end:g} came")
+            raise UserError(f"{path}, line {line}: expected a time_end after time_start {start:g}, got {end:g}")
         name = record.get("label")
         label = None if name is None else _label(name, labels, path, line)
         youtube_id = record["youtube_id"]
@@ -76,11 +77,11 @@ def read_kinetics(path, class_names):
     return _some(rows, path)
 
 
-def read_ucf101(class_list, split_list):
+def read_ucf101(class_list: str | os.PathLike, split_list: str | os.PathLike) -> tuple[list[Row], list[str]]:
     """The rows of trainlist0N.txt or testlist0N.txt, and the class names of classInd.txt.
 
     The lists count classes from 1 (`1 ApplyEyeMakeup`); the rows' labels count from 0. Train lists repeat the class
-    number behind the path; it must agree with the path's folder.
+    number after the path; it must agree with the path's folder.
 
     Returns:
         (rows, class_names)
@@ -90,7 +91,7 @@ def read_ucf101(class_list, split_list):
         number, _, name = text.partition(" ")
         if number != str(len(class_names) + 1) or not name.strip():
             raise UserError(
-                f"{class_list}, line {line}: expected '{len(class_names) + 1} ClassName', numbers from 1; {text!r} came"
+                f"{class_list}, line {line}: expected '{len(class_names) + 1} ClassName', counted from 1, got {text!r}"
             )
         class_names.append(name.strip())
     labels = _labels_by_name(class_names)
@@ -99,24 +100,26 @@ def read_ucf101(class_list, split_list):
         path, *number = text.split()
         folder, slash, file_name = path.rpartition("/")
         if not slash or len(number) > 1:
-            raise UserError(f"{split_list}, line {line}: expected 'ClassName/video.avi [number]'; {text!r} came")
+            raise UserError(f"{split_list}, line {line}: expected 'ClassName/video.avi [number]', got {text!r}")
         label = _label(folder, labels, split_list, line)
         if number and number[0] != str(label + 1):
             raise UserError(
-                f"{split_list}, line {line}: {folder} is class {label + 1} in {class_list}; {number[0]} came"
+                f"{split_list}, line {line}: {folder} is class {label + 1} in {class_list}, got {number[0]}"
             )
         stem = os.path.splitext(file_name)[0]
         rows.append(Row(line, stem, label, folder, 0.0, None, ((stem, 0.0),), (folder,)))
     return _some(rows, split_list), class_names
 
 
-def read_custom(path, class_names=None, first_label=None):
-    """The rows of a CSV of one's own: video,label[,time_start,time_end].
+def read_custom(
+    path: str | os.PathLike, class_names: Sequence[str] | None = None, first_label: int | None = None
+) -> tuple[list[Row], list[str]]:
+    """The rows of a user's own CSV: video,label[,time_start,time_end].
 
     Args:
         path: the CSV. `video` is a path relative to the folder of videos; empty times mean the video's start and end.
-        class_names: list of names, or None: the names that the CSV uses, sorted.
-        first_label: None where `label` is a class name; 0 or 1 where it is a number that counts from there.
+        class_names: by label; None for the names in the CSV, sorted.
+        first_label: None if `label` is a class name; 0 or 1 if it is a number that is counted from there.
 
     Returns:
         (rows, class_names)
@@ -124,28 +127,28 @@ def read_custom(path, class_names=None, first_label=None):
     records = list(_read_csv(path, required=("video", "label")))
     if class_names is None:
         if first_label is not None:
-            raise UserError(f"{path}: labels that are numbers need a class list; name it with --labels")
+            raise UserError(f"{path}: `first_label` needs `class_names`: numbers do not name classes")
         class_names = sorted({record["label"] for _, record in records})
     labels = _labels_by_name(class_names)
     rows = []
     for line, record in records:
         video, name = os.path.normpath(record["video"]), record["label"]
         if os.path.isabs(video) or video.startswith(".."):
-            raise UserError(f"{path}, line {line}: expected a path inside --videos_dir; {record['video']!r} came")
+            raise UserError(
+                f"{path}, line {line}: expected a path inside the folder of videos, got {record['video']!r}"
+            )
         if first_label is None:
             label = _label(name, labels, path, line)
         else:
             label = int(name) - first_label if name.isdecimal() else -1
             if not 0 <= label < len(class_names):
                 last = first_label + len(class_names) - 1
-                raise UserError(
-                    f"{path}, line {line}: a label from {first_label} to {last} was expected; {name!r} came"
-                )
+                raise UserError(f"{path}, line {line}: expected a label from {first_label} to {last}, got {name!r}")
         start, end = (
             _seconds(record[key], key, path, line) if record.get(key) else None for key in ("time_start", "time_end")
         )
         if end is not None and end <= (start or 0.0):
-            raise UserError(f"{path}, line {line}: time_end must be after time_start; {record['time_end']} came")
+            raise UserError(f"{path}, line {line}: expected a time_end after time_start {start or 0:g}, got {end:g}")
         media_id = os.path.splitext(video)[0]
         if start is not None or end is not None:
             media_id += f"_{start or 0:g}_{'end' if end is None else f'{end:g}'}"
@@ -153,10 +156,10 @@ def read_custom(path, class_names=None, first_label=None):
     return _some(rows, path), class_names
 
 
-def index_videos(videos_dir):
+def index_videos(videos_dir: str | os.PathLike) -> dict[str, list[str]]:
     """{stem: [paths relative to videos_dir]} of all video files in a folder and its subfolders, sorted."""
     if not os.path.isdir(videos_dir):
-        raise UserError(f"--videos_dir must name a folder of video files; {videos_dir} is none")
+        raise UserError(f"`videos_dir` must be a folder of video files. Received: videos_dir={videos_dir}")
     found = {}
     for folder, subfolders, names in os.walk(videos_dir):
         subfolders.sort()
@@ -167,11 +170,13 @@ def index_videos(videos_dir):
     return found
 
 
-def find_video(row, videos, videos_dir):
-    """(relative path, time_start, time_end) within the file that holds the row's clip, or None.
+def find_video(
+    row: Row, videos: Mapping[str, Sequence[str]], videos_dir: str | os.PathLike
+) -> tuple[str, float, float | None] | None:
+    """The file that holds the row's clip, or None: (relative path, time_start and time_end within it).
 
     Args:
-        row: a Row.
+        row: the row.
         videos: what `index_videos` found.
         videos_dir: where it looked.
     """
@@ -187,37 +192,37 @@ def find_video(row, videos, videos_dir):
     return None
 
 
-def _labels_by_name(class_names):
+def _labels_by_name(class_names: Sequence[str]) -> dict[str, int]:
     return {spelling: i for i, name in enumerate(class_names) for spelling in (name.replace(" ", "_"), name)}
 
 
-def _label(name, labels, path, line):
+def _label(name: str, labels: Mapping[str, int], path: str | os.PathLike, line: int) -> int:
     if name not in labels:
         raise UserError(
             f"{path}, line {line}: {name!r} is not among the {len(set(labels.values()))} classes; "
-            "correct the row, or name the class list with --labels"
+            "correct the row or the class list"
         )
     return labels[name]
 
 
-def _seconds(text, name, path, line):
+def _seconds(text: str, name: str, path: str | os.PathLike, line: int) -> float:
     try:
         value = float(text)
     except ValueError:
         value = -1.0
     if not 0 <= value < 1e6:
-        raise UserError(f"{path}, line {line}: {name} must be seconds from 0; {text!r} came")
+        raise UserError(f"{path}, line {line}: expected a {name} in seconds, at least 0, got {text!r}")
     return value
 
 
-def _read_csv(path, required):
+def _read_csv(path: str | os.PathLike, required: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, skipinitialspace=True)
             missing = [name for name in required if name not in (reader.fieldnames or ())]
             if missing:
                 raise UserError(
-                    f"{path}: expected a header line with {', '.join(required)}; {', '.join(missing)} is missing"
+                    f"{path}: expected a header line with {', '.join(required)}, but {', '.join(missing)} is missing"
                 )
             for record in reader:
                 line = reader.line_num
@@ -229,7 +234,7 @@ def _read_csv(path, required):
         raise UserError(f"cannot read the annotations {path}: {error}") from error
 
 
-def _read_lines(path):
+def _read_lines(path: str | os.PathLike) -> list[tuple[int, str]]:
     try:
         text = pathlib.Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -237,7 +242,7 @@ def _read_lines(path):
     return [(i, line.strip()) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 
-def _some(rows, path):
+def _some(rows: list[Row], path: str | os.PathLike) -> list[Row]:
     if not rows:
         raise UserError(f"{path} lists no videos")
     return rows

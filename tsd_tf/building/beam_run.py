@@ -1,18 +1,21 @@
-"""All parts of a build, as an Apache Beam pipeline: on many machines that see the same folders.
+"""All parts of a build as an Apache Beam pipeline, on many machines that see the same folders.
 
-What travels between them are numbers of parts and pieces. Videos are read from the folder of videos, rows from files
-that the driver leaves in the build's working folder, and pieces are written there, by the local builder's code and
-under its names. A bundle that the runner tries again finds finished pieces and goes on behind them.
+Only the numbers of parts and pieces travel between them. Workers read videos from the folder of videos and rows from
+files that the driver leaves in the build's working folder. They write pieces there with the local builder's code and
+under its names, so that a bundle that the runner tries again skips the pieces that are finished.
 """
 
 import contextlib
 import functools
 import os
+import pathlib
 import pickle
 import threading
+from collections.abc import Iterator, Sequence
 
 import tqdm
 
+from tsd_tf.building.part import Part
 from tsd_tf.building.worker import Worker
 from tsd_tf.contract import files
 from tsd_tf.contract.errors import UserError
@@ -21,20 +24,20 @@ try:
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 except ImportError as error:
-    raise UserError(f"--runner needs Apache Beam: pip install 'tsd_tf[beam]' ({error})") from error
+    raise UserError(f"`beam_options` requires Apache Beam: pip install 'tsd_tf[beam]' ({error})") from error
 
 
-def run(parts, videos_dir, beam_options, hang_seconds):
-    """Converts what is not there yet.
+def run(parts: Sequence[Part], videos_dir: str, beam_options: Sequence[str], hang_seconds: float) -> None:
+    """Converts whatever is not finished yet.
 
     Args:
-        parts: list of part.Part, with absolute paths.
+        parts: with absolute paths.
         videos_dir: absolute path; a worker that does not see it fails.
-        beam_options: list of Beam's command-line options, `--runner=...` among them.
+        beam_options: what Beam's PipelineOptions parses, the runner included.
         hang_seconds: see Worker.
 
     Raises:
-        UserError: a runner that Beam does not know, a pipeline that fails.
+        UserError: Beam does not know the runner, or the pipeline fails.
     """
     for part in parts:
         files.write(_tasks_path(part.working_dir, part.number), pickle.dumps(part))
@@ -59,25 +62,25 @@ def run(parts, videos_dir, beam_options, hang_seconds):
     except Exception as error:  # Beam has logged it, with its traceback
         reason = str(error).strip().rpartition("\n")[2]
         raise UserError(
-            f"the Beam pipeline failed: {reason}; started again, the same command goes on with what is whole"
+            f"the Beam pipeline failed: {reason}; run the same command again to go on from what is finished"
         ) from error
     missing = [part.number for part in parts if not part.is_finished()]
     if missing:
         raise UserError(
-            f"the pipeline ended without {len(missing)} parts; do all workers see {working_dir} of this machine?"
+            f"the pipeline ended without {len(missing)} parts; do all workers see this machine's {working_dir}?"
         )
 
 
 class _Convert(beam.DoFn):
-    """(part, index) of a piece, which is written, and passed on."""
+    """Takes (part, index) of a piece, writes the piece and passes the pair on."""
 
-    def __init__(self, working_dir, videos_dir, hang_seconds):
+    def __init__(self, working_dir: pathlib.Path, videos_dir: str, hang_seconds: float) -> None:
         self._working_dir, self._videos_dir, self._hang_seconds = working_dir, videos_dir, hang_seconds
         self._videos = beam.metrics.Metrics.counter("tfrecords", "videos")
 
-    def setup(self):
+    def setup(self) -> None:
         if not os.path.isdir(self._videos_dir):
-            # Not an unreadable video: thousands of rows would be left out for one machine's missing mount.
+            # Otherwise one machine's missing mount would make thousands of rows unreadable.
             raise RuntimeError(f"this worker does not see the folder of videos, {self._videos_dir}")
         self._worker = Worker(self._hang_seconds)
 
@@ -91,11 +94,11 @@ class _Convert(beam.DoFn):
             self._videos.inc(len(piece))
         yield element
 
-    def teardown(self):
+    def teardown(self) -> None:
         self._worker.kill()
 
 
-def _pieces(working_dir, number):
+def _pieces(working_dir, number):  # Beam takes annotations for its own type hints
     part = _read_part(working_dir, number)
     return [] if part.is_finished() else [(number, index) for index in range(len(part))]
 
@@ -105,20 +108,20 @@ def _join(working_dir, element):
     part.run({}, lambda num_pieces: None)
 
 
-def _tasks_path(working_dir, number):
+def _tasks_path(working_dir: pathlib.Path, number: int) -> pathlib.Path:
     return working_dir / f"part-{number:05d}.tasks"
 
 
-def _read_part(working_dir, number):
+def _read_part(working_dir: pathlib.Path, number: int) -> Part:
     return pickle.loads(_tasks_path(working_dir, number).read_bytes())
 
 
 @contextlib.contextmanager
-def _progress(parts):
-    """A context: shows what is there of the parts, whoever wrote it."""
+def _progress(parts: Sequence[Part]) -> Iterator[None]:
+    """A context that shows how much of the parts is finished, on whatever machine."""
     ended = threading.Event()
 
-    def watch():
+    def watch() -> None:
         total = sum(len(part.tasks) for part in parts)
         with tqdm.tqdm(total=total, initial=_num_finished(parts), unit="video", smoothing=0.05) as bar:
             while not ended.wait(5):
@@ -134,7 +137,7 @@ def _progress(parts):
         watcher.join()
 
 
-def _num_finished(parts):
+def _num_finished(parts: Sequence[Part]) -> int:
     names = set(os.listdir(parts[0].working_dir))
     return sum(
         len(part.tasks)

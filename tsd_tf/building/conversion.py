@@ -1,11 +1,14 @@
-"""One annotation row into one record: what every builder, on one machine or on many, calls for each video."""
+"""One annotation row into one record: every builder, on one machine or on many, calls this for each video."""
 
 import dataclasses
 import itertools
 import os
+from collections.abc import Sequence
 
 import cv2
+import numpy as np
 
+from tsd_tf.building.annotations import Row
 from tsd_tf.contract import schema
 from tsd_tf.data import sequence_example
 from tsd_tf.video.video import UnreadableVideoError, Video
@@ -28,7 +31,7 @@ class Settings:
         frame_rate: frames a second.
         short_side: pixels of the frames' short side.
         jpeg_quality: 1 to 100.
-        min_frames: a clip with fewer is "too short" and not written.
+        min_frames: a clip with fewer is "too short" and is not written.
     """
 
     frame_rate: float = 25.0
@@ -42,7 +45,7 @@ class Outcome:
     """What became of a row: a line of the manifest.
 
     Attributes:
-        status: one of STATUSES; "written" and "truncated" have a record ("truncated": with what there was).
+        status: one of STATUSES; a row that is "written" or "truncated" (less than was promised) has a record.
         reason: in words; empty for a whole clip.
         num_frames: frames in the record, or found.
     """
@@ -52,15 +55,17 @@ class Outcome:
     num_frames: int
 
 
-def convert(row, path, data_path, time_start, time_end, settings):
+def convert(
+    row: Row, path: str, data_path: str, time_start: float, time_end: float | None, settings: Settings
+) -> tuple[bytes | None, Outcome]:
     """Reads a row's clip and makes its record.
 
     Args:
-        row: an annotations.Row.
+        row: the annotation.
         path: the video file.
-        data_path: what the record says about where its video was.
-        time_start, time_end: seconds in this file; time_end None for its end.
-        settings: Settings.
+        data_path: its path as the record names it.
+        time_start, time_end: seconds in this file; time_end is None for its end.
+        settings: how frames are stored.
 
     Returns:
         (serialised tf.train.SequenceExample or None, Outcome)
@@ -105,7 +110,9 @@ def convert(row, path, data_path, time_start, time_end, settings):
     return record, Outcome(*_judge(jpegs, video, time_start, time_end, settings), len(jpegs))
 
 
-def _judge(jpegs, video, time_start, time_end, settings):
+def _judge(
+    jpegs: Sequence[bytes], video: Video, time_start: float, time_end: float | None, settings: Settings
+) -> tuple[str, str]:
     seconds = len(jpegs) / settings.frame_rate
     if time_end is not None:
         promised, source = time_end - time_start, "annotation"
@@ -116,19 +123,19 @@ def _judge(jpegs, video, time_start, time_end, settings):
     first, count = _longest_repetition(jpegs)
     if count > max(1, len(jpegs) / 2):
         which = f"all {count} frames" if count == len(jpegs) else f"frames {first} to {first + count - 1}"
-        return WRITTEN, f"{which} are the same picture: a still, or a decoder that is stuck"
+        return WRITTEN, f"{which} are the same picture: a still, or a stuck decoder"
     return WRITTEN, ""
 
 
-def _longest_repetition(items):
-    """(index of its first, length) of the longest run of equal items."""
+def _longest_repetition(items: Sequence[bytes]) -> tuple[int, int]:
+    """(index of the first, length) of the longest run of equal items."""
     lengths = [len(list(run)) for _, run in itertools.groupby(items)]
     longest = lengths.index(max(lengths))
     return sum(lengths[:longest]), lengths[longest]
 
 
-def _jpeg(picture, quality):
+def _jpeg(picture: np.ndarray, quality: int) -> bytes:
     ok, encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not ok:
-        raise UnreadableVideoError(f"a picture of shape {picture.shape} that cannot be encoded as JPEG")
+        raise UnreadableVideoError(f"a picture of shape {picture.shape} cannot be encoded as JPEG")
     return encoded.tobytes()

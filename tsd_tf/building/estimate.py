@@ -6,24 +6,35 @@ import pathlib
 import resource
 import tempfile
 import time
+from collections.abc import Sequence
 
 from tsd_tf.building import sharding
+from tsd_tf.building.annotations import Row
+from tsd_tf.building.conversion import Settings
 from tsd_tf.contract.errors import UserError
 
 
-def run(rows, videos_dir, output_dir, class_names, settings, processes, num_videos):
+def run(
+    rows: Sequence[Row],
+    videos_dir: str | os.PathLike,
+    output_dir: str | os.PathLike,
+    class_names: Sequence[str],
+    settings: Settings,
+    processes: int,
+    num_videos: int,
+) -> tuple[float, float]:
     """Converts some of the videos, prints time and space, and leaves nothing behind.
 
     Args:
-        rows, videos_dir, class_names, settings, processes: as of sharding.build.
-        output_dir: the shards would go there; its disk is the one that is written to.
-        num_videos: videos to convert. They are a random sample: the first in the order in which records are stored.
+        rows, videos_dir, class_names, settings, processes: see sharding.build.
+        output_dir: where the shards would go; the sample is written to the same disk.
+        num_videos: videos to convert: the first in the order in which records are stored, which is random.
 
     Returns:
-        (seconds, bytes) of all videos that are there.
+        (seconds, bytes) of all videos that exist.
 
     Raises:
-        UserError: no video found or readable, a folder that cannot be written to.
+        UserError: no video is found or readable, or the folder cannot be written to.
     """
     found = sharding.find(rows, videos_dir)
     sample = [task.row for task in found[:num_videos]]
@@ -48,13 +59,13 @@ def run(rows, videos_dir, output_dir, class_names, settings, processes, num_vide
         f"{cpu_seconds / count:.2f} CPU seconds and {num_bytes / count / 1e6:.2f} MB a video"
     )
     print(
-        f"all {total} that are there: {cpu_seconds * total / count / 3600:.1f} CPU hours, {bytes_of_all / 1e9:.1f} GB; "
+        f"all {total} videos: {cpu_seconds * total / count / 3600:.1f} CPU hours, {bytes_of_all / 1e9:.1f} GB; "
         f"{seconds_of_all / 3600:.1f} hours at this pace"
     )
     return seconds_of_all, bytes_of_all
 
 
-def _cpu_seconds():
-    """Of all worker processes that have ended: other work on the machine does not count, unlike in the time."""
+def _cpu_seconds() -> float:
+    """Of all worker processes that have ended; unlike the time, it does not depend on other work on the machine."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime

@@ -2,6 +2,7 @@
 
 import collections
 import multiprocessing.connection
+from collections.abc import Sequence
 
 import tqdm
 
@@ -9,11 +10,11 @@ from tsd_tf.building.part import Part
 from tsd_tf.building.worker import Worker
 
 
-def run(parts, processes, hang_seconds):
-    """Converts what is not there yet.
+def run(parts: Sequence[Part], processes: int, hang_seconds: float) -> None:
+    """Converts whatever is not finished yet.
 
     Args:
-        parts: list of Part.
+        parts: of the build.
         processes: worker processes.
         hang_seconds: see Worker.
 

@@ -1,12 +1,13 @@
-"""The later shard: its pieces, one behind the other."""
+"""What becomes a shard: its pieces, one after the other."""
 
 import dataclasses
 import json
 import pathlib
 import shutil
+from collections.abc import Callable, Mapping
 
 from tsd_tf.building import conversion
-from tsd_tf.building.piece import Piece
+from tsd_tf.building.piece import Piece, Task
 from tsd_tf.contract import files
 
 # Videos. At a second or less for each, a kill loses little, and all workers end at about the same time.
@@ -18,47 +19,47 @@ class Part:
     """The rows of one shard.
 
     Attributes:
-        working_dir: pathlib.Path of the folder in which the build works.
+        working_dir: the folder in which the build works.
         number: from 0.
-        tasks: tuple of piece.Task, in the order of their records.
-        settings: conversion.Settings.
+        tasks: in the order of their records.
+        settings: how frames are stored.
     """
 
     working_dir: pathlib.Path
     number: int
-    tasks: tuple
+    tasks: tuple[Task, ...]
     settings: conversion.Settings
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Number of pieces."""
         return -(-len(self.tasks) // PIECE_LENGTH)
 
     @property
-    def path(self):
-        """The whole part; `<path>.json`, which comes last, the outcomes of all its rows."""
+    def path(self) -> pathlib.Path:
+        """The whole part; `<path>.json`, which is written last, holds the outcomes of all its rows."""
         return self.working_dir / f"part-{self.number:05d}"
 
     @property
-    def outcomes_path(self):
+    def outcomes_path(self) -> pathlib.Path:
         return self.path.with_suffix(".json")
 
-    def is_finished(self):
+    def is_finished(self) -> bool:
         return self.outcomes_path.exists()
 
-    def outcomes(self):
-        """conversion.Outcome of each of the tasks; the part must be finished."""
+    def outcomes(self) -> list[conversion.Outcome]:
+        """The outcome of each task; the part must be finished."""
         return [conversion.Outcome(*item) for item in json.loads(self.outcomes_path.read_text())]
 
-    def piece(self, index):
-        """The piece of this index, from 0."""
+    def piece(self, index: int) -> Piece:
+        """The piece with this index, from 0."""
         tasks = self.tasks[index * PIECE_LENGTH : (index + 1) * PIECE_LENGTH]
         return Piece(self.working_dir, self.number, index, tasks, self.settings)
 
-    def pieces(self):
+    def pieces(self) -> list[Piece]:
         """All pieces, finished or not."""
         return [self.piece(index) for index in range(len(self))]
 
-    def run(self, given_up, report):
+    def run(self, given_up: Mapping[int, str], report: Callable[[int], None]) -> None:
         """Joins the pieces, all of which must be finished, and removes them.
 
         Args:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Callable, Mapping
 
 from tsd_tf.building import annotations, conversion
 from tsd_tf.contract import files
@@ -10,14 +11,14 @@ from tsd_tf.data import tfrecord
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One row whose video is there.
+    """One row whose video exists.
 
     Attributes:
         number: of the row in the annotation list, from 0.
-        row: annotations.Row.
+        row: the annotation.
         path: the video file.
         data_path: the same, relative to the folder of videos.
-        time_start, time_end: seconds in this file; time_end None for its end.
+        time_start, time_end: seconds in this file; time_end is None for its end.
     """
 
     number: int
@@ -30,42 +31,42 @@ class Task:
 
 @dataclasses.dataclass(frozen=True)
 class Piece:
-    """Some rows of a part: what one worker process writes in one go, and what a kill loses at most.
+    """Some rows of a part: what one worker process writes in one go. A kill loses no more.
 
     Attributes:
-        working_dir: pathlib.Path of the folder in which the build works.
+        working_dir: the folder in which the build works.
         part: number of its part.
         index: from 0 within the part.
-        tasks: tuple of Task.
-        settings: conversion.Settings.
+        tasks: its rows.
+        settings: how frames are stored.
     """
 
     working_dir: pathlib.Path
     part: int
     index: int
-    tasks: tuple
+    tasks: tuple[Task, ...]
     settings: conversion.Settings
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.tasks)
 
     @property
-    def path(self):
-        """Framed records; `<path>.json`, which comes last, the outcomes of all rows."""
+    def path(self) -> pathlib.Path:
+        """Framed records; `<path>.json`, which is written last, holds the outcomes of all rows."""
         return self.working_dir / f"part-{self.part:05d}-{self.index:05d}"
 
     @property
-    def outcomes_path(self):
+    def outcomes_path(self) -> pathlib.Path:
         return self.path.with_suffix(".json")
 
-    def is_finished(self):
+    def is_finished(self) -> bool:
         return self.outcomes_path.exists()
 
-    def run(self, given_up, report):
+    def run(self, given_up: Mapping[int, str], report: Callable[[int], None]) -> None:
         """Writes the piece.
 
         Args:
-            given_up: {position among the tasks: reason}: rows that are left out as unreadable, untried.
+            given_up: {position among the tasks: reason}, of rows that are left out as unreadable without a try.
             report: called with the number of finished rows after each but the last.
 
         Raises:

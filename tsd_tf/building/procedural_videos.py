@@ -1,15 +1,17 @@
 """A procedural action data set on which few-frame recognition is a fair question.
 
 A class is a colour and an axis of motion: "red horizontal". The event that shows it lasts a few frames at a random
-time of the video: a small sprite of one of the class colours darts along the axis, either way. Slow sprites and decoy
-events with the same motion in other colours clutter the video, over a panning, flickering, noisy background. A single
-frame tells the colour at best, never the axis, and most frames show no event at all.
+time of the video: a small sprite in the class colour darts along the axis, either way. Slow sprites and decoy events
+with the same motion in other colours clutter the video, over a panning, flickering, noisy background. A single frame
+shows the colour at best, never the axis, and most frames show no event at all.
 
-In the task `"direction"` a class is the signed direction alone, "eastward": the same videos, in which a colour tells
-nothing and only the order of the frames tells one way from the other (the arrow of time).
+In the task `"direction"` a class is the signed direction alone, "eastward". The videos are the same, but a colour means
+nothing, and only the order of the frames tells one way from the other (the arrow of time).
 """
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,7 +23,7 @@ _TRIMMED_FRAMES = 8
 TASKS = ("axis", "direction")
 _PRIMARY = {"red": (225, 35, 35), "green": (35, 205, 35), "blue": (45, 60, 235)}
 _MIXED = {"orange": (240, 130, 20), "lime": (140, 220, 30), "violet": (140, 40, 230)}
-# What else moves: yellow, cyan, magenta, white, black and brown.
+# Of everything else that moves: yellow, cyan, magenta, white, black and brown.
 DECOY_COLOURS = ((235, 225, 40), (40, 220, 220), (220, 40, 220), (240, 240, 240), (15, 15, 15), (130, 80, 30))
 _AXES = {"horizontal": 0.0, "diagonal": 45.0, "vertical": 90.0, "antidiagonal": 135.0}
 _WAYS = {
@@ -39,12 +41,12 @@ class VideoSettings:
 
     Attributes:
         num_axes: 2 (horizontal, vertical) or 4 (the diagonals as well).
-        task: "axis": a class is a colour and an axis, "direction": a way along an axis, in any of the class colours.
-        mixed_colours: classes and events are orange, lime and violet, not red, green and blue.
+        task: "axis": a class is a colour and an axis; "direction": a class is a way along an axis, in any colour.
+        mixed_colours: whether events are orange, lime and violet instead of red, green and blue.
         pixel_noise: standard deviation of the noise of every pixel, of 255.
         event_radius: least and largest radius of an event's sprite, in pixels.
-        event_speed: least and largest speed of it, in pixels a frame.
-        num_drifters: slow sprites that are there throughout.
+        event_speed: least and largest speed of an event's sprite, in pixels a frame.
+        num_drifters: slow sprites that stay throughout.
         num_decoys: events in other colours.
     """
 
@@ -52,24 +54,24 @@ class VideoSettings:
     task: str = "axis"
     mixed_colours: bool = False
     pixel_noise: float = 8.0
-    event_radius: tuple = (6.0, 8.0)
-    event_speed: tuple = (5.0, 7.0)
+    event_radius: tuple[float, float] = (6.0, 8.0)
+    event_speed: tuple[float, float] = (5.0, 7.0)
     num_drifters: int = 2
     num_decoys: int = 2
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.num_axes not in (2, 4):
             raise ValueError(f"`num_axes` must be 2 or 4. Received: num_axes={self.num_axes}")
         if self.task not in TASKS:
             raise ValueError(f"`task` must be one of {', '.join(TASKS)}. Received: task={self.task!r}")
 
     @property
-    def axes(self):
+    def axes(self) -> list[str]:
         """Names of the axes of motion."""
         return list(_AXES)[:: 4 // self.num_axes]
 
     @property
-    def colours(self):
+    def colours(self) -> dict[str, tuple[int, int, int]]:
         """{name: RGB} of the colours of events that show a class."""
         return _MIXED if self.mixed_colours else _PRIMARY
 
@@ -89,28 +91,24 @@ class ProceduralVideo:
     event_start: int
 
     @property
-    def trimmed_start(self):
+    def trimmed_start(self) -> int:
         """First frame of `trimmed()`."""
         start = self.event_start - (_TRIMMED_FRAMES - EVENT_FRAMES) // 2
         return min(max(start, 0), NUM_FRAMES - _TRIMMED_FRAMES)
 
-    def trimmed(self):
-        """The frames around the event, as an annotator of an action data set would cut them: (8, SIZE, SIZE, 3)."""
+    def trimmed(self) -> np.ndarray:
+        """The frames around the event, as an annotator would cut them out: (8, SIZE, SIZE, 3)."""
         return self.frames[self.trimmed_start : self.trimmed_start + _TRIMMED_FRAMES]
 
 
-def class_names(settings):
-    """The class names by label: colours times axes, or the ways along the axes.
-
-    Args:
-        settings: VideoSettings.
-    """
+def class_names(settings: VideoSettings) -> list[str]:
+    """The class names by label: colours times axes, or the ways along the axes."""
     if settings.task == "direction":
         return [way for axis in settings.axes for way in _WAYS[axis]]
     return [f"{colour} {axis}" for colour in settings.colours for axis in settings.axes]
 
 
-def _background(rng):
+def _background(rng: np.random.Generator) -> np.ndarray:
     """Colour noise at several scales, large enough to pan over: (2 SIZE, 2 SIZE, 3) float32 in [0, 255]."""
     size = 2 * SIZE
     canvas = np.full((size, size, 3), 110.0, "float32")
@@ -120,7 +118,7 @@ def _background(rng):
     return np.clip(canvas, 0, 255)
 
 
-def _draw(image, shape, centre, radius, colour):
+def _draw(image: np.ndarray, shape: str, centre: np.ndarray, radius: float, colour: tuple[int, int, int]) -> None:
     point = tuple(int(round(value * (1 << _SHIFT))) for value in centre)
     if shape == "disc":
         cv2.circle(image, point, int(radius * (1 << _SHIFT)), colour, -1, cv2.LINE_AA, _SHIFT)
@@ -130,10 +128,16 @@ def _draw(image, shape, centre, radius, colour):
     cv2.fillConvexPoly(image, np.round(corners * (1 << _SHIFT)).astype(np.int32), colour, cv2.LINE_AA, _SHIFT)
 
 
-def _dart(rng, angle, colour, settings, sign=None):
+def _dart(
+    rng: np.random.Generator,
+    angle: float,
+    colour: tuple[int, int, int],
+    settings: VideoSettings,
+    sign: float | None = None,
+) -> dict[str, Any]:
     """An event: a sprite that crosses part of the frame along `angle` (degrees) in EVENT_FRAMES frames.
 
-    It goes the way of `sign`, 1.0 or -1.0; None draws it.
+    `sign`, 1.0 or -1.0, is its way along the axis; None draws one.
     """
     drawn = rng.choice([-1.0, 1.0])
     direction = np.asarray([np.cos(np.radians(angle)), -np.sin(np.radians(angle))]) * (drawn if sign is None else sign)
@@ -150,8 +154,8 @@ def _dart(rng, angle, colour, settings, sign=None):
     }
 
 
-def _drifter(rng, colours):
-    """A slow sprite, there throughout."""
+def _drifter(rng: np.random.Generator, colours: Sequence[tuple[int, int, int]]) -> dict[str, Any]:
+    """A slow sprite that stays throughout."""
     angle = rng.uniform(0, 2 * np.pi)
     velocity = np.asarray([np.cos(angle), np.sin(angle)]) * rng.uniform(0.1, 0.6)
     centres = rng.uniform(8, SIZE - 8, 2) + (np.arange(NUM_FRAMES) - NUM_FRAMES / 2)[:, None] * velocity
@@ -164,16 +168,13 @@ def _drifter(rng, colours):
     }
 
 
-def render(seed, label, settings=None):
+def render(seed: int | Sequence[int], label: int, settings: VideoSettings | None = None) -> ProceduralVideo:
     """Renders one video: a pure function of its arguments.
 
     Args:
-        seed: int or sequence of ints.
+        seed: one number, or several that are a seed together.
         label: index into `class_names(settings)`.
-        settings: VideoSettings, or None for the defaults.
-
-    Returns:
-        ProceduralVideo.
+        settings: None for the defaults.
     """
     settings = settings or VideoSettings()
     rng = np.random.default_rng(seed)
@@ -206,7 +207,7 @@ def render(seed, label, settings=None):
     return ProceduralVideo(frames, label, event["start"])
 
 
-def _event(rng, label, settings):
+def _event(rng: np.random.Generator, label: int, settings: VideoSettings) -> dict[str, Any]:
     colours, axes = list(settings.colours.values()), settings.axes
     if settings.task == "axis":
         return _dart(rng, _AXES[axes[label % len(axes)]], colours[label // len(axes)], settings)

@@ -3,24 +3,34 @@
 import csv
 import functools
 import multiprocessing
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tqdm import tqdm
 
 from tsd_tf.building import procedural_videos
 from tsd_tf.video.video_writing import write_video
 
-_SPLITS = ("train", "test", "validate")  # a video's seed has the split's place here
+_SPLITS = ("train", "test", "validate")  # the index of a split is part of its videos' seeds
 _FRAME_RATE = 25.0
 
 
-def write(folder, num_videos, *, settings, seed, processes):
+def write(
+    folder: pathlib.Path,
+    num_videos: Mapping[str, int],
+    *,
+    settings: procedural_videos.VideoSettings,
+    seed: int,
+    processes: int,
+) -> None:
     """Writes all videos and lists into an existing, empty folder.
 
     Args:
-        folder: pathlib.Path.
-        num_videos: {"train": count, "test": count}, and "validate" where there is to be such a split.
-        settings: procedural_videos.VideoSettings.
-        seed: int.
+        folder: where they go.
+        num_videos: {"train": count, "test": count}, and "validate" if that split is wanted.
+        settings: what the videos show.
+        seed: of everything in them.
         processes: worker processes.
     """
     names = procedural_videos.class_names(settings)
@@ -41,7 +51,9 @@ def write(folder, num_videos, *, settings, seed, processes):
         _write_csv(folder / f"{split}_events.csv", ("youtube_id", "event_start", "event_frames"), mine)
 
 
-def _write_video(job, *, folder, settings, seed):
+def _write_video(
+    job: tuple[str, int], *, folder: pathlib.Path, settings: procedural_videos.VideoSettings, seed: int
+) -> list[dict[str, Any]]:
     """Renders and encodes one video (and its trimmed copy); returns their rows of the lists."""
     split, index = job
     names = procedural_videos.class_names(settings)
@@ -70,7 +82,7 @@ def _write_video(job, *, folder, settings, seed):
     return rows
 
 
-def _write_csv(path, columns, rows):
+def _write_csv(path: pathlib.Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()

@@ -1,10 +1,10 @@
-"""Rows into shards: resumable, reproducible to the byte, and nothing dropped without a word.
+"""Rows into shards: resumable, reproducible to the byte, and nothing dropped silently.
 
-A build works in `<output_dir>/.building-<split>/`. A part, the later shard, is made of pieces of some rows. Each piece
-is written by one worker process, and takes its name there once whole; when the last is there, they are joined to the
-part. A build that was killed goes on with the pieces that are missing. What a part holds depends on the rows and the
-settings alone, so that the result of a resumed build, or of one on many machines, is that of an undisturbed one. When
-all parts are there, they take their final names, and the manifest is written last.
+A build works in `<output_dir>/.building-<split>/`. A part, which becomes a shard, consists of pieces of a few rows. One
+worker process writes a piece, which takes its name once it is whole. When a part's last piece is finished, they are
+joined. A build that was killed goes on with the missing pieces. What a part holds depends on the rows and the settings
+alone, so a resumed build, or one on many machines, gives the same result as an undisturbed one. When all parts are
+finished, they take their final names, and the manifest is written last.
 """
 
 import csv
@@ -16,6 +16,8 @@ import json
 import os
 import pathlib
 import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tsd_tf.building import annotations, conversion, local_run
 from tsd_tf.building.part import PIECE_LENGTH, Part
@@ -27,49 +29,52 @@ _MANIFEST_COLUMNS = ("line", "media_id", "label", "label_text", "status", "reaso
 
 
 def build(
-    rows,
-    videos_dir,
-    output_dir,
-    split,
-    class_names,
-    settings,
-    num_shards,
-    processes,
-    overwrite=False,
-    hang_seconds=600,
-    beam_options=None,
-):
+    rows: Sequence[annotations.Row],
+    videos_dir: str | os.PathLike,
+    output_dir: str | os.PathLike,
+    split: str,
+    class_names: Sequence[str],
+    settings: conversion.Settings,
+    num_shards: int,
+    processes: int,
+    overwrite: bool = False,
+    hang_seconds: float = 600,
+    beam_options: Sequence[str] | None = None,
+) -> dict[str, int]:
     """Converts the videos of `rows` into `<output_dir>/<split>-00000-of-<num_shards>` and a manifest.
 
-    There are fewer shards than asked for where there are fewer videos than shards, or a shard would be empty.
+    There are fewer shards than asked for if there are fewer videos, or if a shard would be empty.
 
     Args:
-        rows: list of annotations.Row.
+        rows: the annotations.
         videos_dir: folder of the video files.
-        output_dir: folder of the shards; made where it is missing.
+        output_dir: folder of the shards; made if it is missing.
         split: first part of the shards' names.
-        class_names: written to labels.txt.
-        settings: conversion.Settings.
+        class_names: by label; written to labels.txt.
+        settings: how frames are stored.
         num_shards: shards at most.
-        processes: worker processes, where Beam's runner does not decide.
-        overwrite: replaces shards of this split that another build left.
+        processes: worker processes; with Beam, its runner decides.
+        overwrite: whether to replace shards of this split that another build left.
         hang_seconds: a video that takes longer is given up as unreadable.
-        beam_options: None for this machine's cores; for an Apache Beam pipeline, its list of command-line options.
+        beam_options: None for this machine's cores; for an Apache Beam pipeline, what its PipelineOptions parses.
 
     Returns:
-        {status: number of rows}, every status of conversion.STATUSES in it.
+        {status: number of rows}, with every status of conversion.STATUSES.
 
     Raises:
-        UserError: no video found or readable, shards of another build in the way, a full disk, no Beam.
+        UserError: no video is found or readable, shards of another build are in the way, the disk is full, or Beam is
+            missing.
     """
     if num_shards < 1 or processes < 1:
-        raise UserError(f"--num_shards and --processes must be at least 1; {num_shards} and {processes} came")
+        raise UserError(
+            f"`num_shards` and `processes` must be at least 1. Received: num_shards={num_shards}, processes={processes}"
+        )
     if beam_options is not None:
         from tsd_tf.building import beam_run
     tasks = find(rows, videos_dir)
     if not tasks:
-        name = rows[0].path or f"{rows[0].stems[0][0]}.mp4 and the like"
-        raise UserError(f"none of the {len(rows)} videos is in {videos_dir}: looked for {name} there")
+        name = rows[0].path or f"{rows[0].stems[0][0]}.mp4 or similar"
+        raise UserError(f"none of the {len(rows)} videos is in {videos_dir}: looked for {name}")
     output_dir = pathlib.Path(output_dir)
     working_dir = output_dir / f".building-{split}"
     num_parts = min(num_shards, len(tasks))
@@ -77,7 +82,7 @@ def build(
     plan = _fingerprint(rows, parts, class_names, settings)
 
     finished = _manifest(output_dir, split)
-    if finished and finished["plan"] == plan and not overwrite and _shards_are_there(output_dir, finished):
+    if finished and finished["plan"] == plan and not overwrite and _shards_are_whole(output_dir, finished):
         shutil.rmtree(working_dir, ignore_errors=True)
         print(f"{output_dir}: the {split} shards are already complete")
         return finished["counts"]
@@ -94,28 +99,18 @@ def build(
         finally:
             os.close(lock)
     except OSError as error:
-        raise UserError(
-            f"cannot write to {output_dir}: {error}; the build can be resumed with the same command"
-        ) from error
+        raise UserError(f"cannot write to {output_dir}: {error}; the same command resumes the build") from error
 
 
-def print_counts(counts, output_dir, split):
+def print_counts(counts: Mapping[str, int], output_dir: str | os.PathLike, split: str) -> None:
     """Prints what became of the rows."""
     total = sum(counts.values())
     print(f"{total} rows: " + ", ".join(f"{counts[status]} {status}" for status in conversion.STATUSES))
     print(f"{pathlib.Path(output_dir) / schema.MANIFEST_CSV.format(split=split)} names each row and the reason")
 
 
-def find(rows, videos_dir):
-    """The rows whose video is there, in the order in which they are stored: that of a hash, so that classes mix.
-
-    Args:
-        rows: list of annotations.Row.
-        videos_dir: folder of the video files.
-
-    Returns:
-        list of piece.Task.
-    """
+def find(rows: Sequence[annotations.Row], videos_dir: str | os.PathLike) -> list[Task]:
+    """The rows whose video exists, in the order in which they are stored: that of a hash, so that classes mix."""
     videos = annotations.index_videos(videos_dir)
     tasks = []
     for number, row in enumerate(rows):
@@ -127,7 +122,12 @@ def find(rows, videos_dir):
     return sorted(tasks, key=lambda task: hashlib.sha1(f"{task.number} {task.row.media_id}".encode()).digest())
 
 
-def _fingerprint(rows, parts, class_names, settings):
+def _fingerprint(
+    rows: Sequence[annotations.Row],
+    parts: Sequence[Part],
+    class_names: Sequence[str],
+    settings: conversion.Settings,
+) -> str:
     digest = hashlib.sha256(json.dumps([dataclasses.asdict(settings), class_names, len(parts)]).encode())
     for row in rows:
         digest.update(repr(row).encode())
@@ -137,29 +137,29 @@ def _fingerprint(rows, parts, class_names, settings):
     return digest.hexdigest()
 
 
-def _manifest(output_dir, split):
+def _manifest(output_dir: pathlib.Path, split: str) -> dict[str, Any] | None:
     try:
         return json.loads((output_dir / schema.MANIFEST_JSON.format(split=split)).read_text())
     except (OSError, ValueError):
         return None
 
 
-def _shards_are_there(output_dir, manifest):
+def _shards_are_whole(output_dir: pathlib.Path, manifest: Mapping[str, Any]) -> bool:
     return all(
         (output_dir / name).is_file() and (output_dir / name).stat().st_size == shard["bytes"]
         for name, shard in manifest["shards"].items()
     )
 
 
-def _write_labels(output_dir, class_names):
+def _write_labels(output_dir: pathlib.Path, class_names: Sequence[str]) -> None:
     path = output_dir / schema.LABELS_FILE
     if path.exists() and path.read_text().splitlines() != list(class_names):
-        raise UserError(f"{path} holds another class list; remove it, or choose another --output_dir")
+        raise UserError(f"{path} holds another class list; remove it, or choose another `output_dir`")
     files.write(path, "".join(f"{name}\n" for name in class_names))
 
 
-def _prepare(output_dir, working_dir, split, plan, overwrite):
-    """Makes the working folder, or finds the one that a killed build left; returns the descriptor of its lock."""
+def _prepare(output_dir: pathlib.Path, working_dir: pathlib.Path, split: str, plan: str, overwrite: bool) -> int:
+    """Makes the working folder or finds that of a killed build; returns the descriptor of its lock."""
     work_plan = f"{plan} in pieces of {PIECE_LENGTH}"
     plan_path = working_dir / "plan"
     resumes = plan_path.exists() and plan_path.read_text() == work_plan and not overwrite
@@ -170,7 +170,7 @@ def _prepare(output_dir, working_dir, split, plan, overwrite):
         if (old or working_dir.exists()) and not overwrite:
             raise UserError(
                 f"{output_dir} holds {split} shards of another build (other rows, videos or settings): "
-                f"{(old or [working_dir])[-1].name}; --overwrite replaces them"
+                f"{(old or [working_dir])[-1].name}; `overwrite` replaces them"
             )
     working_dir.mkdir(exist_ok=True)
     lock = os.open(working_dir / "lock", os.O_CREAT | os.O_RDWR)
@@ -178,7 +178,7 @@ def _prepare(output_dir, working_dir, split, plan, overwrite):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(lock)
-        raise UserError(f"another build is writing the {split} shards of {output_dir} at this moment") from error
+        raise UserError(f"another build is writing the {split} shards of {output_dir}") from error
     if not resumes:
         for path in old:
             path.unlink()
@@ -188,8 +188,16 @@ def _prepare(output_dir, working_dir, split, plan, overwrite):
     return lock
 
 
-def _finish(rows, parts, output_dir, working_dir, split, settings, plan):
-    """Gives the parts their final names and writes the manifests; may itself be killed and repeated."""
+def _finish(
+    rows: Sequence[annotations.Row],
+    parts: Sequence[Part],
+    output_dir: pathlib.Path,
+    working_dir: pathlib.Path,
+    split: str,
+    settings: conversion.Settings,
+    plan: str,
+) -> dict[str, int]:
+    """Gives the parts their final names and writes the manifests; can be killed and repeated itself."""
     outcomes = [conversion.Outcome(conversion.MISSING, "no such video file", 0)] * len(rows)
     shard_of, path_of, records = [""] * len(rows), [""] * len(rows), {}
     for part in parts:
@@ -220,7 +228,7 @@ def _finish(rows, parts, output_dir, working_dir, split, settings, plan):
     counts = {status: sum(outcome.status == status for outcome in outcomes) for status in conversion.STATUSES}
     if not shards:
         shutil.rmtree(working_dir)
-        raise UserError(f"none of the {len(rows)} videos could be read; {csv_path} has the reasons")
+        raise UserError(f"none of the {len(rows)} videos could be read; {csv_path} lists the reasons")
     manifest = {"split": split, "settings": dataclasses.asdict(settings), "plan": plan, "counts": counts}
     manifest["shards"] = shards
     files.write_json(output_dir / schema.MANIFEST_JSON.format(split=split), manifest)
@@ -228,5 +236,5 @@ def _finish(rows, parts, output_dir, working_dir, split, settings, plan):
     return counts
 
 
-def _has_record(outcome):
+def _has_record(outcome: conversion.Outcome) -> bool:
     return outcome.status in (conversion.WRITTEN, conversion.TRUNCATED)

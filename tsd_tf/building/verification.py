@@ -1,6 +1,9 @@
-"""Whether a shard holds what its builder promised: framing, checksums, keys, labels and pictures."""
+"""Checks that a shard holds what its builder promised: framing, checksums, keys, labels and pictures."""
 
 import dataclasses
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,24 +26,21 @@ class ShardReport:
         sample: (class name, list of JPEGs) of the first whole record, or None.
     """
 
-    problems: list
-    media_ids: list
+    problems: list[str]
+    media_ids: list[str]
     num_frames: int = 0
     num_bytes: int = 0
     num_unlabelled: int = 0
-    sample: tuple | None = None
+    sample: tuple[str, list[bytes]] | None = None
 
 
-def verify_shard(path, class_names, sample_frames=8):
+def verify_shard(path: str | os.PathLike, class_names: Sequence[str], sample_frames: int = 8) -> ShardReport:
     """Reads a shard from its first byte to its last.
 
     Args:
         path: the shard.
         class_names: by label index.
         sample_frames: pictures in the report's sample, evenly spaced over the clip.
-
-    Returns:
-        ShardReport.
     """
     report = ShardReport([], [])
     with open(path, "rb") as file:
@@ -70,11 +70,11 @@ def verify_shard(path, class_names, sample_frames=8):
     return report
 
 
-def contact_sheet(samples, height=96):
-    """One line of pictures for each sample, its class name above: uint8 RGB (height, width, 3).
+def contact_sheet(samples: Sequence[tuple[str, Sequence[bytes]]], height: int = 96) -> np.ndarray:
+    """A row of pictures for each sample, with its class name above: uint8 RGB (height, width, 3).
 
     Args:
-        samples: list of (class name, list of JPEGs).
+        samples: (class name, JPEGs) of each.
         height: pixels of each picture.
     """
     lines = []
@@ -90,51 +90,51 @@ def contact_sheet(samples, height=96):
     return cv2.cvtColor(sheet, cv2.COLOR_BGR2RGB)
 
 
-def _wrong_in_context(context, class_names):
+def _wrong_in_context(context: Mapping[str, list[Any]], class_names: Sequence[str]) -> Iterator[str]:
     for key, kind in _REQUIRED.items():
         values = context.get(key, [])
         if len(values) != 1 or not isinstance(values[0], kind) or not values[0]:
-            yield f"{key}: one value of type {kind.__name__} was expected, {values!r} came"
+            yield f"{key}: expected one value of type {kind.__name__}, got {values!r}"
     if context.get(schema.IMAGE_FORMAT, [b"JPEG"]) != [b"JPEG"]:
-        yield f"{schema.IMAGE_FORMAT}: JPEG was expected, {context[schema.IMAGE_FORMAT]!r} came"
+        yield f"{schema.IMAGE_FORMAT}: expected JPEG, got {context[schema.IMAGE_FORMAT]!r}"
     if schema.LABEL_INDEX not in context:
         return
     labels = context[schema.LABEL_INDEX]
     if len(labels) != 1 or not isinstance(labels[0], int) or not 0 <= labels[0] < len(class_names):
-        yield f"{schema.LABEL_INDEX}: a label from 0 to {len(class_names) - 1} was expected, {labels!r} came"
+        yield f"{schema.LABEL_INDEX}: expected a label from 0 to {len(class_names) - 1}, got {labels!r}"
         return
     for key in (schema.LABEL_STRING, schema.LABEL_TEXT):
         name = class_names[labels[0]]
         if key in context and context[key] != [name.encode()]:
-            yield f"{key}: {name!r} was expected, label {labels[0]} of {schema.LABELS_FILE}; {context[key]!r} came"
+            yield f"{key}: expected {name!r}, label {labels[0]} of {schema.LABELS_FILE}, got {context[key]!r}"
 
 
-def _wrong_in_frames(context, lists):
+def _wrong_in_frames(context: Mapping[str, list[Any]], lists: Mapping[str, list[list[Any]]]) -> Iterator[str]:
     steps, times = lists.get(schema.IMAGE_ENCODED, []), lists.get(schema.IMAGE_TIMESTAMP, [])
     if not steps:
-        yield f"{schema.IMAGE_ENCODED}: JPEG frames were expected, none came"
+        yield f"{schema.IMAGE_ENCODED}: expected JPEG frames, got none"
         return
     if len(times) != len(steps):
-        yield f"{len(steps)} frames and {len(times)} times under {schema.IMAGE_TIMESTAMP}"
+        yield f"{schema.IMAGE_TIMESTAMP}: expected {len(steps)} times, one per frame, got {len(times)}"
     elif any(len(time) != 1 for time in times) or any(a >= b for a, b in zip(times, times[1:], strict=False)):
         yield f"{schema.IMAGE_TIMESTAMP}: the times do not ascend"
     shapes = {_shape(step[0]) if len(step) == 1 else None for step in steps}
     if None in shapes:
         bad = [i for i, step in enumerate(steps) if len(step) != 1 or _shape(step[0]) is None]
-        yield f"{len(bad)} of {len(steps)} frames are no whole JPEG, the first is frame {bad[0]}"
+        yield f"{len(bad)} of {len(steps)} frames are not a whole JPEG; the first is frame {bad[0]}"
     elif len(shapes) > 1:
-        yield f"frames of several sizes: {sorted(shapes)}"
+        yield f"expected frames of one size, got {sorted(shapes)}"
     else:
         shape = shapes.pop()
         promised = tuple(context.get(key, [size])[0] for key, size in zip(_SHAPE_KEYS, shape, strict=True))
         if promised != shape:
-            yield f"frames of {shape[1]} x {shape[0]} pixels, the record promises {promised[1]} x {promised[0]}"
+            yield f"expected frames of {promised[1]} x {promised[0]} pixels, got {shape[1]} x {shape[0]}"
 
 
 _SHAPE_KEYS = (schema.IMAGE_HEIGHT, schema.IMAGE_WIDTH)
 
 
-def _shape(jpeg):
+def _shape(jpeg: Any) -> tuple[int, int] | None:
     """(height, width) of a JPEG that decodes to its end, or None."""
     if not isinstance(jpeg, bytes) or not jpeg.startswith(b"\xff\xd8") or not jpeg.rstrip(b"\0").endswith(b"\xff\xd9"):
         return None

@@ -1,10 +1,12 @@
-"""Decoding in a process of its own: a video that crashes or hangs the decoder costs its own row only."""
+"""Decoding in a process of its own: a video that crashes or hangs the decoder costs only its own row."""
 
 import collections
 import contextlib
 import multiprocessing
 import signal
 import time
+from multiprocessing.connection import Connection
+from typing import Any
 
 _READY = "ready"  # the process has imported what it needs
 
@@ -13,46 +15,46 @@ class Worker:
     """A process that runs one job after the other, and is replaced when it dies.
 
     A job is a piece.Piece or a part.Part: it has a length, its number of steps, and run(given_up, report). A step that
-    takes the process down once may be chance (a full memory), and the job starts again; after the second time the job
-    is told to give the step up.
+    takes the process down once may be bad luck (a full memory), so the job starts again; after the second time the job
+    is told to give up that step.
 
     Args:
         hang_seconds: a step that takes longer counts as one that took the process down.
 
     Attributes:
-        job: at work on it, or None.
+        job: the current job, or None.
         position: steps of the job that are finished.
         connection: readable when there is news for `poll`.
     """
 
-    def __init__(self, hang_seconds=600):
+    def __init__(self, hang_seconds: float = 600) -> None:
         self.job, self.position = None, 0
         self._hang_seconds = hang_seconds
         self._given_up, self._failures = {}, collections.Counter()
         self._start()
 
-    def assign(self, job):
+    def assign(self, job: Any) -> None:
         """Starts a job; `job` must be None."""
         self._given_up, self._failures = {}, collections.Counter()
         self.job = job
         self._send()
 
-    def poll(self):
-        """Takes the news in.
+    def poll(self) -> Any:
+        """Takes in what the process has reported.
 
         Returns:
             The job that has ended, or None.
 
         Raises:
             OSError: the job's files cannot be written.
-            RuntimeError: the process dies again and again, which is not a video's fault.
+            RuntimeError: the process dies again and again, which no video causes.
         """
         failure = self._take_news()
         if failure is not None:
             at = self.position
             self._failures[at] += 1
             if self._failures[at] > 2:
-                raise RuntimeError(f"a worker process ended again and again: {failure}")
+                raise RuntimeError(f"a worker process died again and again: {failure}")
             if self._failures[at] == 2:
                 self._given_up[at] = failure
             self._start()
@@ -62,17 +64,17 @@ class Worker:
         job, self.job = self.job, None
         return job
 
-    def wait(self, seconds=1.0):
+    def wait(self, seconds: float = 1.0) -> None:
         """Returns when there is news for `poll`, or after this time."""
         self.connection.poll(seconds)
 
-    def kill(self):
+    def kill(self) -> None:
         """Ends the process, whatever it is doing."""
         self._process.kill()
         self._process.join()
 
-    def _start(self):
-        # Spawned, not forked: a fork of a process with threads (TensorFlow's, a test runner's) may never wake up.
+    def _start(self) -> None:
+        # Spawned, not forked: the fork of a process with threads (TensorFlow's, a test runner's) may hang.
         context = multiprocessing.get_context("spawn")
         self.connection, other_end = context.Pipe()
         self._process = context.Process(target=_work, args=(other_end,), daemon=True)
@@ -80,14 +82,14 @@ class Worker:
         other_end.close()
         self._is_ready = False
 
-    def _send(self):
+    def _send(self) -> None:
         self.position = 0
         self._last_sign = time.monotonic()
-        with contextlib.suppress(ConnectionError):  # it died meanwhile: the next poll finds out
+        with contextlib.suppress(ConnectionError):  # it has died: the next poll finds out
             self.connection.send((self.job, self._given_up))
 
-    def _take_news(self):
-        """The reason where the step at `position` took the process down, else None."""
+    def _take_news(self) -> str | None:
+        """Why the step at `position` took the process down; None if it did not."""
         try:
             while self.connection.poll():
                 message = self.connection.recv()
@@ -109,12 +111,12 @@ class Worker:
         return None
 
 
-def _work(connection):
-    """What the process does, until its parent is gone."""
+def _work(connection: Connection) -> None:
+    """Runs in the process until its parent is gone."""
     import cv2
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
-    cv2.setNumThreads(1)  # there is one process a core
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
+    cv2.setNumThreads(1)  # there is one process per core
     with contextlib.suppress(EOFError, ConnectionError):
         connection.send(_READY)
         while True:

@@ -19,17 +19,17 @@ _PARTIAL = re.compile(rf"\.{_HOST}-(\d+)-[0-9a-f]{{32}}\.partial\..*")
 
 @contextlib.contextmanager
 def whole(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-    """A context: where to write a file or a folder that takes the name `path` when the context ends without an error.
+    """A context that gives a path to write a file or a folder to; it is renamed to `path` when the context ends.
 
-    By then its bytes are on the disk, so that it is whole even when the power fails. An error leaves what was there
-    before; what a killed process left is removed by the next one that writes there. Several processes, also on several
-    machines, may write the same path at once: the last one's content stays.
+    Its bytes are on the disk before that, so that it is whole even if the power fails. After an error the old content
+    stays, and nothing is left behind; what a killed process leaves is removed by the next one that writes there.
+    Several processes, also on several machines, may write the same file at once: the last one wins.
 
     Args:
-        path: what was there before is replaced. Its folder is made where it is missing.
+        path: file or folder; replaced if it exists. The folder that it lies in is made if it is missing.
 
     Yields:
-        A path in the same folder, whose name ends as that of `path`, and at which nothing is yet.
+        A path in the same folder at which nothing exists yet; its name ends as that of `path`.
 
     Raises:
         OSError: it cannot be written; the error's `filename` is `path`.
@@ -54,7 +54,7 @@ def whole(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def whole_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
-    """`whole` of a file that is open for writing bytes."""
+    """As `whole`, for a file: gives it open for writing bytes."""
     with whole(path) as partial, open(partial, "wb") as file:
         yield file
         file.flush()
@@ -72,13 +72,13 @@ def write_json(path: str | os.PathLike, value: Any, indent: int = 2) -> None:
 
 
 def remove(path: pathlib.Path) -> None:
-    """Removes a folder, which loses its name before the first of its files goes."""
+    """Removes a folder: it is renamed first, so that it is never seen half empty."""
     aside = path.rename(_aside(path))
     shutil.rmtree(aside)
 
 
 def require_writable(folder: str | os.PathLike) -> None:
-    """OSError unless files can be made in `folder`: better before a long test than after it."""
+    """OSError unless files can be written in `folder`; better found out before a long test than after it."""
     with tempfile.TemporaryFile(dir=folder):
         pass
 
@@ -99,12 +99,13 @@ def _delete(path: pathlib.Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # nothing to delete, or no folder to delete it from
+            path.unlink()
 
 
 @functools.cache
 def _remove_leftovers(folder: pathlib.Path) -> None:
-    """Once a process: a folder may hold many thousands of files."""
+    """Runs once per process and folder, which may hold many thousands of files."""
     for path in folder.iterdir():
         match = _PARTIAL.fullmatch(path.name)
         if match and not _is_alive(int(match[1])):
@@ -117,5 +118,5 @@ def _is_alive(process: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        pass  # somebody else's
+        pass  # somebody else's process
     return True

@@ -1,11 +1,11 @@
-"""The keys of a record: a tf.train.SequenceExample with MediaSequence's names, one clip a record.
+"""The keys of a record: one clip as a tf.train.SequenceExample with MediaSequence's names.
 
 Source: https://github.com/google-ai-edge/mediapipe/tree/master/mediapipe/util/sequence (media_sequence.py). DMVR and
 TF Model Garden read the same names. Times are microseconds from the start of the source video.
 """
 
 # Context features, one value each.
-DATA_PATH = "clip/data_path"  # bytes: the video file, relative to the folder that the builder was given
+DATA_PATH = "clip/data_path"  # bytes: the video file, relative to the folder of videos
 MEDIA_ID = "clip/media_id"  # bytes: names the clip in manifests, errors and predictions
 START_TIMESTAMP = "clip/start/timestamp"  # int64, microseconds
 END_TIMESTAMP = "clip/end/timestamp"  # int64, microseconds
@@ -19,12 +19,12 @@ IMAGE_HEIGHT = "image/height"  # int64, pixels
 IMAGE_WIDTH = "image/width"  # int64, pixels
 IMAGE_FRAME_RATE = "image/frame_rate"  # float, frames a second
 
-# Feature lists, one step a frame.
+# Feature lists, one step per frame.
 IMAGE_ENCODED = "image/encoded"  # bytes: one JPEG
 IMAGE_TIMESTAMP = "image/timestamp"  # int64, microseconds
 
 # Files of a data folder.
 LABELS_FILE = "labels.txt"  # one class name a line; the line number is the label, from 0
 SHARD_NAME = "{split}-{index:05d}-of-{count:05d}"
-MANIFEST_CSV = "manifest-{split}.csv"  # one line an annotation row: what became of it
+MANIFEST_CSV = "manifest-{split}.csv"  # a line for each annotation row: what became of it
 MANIFEST_JSON = "manifest-{split}.json"  # the build's settings, the counts, and records and bytes of every shard

@@ -1,6 +1,6 @@
 """The contract between export, server and client: names of signatures and tensors, and the client's sidecar.
 
-Imports nothing of ours and no TensorFlow, so that the client can read it.
+Imports no library, so that the client can read it.
 """
 
 import dataclasses
@@ -8,7 +8,7 @@ import json
 
 # Signatures of the cloud half. All answer with LOGITS, PROBABILITIES, CLASSES and SCORES.
 SERVING_DEFAULT = "serving_default"  # FRAMES: uint8 (batch, T_s, H, W, 3)
-JPEG = "jpeg"  # FRAMES_BYTES: string (batch, T_s), each an encoded JPEG or PNG picture of H x W
+JPEG = "jpeg"  # FRAMES_BYTES: string (batch, T_s), each a JPEG or PNG picture of H x W
 VIDEO = "video"  # FRAMES: uint8 (batch, Q, T_s, H, W, 3); probabilities averaged over the Q clips of each video
 
 # Signatures of the client half, batch size 1.
@@ -35,17 +35,17 @@ CLOUD_DIR = "cloud"
 CLIENT_DIR = "client"
 LABELS_FILE = "labels.txt"
 SIDECAR_FILE = "client.json"
-REPORT_FILE = "report.json"  # how far both SavedModels and every TFLite file are from the Keras network
+REPORT_FILE = "report.json"  # how far both SavedModels and every TFLite file differ from the Keras network
 
 
-def tflite_file(variant):
-    """The file name of a TFLite variant: client.tflite for float32, else client_<variant>.tflite."""
+def tflite_file(variant: str) -> str:
+    """The file name of a TFLite variant: client.tflite for float32, otherwise client_<variant>.tflite."""
     return "client.tflite" if variant == "float32" else f"client_{variant}.tflite"
 
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """One file of the client half and how far it is from the Keras network, measured on the clips of the export.
+    """One file of the client half and how far it differs from the Keras network on the clips of the export.
 
     Attributes:
         name: "float32", "float16" or "int8".
@@ -55,7 +55,7 @@ class Variant:
         distilled_frames_difference: largest absolute difference of Y, in levels of 255.
         distilled_frames_mean_difference: mean absolute difference of Y, in levels of 255.
         logits_difference, probabilities_difference: largest absolute differences after the cloud half.
-        top1_agreement: share of the clips whose likeliest class is the network's.
+        top1_agreement: share of the clips for which it finds the same likeliest class as the network.
     """
 
     name: str
@@ -75,7 +75,7 @@ class ClientModel:
     """What `client.json` says of the client half beside it.
 
     Attributes:
-        version: number of the export; the cloud half of the same number is its partner.
+        version: number of the export; its partner is the cloud half of the same number.
         method: "tsd", "i3d_e" or "i3d".
         num_frames, num_distilled_frames: T and T_s.
         frame_size: edge of the square RGB frames that go in and come out, pixels; values 0 to 255.
@@ -84,7 +84,7 @@ class ClientModel:
         num_classes: classes of the cloud half.
         feature_shape: (h, w, c) of the coarse features of one frame, or None where the method has none.
         signatures: names of the signatures in the TFLite files.
-        variants: one Variant a TFLite file.
+        variants: a Variant for each TFLite file.
         value_range: lowest and highest value of the frames that go in and come out.
     """
 
@@ -96,24 +96,24 @@ class ClientModel:
     short_side: int
     frames_per_second: float
     num_classes: int
-    feature_shape: tuple | None
-    signatures: tuple
-    variants: tuple
-    value_range: tuple = (0, 255)
+    feature_shape: tuple[int, int, int] | None
+    signatures: tuple[str, ...]
+    variants: tuple[Variant, ...]
+    value_range: tuple[int, int] = (0, 255)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "signatures", tuple(self.signatures))
         object.__setattr__(self, "value_range", tuple(self.value_range))
         object.__setattr__(self, "variants", tuple(self.variants))
         if self.feature_shape is not None:
             object.__setattr__(self, "feature_shape", tuple(self.feature_shape))
 
-    def to_json(self):
+    def to_json(self) -> str:
         """The sidecar's text, readable by `from_json`."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
     @classmethod
-    def from_json(cls, text):
+    def from_json(cls, text: str) -> "ClientModel":
         """Reads what `to_json` wrote; raises ValueError on anything else."""
         try:
             values = json.loads(text)

@@ -13,6 +13,7 @@ from tsd_tf.evaluation.exported_halves import ExportedHalves
 from tsd_tf.evaluation.network_classifier import NetworkClassifier
 from tsd_tf.evaluation.subject import Subject
 from tsd_tf.network_builder import build_network
+from tsd_tf.weights.hdf5 import load_weights
 from tsd_tf.work_directory import WorkDirectory
 
 _SPLIT_RUN = re.compile(r"split([123])_(.+)")  # the name of a run on a split of UCF101
@@ -105,7 +106,7 @@ def of_weights(path, config=None, *, num_frames=None, num_distilled_frames=None,
     def load(strategy):
         with strategy.scope():
             network = build_network(config)
-            work_directory.load_weights(network, path)
+            load_weights(network, path)
         return NetworkClassifier(network, strategy)
 
     labels = path.with_name("labels.txt")

@@ -1,5 +1,7 @@
 """The residual block of ARTNet-ResNet18."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -9,14 +11,14 @@ from tsd_tf.layers.smart_block import SmartBlock
 
 @keras.saving.register_keras_serializable("tsd_tf")
 class ArtBlock(keras.layers.Layer):
-    """x' + f(ReLU(BN(x))): f is 3x3x3 - BN - ReLU - SMART, or - 3x3x3 in the last stage.
+    """x' + f(ReLU(BN(x))): f is 3x3x3 - BN - ReLU, then SMART, or 3x3x3 in the last stage.
 
-    x is a sum that is not normalised yet, and x' is x itself; where the stride is 2, x' is ReLU(BN(x)) * 3x3x3 / 2.
+    x is a sum that is not normalised yet. x' is x itself, or ReLU(BN(x)) * 3x3x3 / 2 where the stride is 2.
 
     Args:
         filters: number of output channels.
-        strides: int, of the first convolution and of the shortcut; blocks that change the channels have 2.
-        smart: whether the second layer is a SMART block; else it is a convolution.
+        strides: of the first convolution and of the shortcut; 2 in blocks that change the number of channels.
+        smart: whether the second layer is a SMART block; otherwise it is a convolution.
         use_bias: whether the convolutions have a bias.
         batch_norm_momentum: see ConvNorm.
 
@@ -24,7 +26,15 @@ class ArtBlock(keras.layers.Layer):
     Output shape: (batch, ceil(num_frames / stride), ceil(height / stride), ceil(width / stride), filters).
     """
 
-    def __init__(self, filters, strides=1, smart=True, use_bias=False, batch_norm_momentum=0.9, **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        strides: int = 1,
+        smart: bool = True,
+        use_bias: bool = False,
+        batch_norm_momentum: float = 0.9,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.filters = filters
         self.strides = strides
@@ -39,7 +49,7 @@ class ArtBlock(keras.layers.Layer):
         self.second = SmartBlock(filters, 3, name="second", **common) if smart else self._convolution("second")
         self.shortcut = self._convolution("shortcut", strides) if strides > 1 else None
 
-    def _convolution(self, name, strides=1):
+    def _convolution(self, name: str, strides: int = 1) -> keras.layers.Conv3D:
         return keras.layers.Conv3D(
             self.filters,
             3,
@@ -51,7 +61,7 @@ class ArtBlock(keras.layers.Layer):
             name=name,
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         if self.shortcut is None and input_shape[-1] != self.filters:
             raise ValueError(
                 f"ArtBlock of stride 1 keeps the channels. Received: {input_shape[-1]} channels, filters={self.filters}"
@@ -62,7 +72,7 @@ class ArtBlock(keras.layers.Layer):
         if self.shortcut is not None:
             self.shortcut.build((input_shape[0], *(size + 2 for size in input_shape[1:-1]), input_shape[-1]))
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         x = ops.relu(self.batch_norm(inputs, training=training))
         y = self.first(x, training=training)
         y = self.second(y, training=training) if self.smart else self.second(y)
@@ -70,10 +80,10 @@ class ArtBlock(keras.layers.Layer):
             return inputs + y
         return self.shortcut(ops.pad(x, [(0, 0), (1, 1), (1, 1), (1, 1), (0, 0)])) + y
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return self.first.compute_output_shape(input_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,

@@ -1,5 +1,8 @@
 """Convolution, batch normalisation, ReLU, in two or three dimensions."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -10,16 +13,16 @@ from tsd_tf.layers.padded_convolution import padded_convolution
 class ConvNorm(keras.layers.Layer):
     """Convolution - batch normalisation - ReLU, padded with kernel_size // 2 zeros on both sides of every axis.
 
-    The symmetric padding of Caffe and PyTorch, in which the networks of the comparison were released; Unit3D is
-    TensorFlow's. At stride 1 and odd kernels they are the same.
+    This symmetric padding is that of Caffe and PyTorch, in which the networks of the comparison were released; Unit3D
+    has TensorFlow's. At stride 1 and odd kernels they are the same.
 
     Args:
         filters: number of output channels.
         kernel_size: two ints for images, three for clips; odd.
         strides: int, or as many ints as `kernel_size` has.
-        activation: whether a ReLU ends it.
-        use_bias: whether the convolution has a bias in front of the normalisation, as BN-Inception's have.
-        batch_norm_momentum: share of the old moving average that is kept at each training step.
+        activation: whether a ReLU follows.
+        use_bias: whether the convolution has a bias before the normalisation, as in BN-Inception.
+        batch_norm_momentum: share of the moving average that each training step keeps.
 
     Input shape: (batch, [num_frames,] height, width, channels).
     Output shape: (batch, [ceil(num_frames / stride),] ceil(height / stride), ceil(width / stride), filters).
@@ -27,14 +30,14 @@ class ConvNorm(keras.layers.Layer):
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        strides=1,
-        activation=True,
-        use_bias=False,
-        batch_norm_momentum=0.9,
-        **kwargs,
-    ):
+        filters: int,
+        kernel_size: Sequence[int],
+        strides: int | Sequence[int] = 1,
+        activation: bool = True,
+        use_bias: bool = False,
+        batch_norm_momentum: float = 0.9,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.filters = filters
         self.kernel_size = tuple(kernel_size)
@@ -61,17 +64,17 @@ class ConvNorm(keras.layers.Layer):
             momentum=batch_norm_momentum, epsilon=1e-5, dtype=self.dtype_policy, name="batch_norm"
         )
 
-    def _padded_shape(self, input_shape):
+    def _padded_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         if not self.explicit:
             return tuple(input_shape)
         sizes = (size + 2 * (kernel // 2) for size, kernel in zip(input_shape[1:-1], self.kernel_size, strict=True))
         return (input_shape[0], *sizes, input_shape[-1])
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.conv.build(self._padded_shape(input_shape))
         self.batch_norm.build(self.compute_output_shape(input_shape))
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         if self.explicit:
             padding = [(size // 2, size // 2) for size in self.kernel_size]
             x = padded_convolution(self.conv, inputs, padding, training)
@@ -80,10 +83,10 @@ class ConvNorm(keras.layers.Layer):
         x = self.batch_norm(x, training=training)
         return ops.relu(x) if self.activation else x
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return self.conv.compute_output_shape(self._padded_shape(input_shape))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,

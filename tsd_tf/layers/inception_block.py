@@ -1,13 +1,16 @@
 """The Inception-v1 block, inflated to 3D: four branches, concatenated."""
 
-import keras
-from keras import ops
+from collections.abc import Sequence
+from typing import Any
 
+import keras
+
+from tsd_tf.layers.branched_block import BranchedBlock
 from tsd_tf.layers.unit_3d import Unit3D
 
 
 @keras.saving.register_keras_serializable("tsd_tf")
-class InceptionBlock(keras.layers.Layer):
+class InceptionBlock(BranchedBlock):
     """`Mixed_*` of Inception-v1 I3D: 1x1x1 | 1x1x1 - 3x3x3 | 1x1x1 - 3x3x3 | max pool 3x3x3 - 1x1x1.
 
     Args:
@@ -18,14 +21,14 @@ class InceptionBlock(keras.layers.Layer):
     Output shape: (batch, num_frames, height, width, filters[0] + filters[2] + filters[4] + filters[5]).
     """
 
-    def __init__(self, filters, batch_norm_momentum=0.999, **kwargs):
+    def __init__(self, filters: Sequence[int], batch_norm_momentum: float = 0.999, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if len(filters) != 6:
             raise ValueError(f"`filters` must hold 6 ints (see InceptionBlock). Received: filters={filters}")
         self.filters = tuple(filters)
         self.batch_norm_momentum = batch_norm_momentum
 
-        def unit(filters, kernel_size, name):
+        def unit(filters: int, kernel_size: int, name: str) -> Unit3D:
             return Unit3D(
                 filters, kernel_size, batch_norm_momentum=batch_norm_momentum, dtype=self.dtype_policy, name=name
             )
@@ -37,33 +40,9 @@ class InceptionBlock(keras.layers.Layer):
             keras.layers.MaxPooling3D(3, strides=1, padding="same", dtype=self.dtype_policy, name="branch_3_max_pool"),
             unit(filters[5], 1, "branch_3_1x1"),
         ]
+        self.branches = (self.branch_0, self.branch_1, self.branch_2, self.branch_3)
 
-    @property
-    def branches(self):
-        """The four branches, each a list of layers in order."""
-        return self.branch_0, self.branch_1, self.branch_2, self.branch_3
-
-    def build(self, input_shape):
-        for branch in self.branches:
-            shape = input_shape
-            for layer in branch:
-                if not layer.built:
-                    layer.build(shape)
-                shape = layer.compute_output_shape(shape)
-
-    def call(self, inputs, training=None):
-        outputs = []
-        for branch in self.branches:
-            x = inputs
-            for layer in branch:
-                x = layer(x, training=training) if isinstance(layer, Unit3D) else layer(x)
-            outputs.append(x)
-        return ops.concatenate(outputs, axis=-1)
-
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], self.filters[0] + self.filters[2] + self.filters[4] + self.filters[5])
-
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,

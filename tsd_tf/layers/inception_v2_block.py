@@ -1,13 +1,15 @@
 """The Inception block of BN-Inception, on single frames."""
 
-import keras
-from keras import ops
+from typing import Any
 
+import keras
+
+from tsd_tf.layers.branched_block import BranchedBlock
 from tsd_tf.layers.conv_norm import ConvNorm
 
 
 @keras.saving.register_keras_serializable("tsd_tf")
-class InceptionV2Block(keras.layers.Layer):
+class InceptionV2Block(BranchedBlock):
     """1x1 | 1x1 - 3x3 | 1x1 - 3x3 - 3x3 | pool 3x3 - 1x1, concatenated (Ioffe and Szegedy, 2015, Figure 5).
 
     Args:
@@ -21,7 +23,15 @@ class InceptionV2Block(keras.layers.Layer):
     Output shape: (batch, ceil(height / stride), ceil(width / stride), the branches' channels).
     """
 
-    def __init__(self, single, triple, double, projection, batch_norm_momentum=0.9, **kwargs):
+    def __init__(
+        self,
+        single: int | None,
+        triple: tuple[int, int],
+        double: tuple[int, int, int],
+        projection: tuple[str, int | None],
+        batch_norm_momentum: float = 0.9,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         pool, projected = projection
         if pool not in ("avg", "max") or (single is None) != (projected is None) or (pool, projected) == ("avg", None):
@@ -36,7 +46,7 @@ class InceptionV2Block(keras.layers.Layer):
         self.batch_norm_momentum = batch_norm_momentum
         strides = 2 if single is None else 1
 
-        def unit(filters, edge, name, strides=1):
+        def unit(filters: int, edge: int, name: str, strides: int = 1) -> ConvNorm:
             return ConvNorm(
                 filters,
                 (edge, edge),
@@ -71,33 +81,7 @@ class InceptionV2Block(keras.layers.Layer):
             branches[-1].append(unit(projected, 1, "projection_1x1"))
         self.branches = branches
 
-    def build(self, input_shape):
-        for branch in self.branches:
-            shape = input_shape
-            for layer in branch:
-                if not layer.built:
-                    layer.build(shape)
-                shape = layer.compute_output_shape(shape)
-
-    def call(self, inputs, training=None):
-        outputs = []
-        for branch in self.branches:
-            x = inputs
-            for layer in branch:
-                x = layer(x, training=training) if isinstance(layer, ConvNorm) else layer(x)
-            outputs.append(x)
-        return ops.concatenate(outputs, axis=-1)
-
-    def compute_output_shape(self, input_shape):
-        shapes = []
-        for branch in self.branches:
-            shape = input_shape
-            for layer in branch:
-                shape = layer.compute_output_shape(shape)
-            shapes.append(shape)
-        return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
-
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "single": self.single,

@@ -1,25 +1,31 @@
-"""A convolution behind explicit zeros, and the gradient that it passes on to inputs of few channels."""
+"""A convolution of an explicitly padded input, and a faster gradient for inputs of few channels."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import keras
 from keras import ops
 
-# Up to as many channels, what a strided convolution passes on is slow to compute: frames have three.
+# Up to this many input channels, the gradient of a strided convolution is slow to compute; frames have three.
 _FEW_CHANNELS = 4
 
 
-def padded_convolution(convolution, inputs, padding, training=False):
-    """Convolves `inputs` with zeros around them.
+def padded_convolution(
+    convolution: keras.layers.Layer, inputs: Any, padding: Sequence[tuple[int, int]], training: bool | None = False
+) -> Any:
+    """Pads `inputs` with zeros and convolves them.
 
-    Where a client is trained, the gradient runs through the main network's first convolution to the frames. TensorFlow
-    on CPU takes more time for that than for all else that this convolution is trained with; `input_gradient` is faster.
+    When a client is trained, the gradient runs through the main network's first convolution to the frames. On CPU,
+    TensorFlow needs more time for that than for the rest of this convolution's training; `input_gradient` is faster.
 
     Args:
         convolution: a built keras.layers.Conv2D or Conv3D without padding of its own.
         inputs: (batch, *size, channels).
-        padding: (zeros before, zeros behind), one pair an axis.
-        training: whether gradients will be taken: elsewhere the graph stays as plain as it is.
+        padding: (zeros before, zeros after) of each axis.
+        training: whether gradients will be taken; without them the graph stays plain.
 
     Returns:
-        What `convolution` makes of the padded inputs.
+        The output of `convolution` on the padded inputs.
     """
     padded = ops.pad(inputs, [(0, 0), *padding, (0, 0)])
     if not training or max(convolution.strides) == 1 or inputs.shape[-1] > _FEW_CHANNELS:
@@ -40,18 +46,20 @@ def padded_convolution(convolution, inputs, padding, training=False):
     return passed_on(outputs, inputs, kernel)
 
 
-def input_gradient(upstream, kernel, strides, before, size):
-    """The gradient that a convolution passes on to its inputs, as a convolution with stride 1.
+def input_gradient(
+    upstream: Any, kernel: Any, strides: Sequence[int], before: Sequence[int], size: Sequence[int]
+) -> Any:
+    """The gradient of a convolution with respect to its inputs, computed as a convolution of stride 1.
 
-    That makes blocks of neighbouring inputs, a stride long on each axis, their channels side by side, as sub-pixel
-    upsampling does (Shi et al., CVPR 2016). Their many channels suit a processor's vectors as three do not.
+    As in sub-pixel upsampling (Shi et al., CVPR 2016), its outputs are blocks of neighbouring inputs, one stride long
+    on each axis, with their channels side by side. So many channels fill a processor's vectors; three do not.
 
     Args:
-        upstream: the gradient to the outputs, (batch, *output size, filters).
+        upstream: the gradient with respect to the outputs, (batch, *output size, filters).
         kernel: (*kernel size, channels, filters).
-        strides: ints, one an axis.
-        before: ints, the zeros in front of the inputs on each axis; those behind follow from the sizes.
-        size: ints, of the inputs without zeros.
+        strides: of each axis.
+        before: zeros before the inputs on each axis; those after them follow from the sizes.
+        size: of the inputs without zeros.
 
     Returns:
         (batch, *size, channels), in the dtype of `upstream`.
@@ -59,14 +67,14 @@ def input_gradient(upstream, kernel, strides, before, size):
     rank, (channels, filters) = len(size), kernel.shape[-2:]
     axes = tuple(zip(kernel.shape[:rank], strides, before, size, upstream.shape[1:-1], strict=True))
     taps = [-(-length // stride) for length, stride, *_ in axes]
-    # The blocks from the one with the first input to the one with the last.
+    # The blocks that hold the first and the last input of each axis.
     first = [zeros // stride for _, stride, zeros, *_ in axes]
     last = [(zeros + count - 1) // stride for _, stride, zeros, count, _ in axes]
     blocks = [end - start + 1 for start, end in zip(first, last, strict=True)]
     padding = [
         (tap - 1 - start, end + 1 - axis[-1]) for tap, start, end, axis in zip(taps, first, last, axes, strict=True)
     ]
-    # The j-th tap to the k-th input of a block is the kernel's (j * stride + k)-th.
+    # Tap j to input k of a block is tap j * stride + k of the kernel.
     whole = [(0, tap * stride - length) for tap, (length, stride, *_) in zip(taps, axes, strict=True)]
     pairs = [count for pair in zip(taps, strides, strict=True) for count in pair]
     kernel = ops.reshape(ops.pad(kernel, [*whole, (0, 0), (0, 0)]), (*pairs, channels, filters))

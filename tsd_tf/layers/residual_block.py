@@ -1,5 +1,7 @@
 """The basic residual block of ResNet, in three dimensions."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -12,14 +14,14 @@ class ResidualBlock(keras.layers.Layer):
 
     Args:
         filters: number of output channels.
-        strides: int, of the first convolution and of the shortcut.
+        strides: of the first convolution and of the shortcut.
         batch_norm_momentum: see ConvNorm.
 
     Input shape: (batch, num_frames, height, width, channels).
     Output shape: (batch, ceil(num_frames / stride), ceil(height / stride), ceil(width / stride), filters).
     """
 
-    def __init__(self, filters, strides=1, batch_norm_momentum=0.9, **kwargs):
+    def __init__(self, filters: int, strides: int = 1, batch_norm_momentum: float = 0.9, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.filters = filters
         self.strides = strides
@@ -30,21 +32,21 @@ class ResidualBlock(keras.layers.Layer):
         self.shortcut = ConvNorm(filters, (1, 1, 1), strides, activation=False, name="shortcut", **common)
         self.projects = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.projects = self.strides > 1 or input_shape[-1] != self.filters
         self.conv_1.build(input_shape)
         self.conv_2.build(self.conv_1.compute_output_shape(input_shape))
         if self.projects:
             self.shortcut.build(input_shape)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         x = self.conv_2(self.conv_1(inputs, training=training), training=training)
         return ops.relu(x + (self.shortcut(inputs, training=training) if self.projects else inputs))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return self.conv_1.compute_output_shape(input_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,

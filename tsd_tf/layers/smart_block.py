@@ -1,5 +1,7 @@
 """The SMART block of ARTNet: appearance and relation, in two branches."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -20,14 +22,22 @@ class SmartBlock(keras.layers.Layer):
         filters: c, even.
         kernel_size: k, odd.
         strides: int or (time, height, width), of both branches.
-        use_bias: whether its three convolutions have a bias.
+        use_bias: whether the three convolutions have a bias.
         batch_norm_momentum: see ConvNorm.
 
     Input shape: (batch, num_frames, height, width, channels).
     Output shape: (batch, ceil(num_frames / stride), ceil(height / stride), ceil(width / stride), c).
     """
 
-    def __init__(self, filters, kernel_size, strides=1, use_bias=False, batch_norm_momentum=0.9, **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int,
+        strides: int | tuple[int, int, int] = 1,
+        use_bias: bool = False,
+        batch_norm_momentum: float = 0.9,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if filters < 2 or filters % 2:
             raise ValueError(f"`filters` must be even: channels are pooled in pairs. Received: filters={filters}")
@@ -50,26 +60,26 @@ class SmartBlock(keras.layers.Layer):
             filters, 1, use_bias=use_bias, kernel_initializer="he_normal", dtype=self.dtype_policy, name="reduction"
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.appearance.build(input_shape)
         self.relation.build(input_shape)
         shape = self.compute_output_shape(input_shape)
         self.relation_norm.build((*shape[:-1], self.filters // 2))
         self.reduction.build((*shape[:-1], self.filters + self.filters // 2))
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         squared = ops.square(self.relation(inputs, training=training))
         pairs = ops.reshape(squared, (-1, *squared.shape[1:-1], self.filters // 2, 2))
-        # The cross-channel pooling of the released network: a product with weights that do not learn.
+        # The released network's cross-channel pooling: a product with weights that are not trained.
         pooled = ops.matmul(pairs, ops.full((2, 1), 0.5, dtype=pairs.dtype))[..., 0]
         relation = self.relation_norm(pooled, training=training)
         both = ops.concatenate([self.appearance(inputs, training=training), relation], axis=-1)
         return self.reduction(ops.relu(both))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return self.appearance.compute_output_shape(input_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,

@@ -1,5 +1,7 @@
 """The temporal sequence distillation block (Section 3.2.1, Figure 4)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -13,8 +15,8 @@ class TSDBlock(keras.layers.Layer):
         P = softmax over T of G'O'           G' is (T, HWC'), O' is (HWC', T_s)          Equation 4
 
     The paper prints O'G', whose shapes do not fit; G'O' is the product that gives a T x T_s matrix. w_alpha and
-    w_gamma are 1x1x1 convolutions, kept as dense layers over the channels: the same mathematics, and what TFLite
-    can quantise. w_beta convolves the (H, W, C') volume, T channels in and T_s out. The defaults are the paper's.
+    w_gamma are 1x1x1 convolutions, kept as dense layers over the channels: the mathematics is the same, and TFLite
+    can quantise them. w_beta convolves the (H, W, C') volume, T channels in and T_s out. The defaults are the paper's.
 
     Args:
         num_distilled_frames: T_s.
@@ -22,8 +24,8 @@ class TSDBlock(keras.layers.Layer):
         output_kernel: edge of w_beta's cubic kernel.
         initializer_stddev: standard deviation of the Gaussian that the three kernels start from (Section 4.2).
         logit_scale: factor on G'O' before the softmax; 1 / sqrt(H W C') keeps P from saturating at small widths.
-        in_time_order: sorts the columns of P by their expected time, sum_i i P_ij. Not in the paper, whose columns
-            come in any order: the main network then reads distilled frames whose order means nothing. No weights.
+        in_time_order: sorts the columns of P by their expected time, sum_i i P_ij. It adds no weights.
+            The paper does not sort: its main network reads distilled frames whose order means nothing.
 
     Input shape: (batch, T, H, W, C).
     Output shape: (batch, T, T_s), float32; every column sums to 1.
@@ -31,14 +33,14 @@ class TSDBlock(keras.layers.Layer):
 
     def __init__(
         self,
-        num_distilled_frames,
-        embedding_channels=512,
-        output_kernel=3,
-        initializer_stddev=0.01,
-        logit_scale=1.0,
-        in_time_order=False,
-        **kwargs,
-    ):
+        num_distilled_frames: int,
+        embedding_channels: int = 512,
+        output_kernel: int = 3,
+        initializer_stddev: float = 0.01,
+        logit_scale: float = 1.0,
+        in_time_order: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         for name, value in (
             ("num_distilled_frames", num_distilled_frames),
@@ -54,7 +56,7 @@ class TSDBlock(keras.layers.Layer):
         self.logit_scale = logit_scale
         self.in_time_order = in_time_order
 
-        def gaussian():
+        def gaussian() -> keras.initializers.Initializer:
             return keras.initializers.RandomNormal(stddev=initializer_stddev)
 
         self.w_alpha = keras.layers.Dense(
@@ -73,7 +75,7 @@ class TSDBlock(keras.layers.Layer):
             embedding_channels, use_bias=False, kernel_initializer=gaussian(), dtype=self.dtype_policy, name="w_gamma"
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         if len(input_shape) != 5 or None in input_shape[1:]:
             raise ValueError(
                 "TSDBlock expects features of a known shape (batch, num_frames, height, width, channels). "
@@ -89,7 +91,7 @@ class TSDBlock(keras.layers.Layer):
         self.w_beta.build((batch, height, width, self.embedding_channels, num_frames))
         self.w_gamma.build(input_shape)
 
-    def call(self, features):
+    def call(self, features: Any) -> Any:
         num_frames = features.shape[1]
         temporal = self.w_beta(ops.transpose(self.w_alpha(features), (0, 2, 3, 4, 1)))
         temporal = ops.reshape(
@@ -101,13 +103,13 @@ class TSDBlock(keras.layers.Layer):
         matrix = ops.softmax(logits, axis=1)
         return _sorted_by_expected_time(matrix) if self.in_time_order else matrix
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (input_shape[0], input_shape[1], self.num_distilled_frames)
 
-    def compute_output_spec(self, features):
+    def compute_output_spec(self, features: Any) -> keras.KerasTensor:
         return keras.KerasTensor(self.compute_output_shape(features.shape), dtype="float32")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_distilled_frames": self.num_distilled_frames,
@@ -119,7 +121,7 @@ class TSDBlock(keras.layers.Layer):
         }
 
 
-def _sorted_by_expected_time(matrix):
+def _sorted_by_expected_time(matrix: Any) -> Any:
     """The columns of P (batch, T, T_s), permuted so that sum_i i P_ij ascends; gradients pass through unchanged."""
     times = ops.reshape(ops.arange(matrix.shape[1], dtype="float32"), (1, -1, 1))
     order = ops.argsort(ops.sum(matrix * times, axis=1), axis=1)

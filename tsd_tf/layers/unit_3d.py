@@ -1,12 +1,15 @@
 """The basic unit of Inception-v1 I3D: 3D convolution, batch normalisation, ReLU."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
 from tsd_tf.layers.padded_convolution import padded_convolution
 
 
-def same_padding(size, kernel_size, stride):
+def same_padding(size: int, kernel_size: int, stride: int) -> tuple[int, int]:
     """Zeros before and after an axis of `size` elements that make a VALID window equal a SAME one.
 
     TensorFlow's rule: ceil(size / stride) outputs, the odd zero at the end.
@@ -23,22 +26,30 @@ class Unit3D(keras.layers.Layer):
     """3D convolution (SAME, no bias) - batch normalisation (no gamma) - ReLU.
 
     The building block `Unit3D` of DeepMind's i3d.py (Carreira and Zisserman, 2017). A strided convolution pads
-    with explicit zeros and then convolves VALID: the mathematics of SAME, but TensorFlow's CPU weight gradient
+    with explicit zeros and then convolves VALID. The mathematics is that of SAME, but TensorFlow's CPU weight gradient
     of a strided SAME convolution crashes at a temporal length of 5, which is a row of every table of the paper. In
-    bfloat16 every convolution does so: that gradient of a SAME one with a 3x3x3 kernel is garbage at length 2.
+    bfloat16 every convolution pads so: the weight gradient of a SAME one with a 3x3x3 kernel is garbage at length 2.
 
     Args:
         filters: number of output channels.
         kernel_size: int or (time, height, width).
         strides: int or (time, height, width).
-        batch_norm_momentum: share of the old moving average that is kept at each training step.
+        batch_norm_momentum: share of the moving average that each training step keeps.
         epsilon: added to the variance; 1e-3 in the released checkpoints.
 
     Input shape: (batch, num_frames, height, width, channels).
     Output shape: (batch, ceil(num_frames / stride), ceil(height / stride), ceil(width / stride), filters).
     """
 
-    def __init__(self, filters, kernel_size=1, strides=1, batch_norm_momentum=0.999, epsilon=1e-3, **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | Sequence[int] = 1,
+        strides: int | Sequence[int] = 1,
+        batch_norm_momentum: float = 0.999,
+        epsilon: float = 1e-3,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.filters = filters
         self.kernel_size = (kernel_size,) * 3 if isinstance(kernel_size, int) else tuple(kernel_size)
@@ -60,7 +71,7 @@ class Unit3D(keras.layers.Layer):
             scale=False, momentum=batch_norm_momentum, epsilon=epsilon, dtype=self.dtype_policy, name="batch_norm"
         )
 
-    def _padded_shape(self, input_shape):
+    def _padded_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         if not self.pads:
             return tuple(input_shape)
         sizes = (
@@ -69,12 +80,12 @@ class Unit3D(keras.layers.Layer):
         )
         return (input_shape[0], *sizes, input_shape[4])
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         padded_shape = self._padded_shape(input_shape)
         self.conv_3d.build(padded_shape)
         self.batch_norm.build(self.conv_3d.compute_output_shape(padded_shape))
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         if self.pads:
             padding = [
                 same_padding(size, kernel, stride)
@@ -85,10 +96,10 @@ class Unit3D(keras.layers.Layer):
             x = self.conv_3d(inputs)
         return ops.relu(self.batch_norm(x, training=training))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return self.conv_3d.compute_output_shape(self._padded_shape(input_shape))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,

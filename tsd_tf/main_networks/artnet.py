@@ -1,5 +1,7 @@
 """ARTNet-ResNet18 (Wang et al., 2018), a row of Table 1."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -35,38 +37,33 @@ class ARTNetResNet18(MainNetwork):
     Output shape: logits (batch, num_classes), float32.
     """
 
-    def __init__(self, num_classes, dropout_rate=0.2, width=1.0, batch_norm_momentum=0.9, **kwargs):
-        super().__init__(num_classes, dropout_rate, width, **kwargs)
-        self.batch_norm_momentum = batch_norm_momentum
-        common = {"batch_norm_momentum": batch_norm_momentum, "dtype": self.dtype_policy}
-        self.blocks = [SmartBlock(self.channels(64), 7, 2, name="stem", **common)]
+    def __init__(
+        self,
+        num_classes: int,
+        dropout_rate: float = 0.2,
+        width: float = 1.0,
+        batch_norm_momentum: float = 0.9,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(num_classes, dropout_rate, width, batch_norm_momentum, **kwargs)
+        self.blocks.append(SmartBlock(self.channels(64), 7, 2, name="stem", **self._unit_arguments))
         for number, (filters, strides, smart, use_bias) in enumerate(_ARCHITECTURE):
             name = f"stage_{number // 2 + 1}_block_{number % 2 + 1}"
-            self.blocks.append(ArtBlock(self.channels(filters), strides, smart, use_bias, name=name, **common))
+            self.blocks.append(
+                ArtBlock(self.channels(filters), strides, smart, use_bias, name=name, **self._unit_arguments)
+            )
         self.batch_norm = keras.layers.BatchNormalization(
             momentum=batch_norm_momentum, epsilon=1e-5, dtype=self.dtype_policy, name="batch_norm"
         )
 
-    def channels(self, count):
+    def channels(self, count: int) -> int:
         """`count` channels at this width, an even number: the SMART block pools channels in pairs."""
         return 2 * max(1, round(count * self.width / 2))
 
-    def build(self, input_shape):
-        self.check_frames(input_shape)
-        shape = tuple(input_shape)
-        for block in self.blocks:
-            block.build(shape)
-            shape = block.compute_output_shape(shape)
+    def _build_blocks(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        shape = super()._build_blocks(shape)
         self.batch_norm.build(shape)
-        self.logits.build((shape[0], shape[-1]))
+        return shape
 
-    def call(self, frames, training=None):
-        x = frames
-        for block in self.blocks:
-            x = block(x, training=training)
-        x = ops.relu(self.batch_norm(x, training=training))
-        x = self.dropout(ops.mean(x, axis=(1, 2, 3)), training=training)
-        return ops.cast(self.logits(x), "float32")
-
-    def get_config(self):
-        return {**super().get_config(), "batch_norm_momentum": self.batch_norm_momentum}
+    def _run_blocks(self, x: Any) -> Any:
+        return ops.relu(self.batch_norm(super()._run_blocks(x)))

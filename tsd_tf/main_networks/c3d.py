@@ -1,5 +1,8 @@
 """C3D (Tran et al., 2015): its length is fixed by its fully connected layers."""
 
+import math
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -30,9 +33,8 @@ class C3D(MainNetwork):
     Output shape: logits (batch, num_classes), float32.
     """
 
-    def __init__(self, num_classes, dropout_rate=0.5, width=1.0, **kwargs):
+    def __init__(self, num_classes: int, dropout_rate: float = 0.5, width: float = 1.0, **kwargs: Any) -> None:
         super().__init__(num_classes, dropout_rate, width, **kwargs)
-        self.blocks = []
         for group, (convolutions, pool) in enumerate(_ARCHITECTURE, start=1):
             for filters, letter in zip(convolutions, "ab", strict=False):
                 self.blocks.append(
@@ -60,29 +62,23 @@ class C3D(MainNetwork):
             for name in ("fc6", "fc7")
         ]
 
-    def check_frames(self, shape):
+    def check_frames(self, shape: tuple[int | None, ...]) -> None:
         """Raises ValueError unless `shape` is (batch, 16, height, width, 3), known but for the batch."""
         super().check_frames(shape)
         if shape[1] != NUM_FRAMES:
             raise ValueError(f"C3D takes clips of {NUM_FRAMES} frames. Received: input_shape={tuple(shape)}")
 
-    def build(self, input_shape):
-        self.check_frames(input_shape)
-        shape = tuple(input_shape)
-        for block in self.blocks:
-            block.build(shape)
-            shape = block.compute_output_shape(shape)
-        units = shape[1] * shape[2] * shape[3] * shape[4]
+    def _build_blocks(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        shape = super()._build_blocks(shape)
+        units = math.prod(shape[1:])
         for layer in self.dense:
             layer.build((shape[0], units))
             units = layer.units
-        self.logits.build((shape[0], units))
+        return (shape[0], units)
 
-    def call(self, frames, training=None):
-        x = frames
-        for block in self.blocks:
-            x = block(x)
-        x = ops.reshape(x, (-1, x.shape[1] * x.shape[2] * x.shape[3] * x.shape[4]))
+    def call(self, frames: Any, training: bool | None = None) -> Any:
+        x = self._run_blocks(frames)
+        x = ops.reshape(x, (-1, math.prod(x.shape[1:])))
         for layer in self.dense:
             x = self.dropout(layer(x), training=training)
         return ops.cast(self.logits(x), "float32")

@@ -1,5 +1,7 @@
 """Inception-v1 I3D, the paper's main network (Carreira and Zisserman, 2017)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -46,17 +48,21 @@ class InceptionI3D(MainNetwork):
     Output shape: logits (batch, num_classes), float32, averaged over time.
     """
 
-    def __init__(self, num_classes, dropout_rate=0.5, width=1.0, batch_norm_momentum=0.999, **kwargs):
-        super().__init__(num_classes, dropout_rate, width, **kwargs)
-        self.batch_norm_momentum = batch_norm_momentum
-        common = {"batch_norm_momentum": batch_norm_momentum, "dtype": self.dtype_policy}
-        self.blocks = []
+    def __init__(
+        self,
+        num_classes: int,
+        dropout_rate: float = 0.5,
+        width: float = 1.0,
+        batch_norm_momentum: float = 0.999,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(num_classes, dropout_rate, width, batch_norm_momentum, **kwargs)
         for name, kind, arguments in _ARCHITECTURE:
             if kind == "conv":
                 filters, kernel_size, strides = arguments
-                block = Unit3D(self.channels(filters), kernel_size, strides, name=name, **common)
+                block = Unit3D(self.channels(filters), kernel_size, strides, name=name, **self._unit_arguments)
             elif kind == "mixed":
-                block = InceptionBlock([self.channels(count) for count in arguments], name=name, **common)
+                block = InceptionBlock([self.channels(count) for count in arguments], name=name, **self._unit_arguments)
             else:
                 pool_size, strides = arguments
                 block = keras.layers.MaxPooling3D(
@@ -64,15 +70,7 @@ class InceptionI3D(MainNetwork):
                 )
             self.blocks.append(block)
 
-    def build(self, input_shape):
-        self.check_frames(input_shape)
-        shape = tuple(input_shape)
-        for block in self.blocks:
-            block.build(shape)
-            shape = block.compute_output_shape(shape)
-        self.logits.build((shape[0], shape[-1]))
-
-    def endpoints(self, frames, training=None):
+    def endpoints(self, frames: Any, training: bool | None = None) -> dict[str, Any]:
         """All intermediate activations by DeepMind's names, `Logits` (batch, num_classes) last."""
         outputs = {}
         x = frames
@@ -85,8 +83,5 @@ class InceptionI3D(MainNetwork):
         outputs["Logits"] = ops.cast(ops.mean(ops.cast(x, "float32"), axis=(1, 2, 3)), "float32")
         return outputs
 
-    def call(self, frames, training=None):
+    def call(self, frames: Any, training: bool | None = None) -> Any:
         return self.endpoints(frames, training=training)["Logits"]
-
-    def get_config(self):
-        return {**super().get_config(), "batch_norm_momentum": self.batch_norm_momentum}

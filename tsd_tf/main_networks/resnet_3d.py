@@ -1,7 +1,8 @@
 """ResNet3D-18: a plain 3D residual network."""
 
+from typing import Any
+
 import keras
-from keras import ops
 
 from tsd_tf.layers import ConvNorm, ResidualBlock
 from tsd_tf.main_networks.main_network import MainNetwork
@@ -33,29 +34,16 @@ class ResNet3D18(MainNetwork):
     Output shape: logits (batch, num_classes), float32.
     """
 
-    def __init__(self, num_classes, dropout_rate=0.0, width=1.0, batch_norm_momentum=0.9, **kwargs):
-        super().__init__(num_classes, dropout_rate, width, **kwargs)
-        self.batch_norm_momentum = batch_norm_momentum
-        common = {"batch_norm_momentum": batch_norm_momentum, "dtype": self.dtype_policy}
-        self.blocks = [ConvNorm(self.channels(64), (3, 7, 7), (1, 2, 2), name="stem", **common)]
+    def __init__(
+        self,
+        num_classes: int,
+        dropout_rate: float = 0.0,
+        width: float = 1.0,
+        batch_norm_momentum: float = 0.9,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(num_classes, dropout_rate, width, batch_norm_momentum, **kwargs)
+        self.blocks.append(ConvNorm(self.channels(64), (3, 7, 7), (1, 2, 2), name="stem", **self._unit_arguments))
         for number, (filters, strides) in enumerate(_ARCHITECTURE):
             name = f"stage_{number // 2 + 1}_block_{number % 2 + 1}"
-            self.blocks.append(ResidualBlock(self.channels(filters), strides, name=name, **common))
-
-    def build(self, input_shape):
-        self.check_frames(input_shape)
-        shape = tuple(input_shape)
-        for block in self.blocks:
-            block.build(shape)
-            shape = block.compute_output_shape(shape)
-        self.logits.build((shape[0], shape[-1]))
-
-    def call(self, frames, training=None):
-        x = frames
-        for block in self.blocks:
-            x = block(x, training=training)
-        x = self.dropout(ops.mean(x, axis=(1, 2, 3)), training=training)
-        return ops.cast(self.logits(x), "float32")
-
-    def get_config(self):
-        return {**super().get_config(), "batch_norm_momentum": self.batch_norm_momentum}
+            self.blocks.append(ResidualBlock(self.channels(filters), strides, name=name, **self._unit_arguments))

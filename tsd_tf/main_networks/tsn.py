@@ -1,5 +1,7 @@
 """TSN on BN-Inception (Wang et al., 2016), a row of Table 1: a 2D network on every frame, the scores averaged."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -39,43 +41,37 @@ class TSN(MainNetwork):
     Output shape: logits (batch, num_classes), float32, averaged over the frames.
     """
 
-    def __init__(self, num_classes, dropout_rate=0.8, width=1.0, batch_norm_momentum=0.9, **kwargs):
-        super().__init__(num_classes, dropout_rate, width, **kwargs)
-        self.batch_norm_momentum = batch_norm_momentum
-        common = {"batch_norm_momentum": batch_norm_momentum, "dtype": self.dtype_policy}
+    def __init__(
+        self,
+        num_classes: int,
+        dropout_rate: float = 0.8,
+        width: float = 1.0,
+        batch_norm_momentum: float = 0.9,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(num_classes, dropout_rate, width, batch_norm_momentum, **kwargs)
 
-        def scaled(value):
+        def scaled(value: Any) -> Any:
             if isinstance(value, tuple):
                 return tuple(scaled(item) for item in value)
             return self.channels(value) if isinstance(value, int) else value
 
-        self.blocks = []
         for name, kind, arguments in _ARCHITECTURE:
             if kind == "conv":
                 filters, edge, strides = arguments
-                block = ConvNorm(self.channels(filters), (edge, edge), strides, use_bias=True, name=name, **common)
+                block = ConvNorm(
+                    self.channels(filters), (edge, edge), strides, use_bias=True, name=name, **self._unit_arguments
+                )
             elif kind == "block":
-                block = InceptionV2Block(*scaled(arguments), name=name, **common)
+                block = InceptionV2Block(*scaled(arguments), name=name, **self._unit_arguments)
             else:
                 block = keras.layers.MaxPooling2D(3, strides=2, padding="same", dtype=self.dtype_policy, name=name)
             self.blocks.append(block)
 
-    def build(self, input_shape):
-        self.check_frames(input_shape)
-        shape = (None, *input_shape[2:])
-        for block in self.blocks:
-            block.build(shape)
-            shape = block.compute_output_shape(shape)
-        self.logits.build((None, shape[-1]))
+    def _build_blocks(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return super()._build_blocks((None, *shape[2:]))
 
-    def call(self, frames, training=None):
-        num_frames = frames.shape[1]
-        x = ops.reshape(frames, (-1, *frames.shape[2:]))
-        for block in self.blocks:
-            x = block(x) if isinstance(block, keras.layers.MaxPooling2D) else block(x, training=training)
-        x = self.dropout(ops.mean(x, axis=(1, 2)), training=training)
-        scores = ops.reshape(ops.cast(self.logits(x), "float32"), (-1, num_frames, self.num_classes))
-        return ops.mean(scores, axis=1)
-
-    def get_config(self):
-        return {**super().get_config(), "batch_norm_momentum": self.batch_norm_momentum}
+    def call(self, frames: Any, training: bool | None = None) -> Any:
+        x = self._run_blocks(ops.reshape(frames, (-1, *frames.shape[2:])))
+        scores = self._classify(ops.mean(x, axis=(1, 2)), training)
+        return ops.mean(ops.reshape(scores, (-1, frames.shape[1], self.num_classes)), axis=1)

@@ -19,6 +19,8 @@ _FLAGS = {
     "tolerated_share": "damaged_share",
     "work_directory": "workdir",
     "main_network_run": "kinetics_workdir",
+    "class_names": "labels",
+    "beam_options": "runner",
 }
 
 

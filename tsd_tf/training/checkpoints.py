@@ -10,7 +10,7 @@ import numpy as np
 
 from tsd_tf.contract import files
 from tsd_tf.contract.errors import UserError
-from tsd_tf.work_directory import load_weights
+from tsd_tf.weights.hdf5 import load_weights
 
 
 def save(work_directory, network, training_variables, position, keep):

@@ -3,7 +3,8 @@
 import pathlib
 
 from tsd_tf.contract.errors import UserError
-from tsd_tf.work_directory import WorkDirectory, load_weights
+from tsd_tf.weights.hdf5 import load_weights
+from tsd_tf.work_directory import WorkDirectory
 
 
 def copy_weights(source, target, skip=()):

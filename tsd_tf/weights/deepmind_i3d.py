@@ -1,6 +1,10 @@
 """DeepMind's released I3D checkpoints (github.com/deepmind/kinetics-i3d, TensorFlow 1), loaded by name."""
 
+import os
 import pathlib
+
+import keras
+import numpy as np
 
 from tsd_tf.contract import files
 from tsd_tf.contract.errors import UserError
@@ -15,22 +19,21 @@ _UNITS = ("Conv3d_0a_1x1", "Conv3d_0b_3x3")
 _MISNAMED = {"Mixed_5b/Branch_2/Conv3d_0b_3x3": "Mixed_5b/Branch_2/Conv3d_0a_3x3"}
 
 
-def variables_by_name(model):
+def variables_by_name(model: InceptionI3D) -> dict[str, keras.Variable]:
     """The variables of an InceptionI3D under DeepMind's names, without their scope.
 
     Args:
         model: a built tsd_tf.main_networks.InceptionI3D.
 
     Returns:
-        dict from name, e.g. "Conv3d_1a_7x7/conv_3d/w", to Keras variable; all variables of `model`, 230 of them.
+        {name, e.g. "Conv3d_1a_7x7/conv_3d/w": Keras variable}, all 230 variables of `model`.
 
     Raises:
         UserError: `model` is another network.
     """
     if not isinstance(model, InceptionI3D):
         raise UserError(
-            "Inception checkpoints start Inception-v1 I3D alone (--main_network=inception_i3d). "
-            f"Received: {type(model).__name__}"
+            f"`main_network` must be inception_i3d for an Inception checkpoint. Received: {type(model).__name__}"
         )
     named = {}
     for block in model.blocks:
@@ -48,7 +51,7 @@ def variables_by_name(model):
     return named
 
 
-def _unit_variables(path, unit):
+def _unit_variables(path: str, unit: Unit3D) -> dict[str, keras.Variable]:
     return {
         f"{path}/conv_3d/w": unit.conv_3d.kernel,
         f"{path}/batch_norm/beta": unit.batch_norm.beta,
@@ -57,14 +60,14 @@ def _unit_variables(path, unit):
     }
 
 
-def load(model, checkpoint_prefix):
-    """Loads a released RGB checkpoint into an InceptionI3D; all of it or, on an error, nothing.
+def load(model: InceptionI3D, checkpoint_prefix: str | os.PathLike) -> None:
+    """Loads a released RGB checkpoint into an InceptionI3D: all of it or, on an error, nothing.
 
     Batch-norm variables may be (C,), as released, or (1, 1, 1, 1, C), as a newer Sonnet writes them; the logits'
     1x1x1 kernel (1, 1, 1, 1024, classes) goes into the dense layer that does the same.
 
     Args:
-        model: a built tsd_tf.main_networks.InceptionI3D of width 1 and as many classes as the checkpoint's.
+        model: a built tsd_tf.main_networks.InceptionI3D of width 1 with as many classes as the checkpoint.
         checkpoint_prefix: path before ".index" and ".data-00000-of-00001", e.g. "checkpoints/rgb_imagenet/model.ckpt".
 
     Raises:
@@ -74,8 +77,8 @@ def load(model, checkpoint_prefix):
     tensorflow_checkpoint.assign(variables_by_name(model), values, checkpoint_prefix)
 
 
-def convert(checkpoint_prefix, output_path):
-    """Writes a released RGB checkpoint as Keras weights of an InceptionI3D of as many classes.
+def convert(checkpoint_prefix: str | os.PathLike, output_path: str | os.PathLike) -> int:
+    """Writes a released RGB checkpoint as Keras weights of an InceptionI3D with as many classes.
 
     Args:
         checkpoint_prefix: see `load`.
@@ -102,6 +105,6 @@ def convert(checkpoint_prefix, output_path):
     return bias.size
 
 
-def _without_scope(values):
+def _without_scope(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     scope = SCOPE if all(name.startswith(SCOPE) for name in values) else ""
     return {name[len(scope) :]: value for name, value in values.items()}

@@ -1,14 +1,18 @@
-"""What is in a file of Keras weights."""
+"""Files of Keras weights: what is in them, and all of it or nothing into a model."""
+
+import os
+import warnings
 
 import h5py
+import keras
 
 from tsd_tf.contract.errors import UserError
 
 
-def count_arrays(path):
+def count_arrays(path: str | os.PathLike) -> int:
     """The number of weight arrays in an HDF5 file that Keras wrote, in its present or its legacy format.
 
-    Keras checks that a file has all that a model needs, not that the model takes all that a file has; this tells.
+    Keras checks that a file has all that a model needs, not that the model takes all that a file has. This count does.
 
     Raises:
         UserError: no such file, or no HDF5 file.
@@ -23,3 +27,26 @@ def count_arrays(path):
     except OSError as error:
         raise UserError(f"{path} is not an HDF5 file of weights: {error}") from error
     return sum(not name.startswith("optimizer") for name in names)
+
+
+def load_weights(model: keras.Model, path: str | os.PathLike, name: str | None = None) -> None:
+    """Loads Keras weights into a built model.
+
+    Args:
+        model: the model.
+        path: a `.weights.h5` file, or a model file in Keras' legacy format.
+        name: what the message calls the model; None for its class in a configuration.
+
+    Raises:
+        UserError: no such file, or anything is left over on either side.
+    """
+    name = name or f"the {type(model).__name__} of this configuration (method, T, T_s, classes, widths)"
+    expected, found = len(model.weights), count_arrays(path)
+    if found != expected:
+        raise UserError(f"{path} does not fit {name}: expected {expected} weight arrays, got {found}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras warns of every layer before it raises.
+            model.load_weights(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path} does not fit {name}: {str(error).strip().splitlines()[0]}") from error

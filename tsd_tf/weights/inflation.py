@@ -1,15 +1,18 @@
-"""A 2D Inception-v1, inflated to start I3D from (Carreira and Zisserman, 2017, Section 2.4)."""
+"""I3D from an inflated 2D Inception-v1 (Carreira and Zisserman, 2017, Section 2.4)."""
+
+import os
 
 import numpy as np
 
+from tsd_tf.main_networks import InceptionI3D
 from tsd_tf.weights import deepmind_i3d, tensorflow_checkpoint
 
 SCOPE = "InceptionV1/"
-# What a 2D checkpoint has and I3D does not take: its 1001 classes of ImageNet, and the count of its steps.
+# What I3D does not take from a 2D checkpoint: its 1001 classes of ImageNet and its step counter.
 _SKIPPED = ("InceptionV1/Logits/", "InceptionV1/AuxLogits/", "global_step")
 
 
-def inflate(kernel, length):
+def inflate(kernel: np.ndarray, length: int) -> np.ndarray:
     """A 2D kernel repeated over time and divided by its length, so that a constant clip gives the 2D answer.
 
     Args:
@@ -22,15 +25,15 @@ def inflate(kernel, length):
     return np.repeat(kernel[None], length, axis=0) / length
 
 
-def load(model, checkpoint_prefix):
-    """Loads TF-Slim's Inception-v1 (inception_v1.ckpt) into an InceptionI3D, inflated; the last layer stays as it is.
+def load(model: InceptionI3D, checkpoint_prefix: str | os.PathLike) -> None:
+    """Loads TF-Slim's Inception-v1 (inception_v1.ckpt), inflated, into an InceptionI3D; the last layer stays as it is.
 
     Args:
         model: a built tsd_tf.main_networks.InceptionI3D of width 1, with any number of classes.
         checkpoint_prefix: the checkpoint's path before ".index", or that of a single-file checkpoint.
 
     Raises:
-        UserError: no such checkpoint; a variable but the last layer's is left over on either side, or does not fit.
+        UserError: no such checkpoint, or a variable outside the last layer is left over on either side or does not fit.
     """
     variables = {
         _slim_name(name): variable
@@ -48,7 +51,7 @@ def load(model, checkpoint_prefix):
     tensorflow_checkpoint.assign(variables, values, checkpoint_prefix)
 
 
-def _slim_name(name):
-    """DeepMind's name of a variable -> TF-Slim's: they follow each other, down to Mixed_5b's misnamed unit."""
+def _slim_name(name: str) -> str:
+    """DeepMind's name of a variable -> TF-Slim's. The two correspond, even in Mixed_5b's misnamed unit."""
     renamed = name.replace("Conv3d_", "Conv2d_").replace("conv_3d/w", "weights").replace("batch_norm/", "BatchNorm/")
     return f"{SCOPE}{renamed}"

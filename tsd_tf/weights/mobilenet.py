@@ -1,4 +1,4 @@
-"""Weights of the coarse extractor: MobileNet on ImageNet, as Keras releases it, or a local file."""
+"""Weights of the coarse extractor: those that Keras releases, trained on ImageNet, or a local file."""
 
 import pathlib
 import warnings
@@ -7,23 +7,23 @@ import keras
 
 from tsd_tf.contract.errors import UserError
 from tsd_tf.selectors.coarse import mobilenet
-from tsd_tf.weights.hdf5 import count_arrays
+from tsd_tf.weights.hdf5 import count_arrays, load_weights
 
 IMAGENET_WIDTHS = (0.25, 0.5, 0.75, 1.0)
 
 
-def load(coarse_extractor, name_or_path, width):
+def load(coarse_extractor: keras.Model, name_or_path: str, width: float) -> None:
     """Loads weights into a coarse extractor, layer by layer, by name; all of it or, on an error, nothing.
 
     Args:
         coarse_extractor: a model made by `tsd_tf.selectors.coarse.mobilenet`, cut at a layer or whole.
-        name_or_path: "imagenet": Keras downloads its weights without the top, once, to ~/.keras/models; "none": the
-            random weights stay; else a file: `.weights.h5` of this extractor or of the whole MobileNet without its
+        name_or_path: "imagenet", which Keras downloads without the top, once, to ~/.keras/models; "none", which keeps
+            the random weights; or a file: `.weights.h5` of this extractor or of the whole MobileNet without its
             top, or Keras' own `mobilenet_*_no_top.h5`.
         width: MobileNet's alpha, that of `coarse_extractor`.
 
     Raises:
-        UserError: no such file or weights, they are those of another network or width, or the download fails.
+        UserError: no such file, weights of another network or width, or a failed download.
     """
     if name_or_path == "none":
         return
@@ -36,30 +36,30 @@ def load(coarse_extractor, name_or_path, width):
             layer.set_weights(donor.get_layer(layer.name).get_weights())
 
 
-def _imagenet(input_size, width):
+def _imagenet(input_size: int, width: float) -> keras.Model:
     if width not in IMAGENET_WIDTHS:
         raise UserError(
             "MobileNet's ImageNet weights exist for the widths "
-            f"{', '.join(map(str, IMAGENET_WIDTHS))}. Received: width {width}"
+            f"{', '.join(map(str, IMAGENET_WIDTHS))}. Received: width={width}"
         )
     try:
         with warnings.catch_warnings():
-            # Keras warns that it takes the weights trained at 224 pixels for an input of 112: as intended.
+            # Keras warns that weights trained at 224 pixels are used for an input of 112: as intended.
             warnings.simplefilter("ignore")
             return keras.applications.MobileNet(
                 input_shape=(input_size, input_size, 3), alpha=width, include_top=False, weights="imagenet"
             )
     except Exception as error:  # Keras raises a bare Exception for a failed download.
         raise UserError(
-            f"MobileNet's ImageNet weights could not be downloaded: {error}; fetch that file elsewhere and pass "
-            "--mobilenet_weights=FILE, or train from random weights with --mobilenet_weights=none"
+            f"MobileNet's ImageNet weights could not be downloaded: {error}; fetch that file elsewhere and name it as "
+            "`mobilenet_weights`, or train from random weights with 'none'"
         ) from error
 
 
-def _from_file(coarse_extractor, path, width):
+def _from_file(coarse_extractor: keras.Model, path: str, width: float) -> keras.Model:
     if not pathlib.Path(path).is_file():
         raise UserError(
-            "MobileNet's weights are 'imagenet', 'none' or a file (.weights.h5, or Keras' own .h5). "
+            "`mobilenet_weights` must be 'imagenet', 'none' or a file (.weights.h5, or Keras' own .h5). "
             f"Found no file: {path}"
         )
     whole = mobilenet(coarse_extractor.input_shape[1], width)
@@ -71,14 +71,8 @@ def _from_file(coarse_extractor, path, width):
     else:
         expected = " or ".join(map(str, sorted({len(whole.weights), len(coarse_extractor.weights)})))
         raise UserError(
-            f"{path} is not MobileNet without its top, nor this coarse extractor: expected {expected} weight arrays. "
-            f"Received: {num_arrays}"
+            f"{path} is neither MobileNet without its top nor this coarse extractor: expected {expected} weight "
+            f"arrays, got {num_arrays}"
         )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # What Keras warns of layer by layer before it raises.
-            donor.load_weights(path)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"{path} does not fit MobileNet of width {width}: {reason}") from error
+    load_weights(donor, path, f"MobileNet of width {width}")
     return donor

@@ -1,9 +1,15 @@
-"""Variables of a TensorFlow checkpoint by name, and how they get into a model: all of them or none."""
+"""Variables of a TensorFlow checkpoint by name, assigned to a model: all of them or none."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+import keras
+import numpy as np
 
 from tsd_tf.contract.errors import UserError
 
 
-def read(prefix):
+def read(prefix: str | os.PathLike) -> dict[str, np.ndarray]:
     """All variables of the checkpoint at `prefix`, as {name: NumPy array}; UserError where it cannot be read."""
     import tensorflow as tf
 
@@ -18,7 +24,9 @@ def read(prefix):
         ) from error
 
 
-def assign(variables, values, source):
+def assign(
+    variables: Mapping[str, keras.Variable], values: Mapping[str, np.ndarray], source: str | os.PathLike
+) -> None:
     """Assigns values to variables by name, after checking that nothing is left over on either side.
 
     Args:
@@ -27,7 +35,7 @@ def assign(variables, values, source):
         source: what the message calls the checkpoint.
 
     Raises:
-        UserError: a name is on one side alone, or a shape does not fit; nothing is assigned then.
+        UserError: a name is on one side only, or a shape does not fit. Nothing is assigned then.
     """
     problems = []
     if missing := sorted(set(variables) - set(values)):
@@ -35,7 +43,7 @@ def assign(variables, values, source):
     if unknown := sorted(set(values) - set(variables)):
         problems.append(f"the network has no {_listing(unknown)}")
     misfits = [
-        f"{name} (expected {tuple(variables[name].shape)}, received {values[name].shape})"
+        f"{name} (expected {tuple(variables[name].shape)}, got {values[name].shape})"
         for name in sorted(set(variables) & set(values))
         if _squeezed(values[name].shape) != _squeezed(variables[name].shape)
     ]
@@ -47,7 +55,7 @@ def assign(variables, values, source):
         variable.assign(values[name].reshape(variable.shape))
 
 
-def _squeezed(shape):
+def _squeezed(shape: Sequence[int]) -> tuple[int, ...]:
     """A shape without its leading ones: (1, 1, 1, 1, C) of Sonnet's batch norm is (C,) here."""
     sizes = list(shape)
     while len(sizes) > 1 and sizes[0] == 1:
@@ -55,6 +63,6 @@ def _squeezed(shape):
     return tuple(sizes)
 
 
-def _listing(names):
+def _listing(names: Sequence[str]) -> str:
     shown = ", ".join(names[:10])
     return shown if len(names) <= 10 else f"{shown} and {len(names) - 10} more"
