@@ -72,7 +72,7 @@ def read_kinetics(path: str | os.PathLike, class_names: Sequence[str]) -> list[R
         youtube_id = record["youtube_id"]
         media_id = f"{youtube_id}_{int(start):06d}_{int(end):06d}"
         text = "" if label is None else class_names[label]
-        folders = () if label is None else (text, text.replace(" ", "_"), name)
+        folders = () if name is None else (text, text.replace(" ", "_"), name)
         rows.append(Row(line, media_id, label, text, start, end, ((media_id, start), (youtube_id, 0.0)), folders))
     return _some(rows, path)
 
@@ -86,7 +86,7 @@ def read_ucf101(class_list: str | os.PathLike, split_list: str | os.PathLike) ->
     Returns:
         (rows, class_names)
     """
-    class_names = []
+    class_names: list[str] = []
     for line, text in _read_lines(class_list):
         number, _, name = text.partition(" ")
         if number != str(len(class_names) + 1) or not name.strip():
@@ -97,14 +97,14 @@ def read_ucf101(class_list: str | os.PathLike, split_list: str | os.PathLike) ->
     labels = _labels_by_name(class_names)
     rows = []
     for line, text in _read_lines(split_list):
-        path, *number = text.split()
-        folder, slash, file_name = path.rpartition("/")
-        if not slash or len(number) > 1:
+        place, *numbers = text.split()
+        folder, slash, file_name = place.rpartition("/")
+        if not slash or len(numbers) > 1:
             raise UserError(f"{split_list}, line {line}: expected 'ClassName/video.avi [number]', got {text!r}")
         label = _label(folder, labels, split_list, line)
-        if number and number[0] != str(label + 1):
+        if numbers and numbers[0] != str(label + 1):
             raise UserError(
-                f"{split_list}, line {line}: {folder} is class {label + 1} in {class_list}, got {number[0]}"
+                f"{split_list}, line {line}: {folder} is class {label + 1} in {class_list}, got {numbers[0]}"
             )
         stem = os.path.splitext(file_name)[0]
         rows.append(Row(line, stem, label, folder, 0.0, None, ((stem, 0.0),), (folder,)))
@@ -153,14 +153,14 @@ def read_custom(
         if start is not None or end is not None:
             media_id += f"_{start or 0:g}_{'end' if end is None else f'{end:g}'}"
         rows.append(Row(line, media_id, label, class_names[label], start or 0.0, end, path=video))
-    return _some(rows, path), class_names
+    return _some(rows, path), list(class_names)
 
 
-def index_videos(videos_dir: str | os.PathLike) -> dict[str, list[str]]:
+def index_videos(videos_dir: str | os.PathLike[str]) -> dict[str, list[str]]:
     """{stem: [paths relative to videos_dir]} of all video files in a folder and its subfolders, sorted."""
     if not os.path.isdir(videos_dir):
         raise UserError(f"`videos_dir` must be a folder of video files. Received: videos_dir={videos_dir}")
-    found = {}
+    found: dict[str, list[str]] = {}
     for folder, subfolders, names in os.walk(videos_dir):
         subfolders.sort()
         for name in sorted(names):

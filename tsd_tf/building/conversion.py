@@ -70,14 +70,14 @@ def convert(
     Returns:
         (serialised tf.train.SequenceExample or None, Outcome)
     """
-    jpegs, shape = [], None
+    jpegs, shape = [], (0, 0)
     try:
         video = Video(path)
         pictures = video.frames(
             frame_rate=settings.frame_rate, short_side=settings.short_side, time_start=time_start, time_end=time_end
         )
         for picture in pictures:
-            shape = picture.shape
+            shape = picture.shape[:2]
             jpegs.append(_jpeg(picture, settings.jpeg_quality))
     except (UnreadableVideoError, cv2.error) as error:
         return None, Outcome(UNREADABLE, " ".join(str(error).split()), 0)

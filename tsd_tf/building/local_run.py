@@ -3,6 +3,7 @@
 import collections
 import multiprocessing.connection
 from collections.abc import Sequence
+from typing import Any
 
 import tqdm
 
@@ -21,7 +22,8 @@ def run(parts: Sequence[Part], processes: int, hang_seconds: float) -> None:
     Raises:
         OSError: a file cannot be written.
     """
-    jobs, missing, done_before = collections.deque(), {}, 0
+    jobs: collections.deque[Any] = collections.deque()
+    missing, done_before = {}, 0
     for part in parts:
         left = [] if part.is_finished() else [piece for piece in part.pieces() if not piece.is_finished()]
         done_before += len(part.tasks) - sum(map(len, left))

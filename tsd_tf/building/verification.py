@@ -118,14 +118,14 @@ def _wrong_in_frames(context: Mapping[str, list[Any]], lists: Mapping[str, list[
         yield f"{schema.IMAGE_TIMESTAMP}: expected {len(steps)} times, one per frame, got {len(times)}"
     elif any(len(time) != 1 for time in times) or any(a >= b for a, b in zip(times, times[1:], strict=False)):
         yield f"{schema.IMAGE_TIMESTAMP}: the times do not ascend"
-    shapes = {_shape(step[0]) if len(step) == 1 else None for step in steps}
-    if None in shapes:
-        bad = [i for i, step in enumerate(steps) if len(step) != 1 or _shape(step[0]) is None]
+    shapes = [_shape(step[0]) if len(step) == 1 else None for step in steps]
+    found = {shape for shape in shapes if shape}
+    if bad := [i for i, shape in enumerate(shapes) if shape is None]:
         yield f"{len(bad)} of {len(steps)} frames are not a whole JPEG; the first is frame {bad[0]}"
-    elif len(shapes) > 1:
-        yield f"expected frames of one size, got {sorted(shapes)}"
+    elif len(found) > 1:
+        yield f"expected frames of one size, got {sorted(found)}"
     else:
-        shape = shapes.pop()
+        shape = found.pop()
         promised = tuple(context.get(key, [size])[0] for key, size in zip(_SHAPE_KEYS, shape, strict=True))
         if promised != shape:
             yield f"expected frames of {promised[1]} x {promised[0]} pixels, got {shape[1]} x {shape[0]}"
@@ -139,4 +139,4 @@ def _shape(jpeg: Any) -> tuple[int, int] | None:
     if not isinstance(jpeg, bytes) or not jpeg.startswith(b"\xff\xd8") or not jpeg.rstrip(b"\0").endswith(b"\xff\xd9"):
         return None
     picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-    return None if picture is None else picture.shape[:2]
+    return None if picture is None else (picture.shape[0], picture.shape[1])

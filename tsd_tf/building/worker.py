@@ -30,7 +30,8 @@ class Worker:
     def __init__(self, hang_seconds: float = 600) -> None:
         self.job, self.position = None, 0
         self._hang_seconds = hang_seconds
-        self._given_up, self._failures = {}, collections.Counter()
+        self._given_up: dict[int, str] = {}
+        self._failures: collections.Counter = collections.Counter()
         self._start()
 
     def assign(self, job: Any) -> None:

@@ -77,7 +77,7 @@ def remove(path: pathlib.Path) -> None:
     shutil.rmtree(aside)
 
 
-def require_writable(folder: str | os.PathLike) -> None:
+def require_writable(folder: str | os.PathLike[str]) -> None:
     """OSError unless files can be written in `folder`; better found out before a long test than after it."""
     with tempfile.TemporaryFile(dir=folder):
         pass

@@ -70,7 +70,7 @@ def _fold_width(kernel, width):
     Returns:
         (k, k, W T, W T_s): [depth, row, column * T + t, column' * T_s + s].
     """
-    size, num_frames, num_distilled_frames = kernel.shape[0], *kernel.shape[3:]
+    size, _, _, num_frames, num_distilled_frames = kernel.shape
     before = (size - 1) // 2
     folded = np.zeros((size, size, width, num_frames, width, num_distilled_frames), kernel.dtype)
     for column in range(width):

@@ -87,4 +87,5 @@ def input_gradient(
     found = ops.reshape(found, (-1, *(count * stride for count, stride in zip(blocks, strides, strict=True)), channels))
     offsets = [zeros - start * stride for start, (_, stride, zeros, *_) in zip(first, axes, strict=True)]
     inside = (slice(offset, offset + count) for offset, count in zip(offsets, size, strict=True))
-    return found[(slice(None), *inside)]
+    window = (slice(None), *inside)
+    return found[window]

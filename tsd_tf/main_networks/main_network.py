@@ -39,7 +39,7 @@ class MainNetwork(keras.Model):
         self.dropout = keras.layers.Dropout(dropout_rate, dtype=self.dtype_policy, name="Dropout")
         # In the variables' type, which mixed precision leaves at float32.
         self.logits = keras.layers.Dense(num_classes, dtype=self.variable_dtype, name="Logits")
-        self.blocks = []
+        self.blocks: list[keras.layers.Layer] = []
 
     def channels(self, count: int) -> int:
         """`count` channels of the paper's network at this width."""
