@@ -17,8 +17,7 @@ from absl import flags
 
 from tsd_tf.contract.errors import UserError
 from tsd_tf.programs import command_line
-
-_VIDEO_ENDINGS = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
+from tsd_tf.video import VIDEO_SUFFIXES
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", "export/client.tflite", "The client half, client.json and labels.txt beside it.")
@@ -41,9 +40,9 @@ def _videos(arguments):
     videos = []
     for argument in map(pathlib.Path, arguments):
         if argument.is_dir():
-            found = sorted(path for path in argument.rglob("*") if path.suffix.lower() in _VIDEO_ENDINGS)
+            found = sorted(path for path in argument.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
             if not found:
-                raise UserError(f"no video in {argument}: looked for *{', *'.join(_VIDEO_ENDINGS)}")
+                raise UserError(f"no video in {argument}: looked for *{', *'.join(VIDEO_SUFFIXES)}")
             videos += found
         else:
             videos.append(argument)
