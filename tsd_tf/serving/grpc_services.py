@@ -35,7 +35,7 @@ async def add_services(server: grpc.aio.Server, predictor: Predictor, metrics: M
 
 
 class _Health(health.aio.HealthServicer):
-    async def Watch(self, request, context):  # noqa: N802
+    async def Watch(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
         # A stream that only its client ends would hold up every graceful stop.
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "call Check")
 
@@ -63,19 +63,19 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     def __init__(self, predictor: Predictor, metrics: Metrics) -> None:
         self._predictor, self._metrics = predictor, metrics
 
-    async def Predict(self, request, context):  # noqa: N802
+    async def Predict(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
         return await _answer(self._predictor.predict, request, context, self._metrics, "Predict")
 
-    async def GetModelMetadata(self, request, context):  # noqa: N802
+    async def GetModelMetadata(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
         return await _answer(self._predictor.metadata, request, context, self._metrics, "GetModelMetadata")
 
-    async def Classify(self, request, context):  # noqa: N802
+    async def Classify(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, _ONLY_PREDICT.format("Classify"))
 
-    async def Regress(self, request, context):  # noqa: N802
+    async def Regress(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, _ONLY_PREDICT.format("Regress"))
 
-    async def MultiInference(self, request, context):  # noqa: N802
+    async def MultiInference(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, _ONLY_PREDICT.format("MultiInference"))
 
 
@@ -83,10 +83,10 @@ class _ModelService(model_service_pb2_grpc.ModelServiceServicer):
     def __init__(self, predictor: Predictor, metrics: Metrics) -> None:
         self._predictor, self._metrics = predictor, metrics
 
-    async def GetModelStatus(self, request, context):  # noqa: N802
+    async def GetModelStatus(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
         return await _answer(self._predictor.status, request, context, self._metrics, "GetModelStatus")
 
-    async def HandleReloadConfigRequest(self, request, context):  # noqa: N802
+    async def HandleReloadConfigRequest(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "The models of this server are named when it starts.")
 
 

@@ -44,7 +44,7 @@ def _limit(limits: Limits) -> Callable:
     under_way = 0
 
     @web.middleware
-    async def middleware(request, handler):
+    async def middleware(request: web.Request, handler: Callable) -> web.StreamResponse:
         nonlocal under_way
         if under_way >= limits.max_concurrent_requests:
             return _error(429, f"more than {limits.max_concurrent_requests} requests at the same time")
