@@ -105,7 +105,7 @@ def test_without_beam_it_is_one_line(kinetics, tmp_path):
     ("arguments", "message"),
     [
         (["--", "--direct_num_workers=2"], "expected flags only, received --direct_num_workers=2"),
-        (["--runner=DirectRunner", "stray"], "expected Beam's options behind --, received stray"),
+        (["--runner=DirectRunner", "stray"], "expected Beam's options after --, got stray"),
         (["--runner=DirectRunner", "--processes=2"], "--estimate and --processes are about this machine"),
         (["--runner=DirectRunner", "--estimate=2"], "--estimate and --processes are about this machine"),
     ],

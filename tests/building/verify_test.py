@@ -132,8 +132,8 @@ def test_damaged_bytes_are_found_and_what_follows_is_read(write, verify):
         "train-00001-of-00003: record 0: the length of the record at byte 0 is damaged, or this is no TFRecord file",
         f"train-00002-of-00003: record 0: truncated: the record at byte 0 ends at {size}, the file at {size - 1}",
     ]
-    assert "train-00000-of-00003: 1 clips of manifest-train.csv are not in it, the first is 1" in lines
-    assert f"train-00002-of-00003: {size} bytes by manifest-train.json, {size - 1} are there" in lines
+    assert "train-00000-of-00003: 1 clips of manifest-train.csv are not in it; the first is 1" in lines
+    assert f"train-00002-of-00003: expected {size} bytes by manifest-train.json, got {size - 1}" in lines
     assert lines[-1].startswith("train: 3 shards, 2 records, 6 frames")
 
 
@@ -144,8 +144,8 @@ def test_missing_and_empty_shards(write, verify):
     code, lines = verify(folder)
     assert code == 1
     assert "train-00001-of-00003: the shard is empty" in lines
-    assert "train: 2 shards, whose names promise 00003" in lines
-    assert "train-00000-of-00003: manifest-train.json lists it, it is not there" in lines
+    assert "train: expected 3 shards by their names, got 2" in lines
+    assert "train-00000-of-00003: manifest-train.json lists it, but it is missing" in lines
 
 
 def test_no_folder(tmp_path, run_program):

@@ -180,7 +180,7 @@ def test_a_program_that_watches_a_stream(exported, server, frames, stream):
 
 
 def test_a_stride_beyond_the_clip_is_refused(distiller):
-    with pytest.raises(UserError, match=r"--stride must be between 1 and T = 8. Received: --stride=9"):
+    with pytest.raises(UserError, match=r"`stride` must be between 1 and T = 8. Received: stride=9"):
         Recognizer(distiller, None, stride=9)
 
 
@@ -196,7 +196,7 @@ def test_a_server_of_another_export(exported, server, distiller, video, tmp_path
 
 
 def test_a_client_half_that_is_not_whole(exported, tmp_path):
-    with pytest.raises(UserError, match="no client half: looked for .*client.tflite is missing"):
+    with pytest.raises(UserError, match="no client half: looked for .*, but .*client.tflite is missing"):
         Distiller(tmp_path / "client.tflite")
     shutil.copy(exported.folder / "client.tflite", tmp_path)
     with pytest.raises(UserError, match="client.json is missing"):
@@ -229,7 +229,9 @@ _REQUEST = ("serving_default", "frames", np.zeros((1, 4, 64, 64, 3), "uint8"))
 def test_no_server(nobody):
     for kind, server in ((GrpcConnection, f"127.0.0.1:{nobody}"), (RestConnection, f"http://127.0.0.1:{nobody}")):
         connection = kind(server, retries=Retries(first_pause=0.01))
-        with pytest.raises(UserError, match=rf"no server at .*127.0.0.1:{nobody} \(asked 4 times\)"):
+        with pytest.raises(
+            UserError, match=rf"no server at .*127.0.0.1:{nobody} \(asked 4 times\).*`server` names another"
+        ):
             connection.classify(*_REQUEST)
         connection.close()
 
@@ -245,7 +247,7 @@ def test_refusals_are_not_repeated(server):
 
 
 def test_a_server_that_does_not_answer(server):
-    with pytest.raises(UserError, match="did not answer within 0.0001 s"):
+    with pytest.raises(UserError, match="did not answer within 0.0001 s; a larger `timeout` allows more"):
         GrpcConnection(server.address, timeout=0.0001).classify(*_REQUEST)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
@@ -328,6 +330,8 @@ def test_a_mistake_is_one_line(exported, video, nobody):
     program = [sys.executable, "-m", "tsd_tf.client", f"--model={exported.folder}/client.tflite", "--attempts=1"]
     for arguments, text in (
         ([str(video), f"--server=127.0.0.1:{nobody}"], f"no server at 127.0.0.1:{nobody}"),
+        ([str(video), f"--server=127.0.0.1:{nobody}"], "starts one, --server names another"),
+        ([str(video), "--stride=9"], "--stride must be between 1 and T = 8. Received: --stride=9"),
         ([], "name a video, a folder of videos, or --camera=0"),
         (["--camera=97"], "no camera 97 that OpenCV can open"),
         ([f"--camera=http://127.0.0.1:{nobody}/live"], f"no stream at http://127.0.0.1:{nobody}/live"),

@@ -39,5 +39,5 @@ def test_distilled_frames_as_a_picture(frames, tmp_path):
     np.testing.assert_array_equal(picture[:32, 32:], frames[1])
     np.testing.assert_array_equal(picture[32:, 32:], frames[0])
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["frames.png"]
-    with pytest.raises(UserError, match="must end in .png or .jpg"):
+    with pytest.raises(UserError, match="expected a picture.s name that ends in .png or .jpg"):
         pictures.write(tmp_path / "frames.txt", frames[0])

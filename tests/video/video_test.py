@@ -140,7 +140,7 @@ def test_random_damage_ends(write_video, fourcc):
 
 def test_too_long_for_a_record(write_video):
     path = write_video("v.mp4", 3, frame_rate=1.0)
-    with pytest.raises(UnreadableVideoError, match="at most 600 s"):
+    with pytest.raises(UnreadableVideoError, match="a record holds at most 600 s"):
         read(path, time_start=0.0, time_end=700.0)
 
 

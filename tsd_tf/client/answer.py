@@ -1,4 +1,4 @@
-"""What comes back from the cloud half."""
+"""The answer of the cloud half."""
 
 import dataclasses
 
@@ -12,9 +12,9 @@ class Answer:
     Attributes:
         probabilities: float32 (num_classes,).
         classes: names of the likeliest classes, likeliest first.
-        version: of the model that answered; None where the protocol does not say.
+        version: of the model that answered; None if the protocol does not tell.
     """
 
     probabilities: np.ndarray
-    classes: tuple
+    classes: tuple[str, ...]
     version: int | None

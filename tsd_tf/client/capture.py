@@ -1,11 +1,13 @@
 """Frames of a video file or camera as evaluation sees them: at one rate, short side scaled, centre cropped, RGB."""
 
 import os
+from collections.abc import Iterator
 
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
 
 import cv2
+import numpy as np
 
 from tsd_tf.contract import frame_times
 from tsd_tf.contract.errors import UserError
@@ -15,11 +17,11 @@ _STREAM_READING_MILLISECONDS = 10_000
 
 
 class UnreadableVideoError(UserError):
-    """A file that is not a video that can be decoded; others may be."""
+    """This file cannot be decoded as a video; other files may still be."""
 
 
-def prepare(picture, short_side, frame_size):
-    """One BGR picture of any size -> uint8 RGB (frame_size, frame_size, 3): scaled, then cropped at the centre."""
+def prepare(picture: np.ndarray, short_side: int, frame_size: int) -> np.ndarray:
+    """Scales a BGR picture of any size and crops its centre: uint8 RGB (frame_size, frame_size, 3)."""
     height, width = picture.shape[:2]
     size = frame_times.scaled_size(height, width, short_side)
     if size != (width, height):
@@ -29,8 +31,8 @@ def prepare(picture, short_side, frame_size):
     return cv2.cvtColor(picture[top : top + frame_size, left : left + frame_size], cv2.COLOR_BGR2RGB)
 
 
-def open_video(path):
-    """The cv2.VideoCapture of a file; UnreadableVideoError where it is not a video that OpenCV can decode."""
+def open_video(path: str | os.PathLike) -> cv2.VideoCapture:
+    """Opens a file; UnreadableVideoError if it is not a video that OpenCV can decode."""
     if not os.path.isfile(path):
         raise UnreadableVideoError(f"no such video: {path}")
     capture = cv2.VideoCapture(os.fspath(path), cv2.CAP_FFMPEG)
@@ -39,20 +41,20 @@ def open_video(path):
     return capture
 
 
-def open_camera(camera):
-    """The cv2.VideoCapture of a camera.
+def open_camera(camera: int | str) -> cv2.VideoCapture:
+    """Opens a camera or a stream.
 
     Args:
         camera: its number, or the URL of a stream that FFmpeg can read (http://, rtsp://, ...).
 
     Raises:
-        UserError: there is none.
+        UserError: it cannot be opened.
     """
     if isinstance(camera, int):
         capture = cv2.VideoCapture(camera)
         missing = f"no camera {camera} that OpenCV can open"
     else:
-        # A stream that stops coming ends, as a camera that is unplugged does.
+        # A stream that stops sending ends, like a camera that is unplugged.
         limits = [
             *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _STREAM_OPENING_MILLISECONDS),
             *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, _STREAM_READING_MILLISECONDS),
@@ -64,12 +66,14 @@ def open_camera(camera):
     return capture
 
 
-def frames(capture, *, frames_per_second, short_side, frame_size):
-    """Yields the picture that is on display at k / frames_per_second, k = 0, 1, ..., prepared.
+def frames(
+    capture: cv2.VideoCapture, *, frames_per_second: float, short_side: int, frame_size: int
+) -> Iterator[np.ndarray]:
+    """Yields the pictures that are on display at k / frames_per_second, k = 0, 1, ..., prepared.
 
     Args:
-        capture: cv2.VideoCapture; released at the end.
-        frames_per_second: rate of what is yielded, whatever the source's own.
+        capture: the source; it is released at the end.
+        frames_per_second: rate of the yielded frames, independent of the source's own.
         short_side, frame_size: see `prepare`.
 
     Yields:
@@ -88,7 +92,7 @@ def frames(capture, *, frames_per_second, short_side, frame_size):
         capture.release()
 
 
-def _timed_pictures(capture):
+def _timed_pictures(capture: cv2.VideoCapture) -> Iterator[tuple[float, np.ndarray | None]]:
     """Yields (seconds, BGR picture), the times strictly ascending from 0, and at last (the end, None)."""
     times = frame_times.FrameTimes(capture.get(cv2.CAP_PROP_FPS))
     while True:

@@ -1,16 +1,18 @@
 """Which frames of a stream make a clip."""
 
 import collections
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 
-def sliding(frames, num_frames, stride):
-    """Cuts a stream into clips; the clips of a stream that ends cover all of its frames.
+def sliding(frames: Iterable[Any], num_frames: int, stride: int) -> Iterator[tuple[int, list[Any]]]:
+    """Cuts a stream into clips that cover all of its frames.
 
-    A stream shorter than a clip is looped, as in evaluation. Otherwise a clip starts every `stride` frames, and the
-    last one ends with the stream.
+    A clip starts every `stride` frames, and the last one ends with the stream. A stream shorter than a clip is looped,
+    as in evaluation.
 
     Args:
-        frames: iterable of anything.
+        frames: the stream, of anything.
         num_frames: T.
         stride: frames between the starts of two clips, 1 to T.
 

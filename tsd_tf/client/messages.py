@@ -1,10 +1,13 @@
 """TensorFlow Serving's messages without TensorFlow.
 
-tensorflow-serving-api imports TensorFlow, a gigabyte that a client does not need. Here are the same messages on the
-wire, built from their field numbers: those of tensorflow_serving/apis/{predict,model}.proto and of
-tensorflow/core/framework/{tensor,tensor_shape}.proto. Fields that are not listed survive as unknown ones. The classes
+tensorflow-serving-api imports TensorFlow, a gigabyte that a client does not need. These messages are the same on the
+wire. They are built from the field numbers in tensorflow_serving/apis/{predict,model}.proto and
+tensorflow/core/framework/{tensor,tensor_shape}.proto; fields that are not listed survive as unknown ones. The classes
 live in a pool of their own, so that a process may import the official ones as well.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, wrappers_pb2
@@ -48,7 +51,7 @@ DT_FLOAT, DT_UINT8, DT_STRING = 1, 4, 7
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 
 
-def _fill(message, name, fields):
+def _fill(message: Any, name: str, fields: Mapping[str, tuple[int, str, bool]]) -> Any:
     message.name = name
     for field, (number, kind, repeated) in fields.items():
         entry = message.field.add(name=field, number=number)
@@ -60,14 +63,14 @@ def _fill(message, name, fields):
     return message
 
 
-def _add_map(message, name):
+def _add_map(message: Any, name: str) -> None:
     entry = _fill(
         message.nested_type.add(), name, {"key": (1, "STRING", False), "value": (2, ".tensorflow.TensorProto", False)}
     )
     entry.options.map_entry = True
 
 
-def _classes():
+def _classes() -> list[Any]:
     tensor = descriptor_pb2.FileDescriptorProto(name="tsd_tf/tensor.proto", package="tensorflow", syntax="proto3")
     shape = _fill(tensor.message_type.add(), "TensorShapeProto", _TENSOR_SHAPE)
     _fill(shape.nested_type.add(), "Dim", _TENSOR_SHAPE_DIM)
@@ -103,12 +106,12 @@ def _classes():
 TensorProto, ModelSpec, PredictRequest, PredictResponse = _classes()
 
 
-def write_tensor(proto, array):
+def write_tensor(proto: Any, array: np.ndarray) -> None:
     """Fills a TensorProto.
 
     Args:
         proto: an empty TensorProto.
-        array: NumPy array of uint8, float32, or bytes objects.
+        array: uint8, float32, or bytes objects.
 
     Raises:
         ValueError: an array of another type.
@@ -126,11 +129,11 @@ def write_tensor(proto, array):
         raise ValueError(f"`array` must hold uint8, float32 or bytes. Received: array.dtype={array.dtype}")
 
 
-def read_tensor(proto):
-    """The NumPy array of a TensorProto of float32 or strings; object arrays hold bytes.
+def read_tensor(proto: Any) -> np.ndarray:
+    """The value of a TensorProto of float32 or strings; an object array holds bytes.
 
     Raises:
-        ValueError: another type, or contents that do not fill the shape.
+        ValueError: another type, or the contents do not fill the shape.
     """
     shape = [dim.size for dim in proto.tensor_shape.dim]
     if proto.dtype == DT_STRING:

@@ -5,10 +5,16 @@ import concurrent.futures
 import dataclasses
 import os
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import cv2
 import numpy as np
 
 from tsd_tf.client import capture, clips
+from tsd_tf.client.answer import Answer
+from tsd_tf.client.connection import Connection
+from tsd_tf.client.distiller import Distiller
 from tsd_tf.contract import signatures
 from tsd_tf.contract.errors import UserError
 from tsd_tf.video import codec
@@ -37,35 +43,43 @@ class Recognition:
     clips: int
     label: str
     score: float
-    classes: tuple
-    scores: tuple
-    probabilities: tuple
+    classes: tuple[str, ...]
+    scores: tuple[float, ...]
+    probabilities: tuple[float, ...]
     version: int | None
-    bytes: dict
-    seconds: dict
+    bytes: dict[str, int]
+    seconds: dict[str, float]
 
 
 class Recognizer:
     """Captures, distils, encodes and sends.
 
     Args:
-        distiller: Distiller.
-        connection: GrpcConnection or RestConnection.
+        distiller: the client half.
+        connection: to the cloud half.
         codec, quality: see tsd_tf.video.codec.encode.
         stride: frames between the starts of two clips, 1 to T; None for T. Overlapping clips reuse the coarse features
             of the frames that they share.
-        max_in_flight: clips that wait for their answer; capturing waits when there are more.
+        max_in_flight: clips that may wait for their answer before capturing pauses.
     """
 
-    def __init__(self, distiller, connection, codec="jpeg", quality=90, stride=None, max_in_flight=4):
+    def __init__(
+        self,
+        distiller: Distiller,
+        connection: Connection,
+        codec: str = "jpeg",
+        quality: int = 90,
+        stride: int | None = None,
+        max_in_flight: int = 4,
+    ) -> None:
         num_frames = distiller.model.num_frames
         self._stride = stride or num_frames
         if not 1 <= self._stride <= num_frames:
-            raise UserError(f"--stride must be between 1 and T = {num_frames}. Received: --stride={stride}")
+            raise UserError(f"`stride` must be between 1 and T = {num_frames}. Received: stride={stride}")
         self._distiller, self._connection = distiller, connection
         self._codec, self._quality, self._max_in_flight = codec, quality, max_in_flight
 
-    def recognize(self, path, keep=None):
+    def recognize(self, path: str | os.PathLike, keep: Callable[[np.ndarray], Any] | None = None) -> Recognition:
         """The Recognition of a video file.
 
         Args:
@@ -73,7 +87,7 @@ class Recognizer:
             keep: called with the distilled frames, uint8 (T_s, H, W, 3), of every clip.
 
         Raises:
-            UserError: the video cannot be read, or the server cannot be asked.
+            UserError: the video cannot be read, or the server does not answer.
         """
         began = time.perf_counter()
         size = {"frames": 0}
@@ -84,15 +98,15 @@ class Recognizer:
             os.fspath(path), answered, began, {"frames": size["frames"], "video": os.path.getsize(path)}
         )
 
-    def watch(self, camera, keep=None):
+    def watch(self, camera: int | str, keep: Callable[[np.ndarray], Any] | None = None) -> Iterator[Recognition]:
         """Yields the Recognition of clip after clip of a camera or stream, its frames encoded as they arrive.
 
         Args:
             camera: its number, or the URL of a stream.
-            keep: as of `recognize`.
+            keep: see `recognize`.
 
         Raises:
-            UserError: there is no such camera, or the server cannot be asked.
+            UserError: there is no such camera, or the server does not answer.
         """
         began = time.perf_counter()
         source = f"camera {camera}" if isinstance(camera, int) else camera
@@ -100,7 +114,13 @@ class Recognizer:
             yield self._result(source, [answer], began, {})
             began = time.perf_counter()
 
-    def _answers(self, source, live, keep, size):
+    def _answers(
+        self,
+        source: cv2.VideoCapture,
+        live: bool,
+        keep: Callable[[np.ndarray], Any] | None,
+        size: dict[str, int] | None,
+    ) -> Iterator[tuple[int, Answer, int, dict[str, float]]]:
         """Yields (start, Answer, bytes sent, seconds) of every clip, in order."""
         spent = collections.Counter()
         streams = self._distiller.can_stream and (live or self._stride < self._distiller.model.num_frames)
@@ -167,8 +187,8 @@ class Recognizer:
             if known != answer.classes[0]:
                 raise UserError(
                     f"the server answers with {len(answer.probabilities)} classes and calls the likeliest one "
-                    f"{answer.classes[0]!r}, the labels.txt of this client has {len(labels)} and calls it {known!r}: "
-                    "they are of different exports"
+                    f"{answer.classes[0]!r}, but the labels.txt of this client has {len(labels)} and calls it "
+                    f"{known!r}: they are of different exports"
                 )
         probabilities = np.mean([answer.probabilities for _, answer, _, _ in answered], axis=0)
         likeliest = np.argsort(-probabilities, kind="stable")[: signatures.TOP_K]

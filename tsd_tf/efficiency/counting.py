@@ -1,33 +1,33 @@
-"""Parameters and multiply-accumulates, counted from the layers and the graph that are there."""
+"""Parameters and multiply-accumulates, counted in the layers and the graph that are built."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
+import keras
 import tensorflow as tf
 
 
-def parameters(*models):
-    """Trainable values of built models or layers."""
+def parameters(*models: keras.layers.Layer) -> int:
+    """The number of trainable values in built models or layers."""
     return sum(math.prod(variable.shape) for model in models for variable in model.trainable_variables)
 
 
-def multiply_accumulates(function, *shapes):
+def multiply_accumulates(function: Callable[..., Any], *shapes: tuple[int, ...]) -> int:
     """Multiply-accumulates of convolutions and matrix products in one call, counted on its TensorFlow graph.
 
     Batch norm, activations, pooling, softmax and resizing are not counted; padding taps are.
 
     Args:
         function: called with one float32 tensor for each shape.
-        shapes: tuples of ints.
-
-    Returns:
-        int.
+        shapes: of its arguments.
     """
     specs = [tf.TensorSpec(shape, tf.float32) for shape in shapes]
     graph = tf.function(function, jit_compile=False).get_concrete_function(*specs).graph
     return sum(_operation(operation) for operation in graph.get_operations())
 
 
-def _operation(operation):
+def _operation(operation: tf.Operation) -> int:
     kind = operation.type
     if kind in ("Conv2D", "Conv3D"):
         kernel = operation.inputs[1].shape

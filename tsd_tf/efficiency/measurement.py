@@ -1,33 +1,37 @@
-"""Counts and times of one row, on the network that is built for it."""
+"""Counts and times of one row, from the network that it describes."""
 
 import dataclasses
 import functools
 import statistics
 import time
+from collections.abc import Callable
+from typing import Any
 
 import cv2
+import keras
 import numpy as np
 import tensorflow as tf
 
 from tsd_tf.config import Config
 from tsd_tf.efficiency.counting import multiply_accumulates, parameters
+from tsd_tf.efficiency.rows import Row
 from tsd_tf.network import FewFrameNetwork
 from tsd_tf.network_builder import build_main_network, build_selector
 
 JPEG_QUALITY = 90
-# Table 1's and 5's FLOPS of I3D are this many G a frame, whatever the length.
+# The FLOPS of I3D in Tables 1 and 5 are this many G a frame, whatever the length.
 PAPER_GMAC_PER_FRAME = 1.6875
 
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """What a Row costs here, for all of its clips together; None where there is nothing to count or time.
+    """What a Row costs here, for all of its clips together; None if there is nothing to count or time.
 
     Attributes:
         client_parameters, cloud_parameters: trainable values.
-        client_macs, cloud_macs: multiply-accumulates; `distillation_macs` are those of Y = XP, apart.
+        client_macs, cloud_macs: multiply-accumulates; those of Y = XP are in `distillation_macs` instead.
         linear_rule_macs: what the paper's rule for I3D gives for the cloud half.
-        frames_transmitted: frames that travel a video.
+        frames_transmitted: frames that are sent for a video.
         bytes_raw, bytes_jpeg: their size as uint8, and as JPEG pictures of an example clip's frames.
         client_milliseconds, cloud_milliseconds: median time of one clip, times the clips.
     """
@@ -45,16 +49,13 @@ class Measurement:
     cloud_milliseconds: float | None = None
 
 
-def measure(row, example, timing_runs=0):
+def measure(row: Row, example: np.ndarray, timing_runs: int = 0) -> Measurement:
     """Builds the row's network and measures it.
 
     Args:
-        row: a Row.
+        row: what to measure.
         example: uint8 (n, height, width, 3), frames whose JPEG size stands for all.
-        timing_runs: timed runs of each half after one that warms up; 0 for counts alone.
-
-    Returns:
-        Measurement.
+        timing_runs: timed runs of each half after a first one that warms up; 0 for counts alone.
     """
     counts = _counts(row.main_network, row.method, row.num_frames, row.num_distilled_frames, row.size, timing_runs)
     of_all_clips = {
@@ -76,7 +77,9 @@ def measure(row, example, timing_runs=0):
 
 
 @functools.cache
-def _counts(main_network, method, num_frames, num_distilled_frames, size, timing_runs):
+def _counts(
+    main_network: str, method: str, num_frames: int, num_distilled_frames: int, size: int, timing_runs: int
+) -> dict[str, Any]:
     config = Config(
         main_network=main_network,
         method=method,
@@ -108,12 +111,12 @@ def _counts(main_network, method, num_frames, num_distilled_frames, size, timing
 
 
 @functools.cache
-def _main_network(name):
+def _main_network(name: str) -> keras.Model:
     return build_main_network(Config(main_network=name))
 
 
-def milliseconds(function, shape, runs):
-    """Median time of `runs` calls after one that warms up, on random frames of `shape`, compiled as a tf.function."""
+def milliseconds(function: Callable[[Any], Any], shape: tuple[int, ...], runs: int) -> float:
+    """Median time of `runs` calls after a first one that warms up, as a tf.function on random frames of `shape`."""
     compiled = tf.function(function, jit_compile=False)
     frames = tf.constant(np.random.default_rng(0).uniform(-1, 1, shape).astype("float32"))
     times = []
@@ -124,7 +127,7 @@ def milliseconds(function, shape, runs):
     return statistics.median(times[1:])
 
 
-def jpeg_bytes(frames, size):
+def jpeg_bytes(frames: np.ndarray, size: int) -> float:
     """Mean size of `frames`, uint8 (n, height, width, 3), as JPEG pictures of size x size pixels."""
     sizes = []
     for frame in frames:

@@ -1,4 +1,4 @@
-"""C3D (Tran et al., 2015): its length is fixed by its fully connected layers."""
+"""C3D (Tran et al., 2015), whose fully connected layers fix the length of its clips."""
 
 import math
 from typing import Any

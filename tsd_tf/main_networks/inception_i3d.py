@@ -35,8 +35,8 @@ _HEAD_POOL = (2, 7, 7)
 class InceptionI3D(MainNetwork):
     """Inception-v1 I3D on RGB frames, equal to DeepMind's i3d.py under the same weights.
 
-    Deviations from DeepMind's: the head's average pool shrinks to the steps that are left (at T_s = 5 one is left,
-    where theirs fails), and `width` scales every channel count.
+    Deviations from DeepMind's: the head's average pool shrinks to the steps that are left (one at T_s = 5, where
+    theirs fails), and `width` scales every channel count.
 
     Args:
         num_classes: number of logits.

@@ -1,29 +1,32 @@
-r"""Turns videos of one's own and a CSV into TFRecord shards.
+r"""Turns your own videos and a CSV into TFRecord shards.
 
     python -m tfrecords.build_custom --csv=train.csv --videos_dir=videos --split=train
     python -m tfrecords.build_custom --csv=test.csv --videos_dir=videos --split=test --labels=data/custom/labels.txt
 
-The CSV has the columns `video` (a path inside --videos_dir), `label` (a class name) and, where a video is to be
+The CSV has the columns `video` (a path inside --videos_dir), `label` (a class name) and, for videos that are to be
 trimmed, `time_start` and `time_end` in seconds. Without --labels the classes are the names in the CSV, sorted; give the
 other splits the labels.txt that the first one wrote. With --first_label the labels are numbers, counted from 0 or 1.
-Out come <output_dir>/<split>-00000-of-00016 and so on, labels.txt and manifest-<split>.csv. Killed, it goes on where it
-was when started again. --estimate tells beforehand what it will take; --runner makes it an Apache Beam pipeline.
+It writes <output_dir>/<split>-00000-of-00016 and so on, labels.txt and manifest-<split>.csv. If it was killed, the same
+command goes on where it was. --estimate tells beforehand what it will take; --runner makes it an Apache Beam pipeline.
 """
 
 from absl import flags
 
 from tsd_tf.programs import builder_flags, command_line
 
-_CSV = flags.DEFINE_string("csv", None, "Annotations: video,label[,time_start,time_end].", required=True)
+_CSV = flags.DEFINE_string("csv", None, "the annotations: video,label[,time_start,time_end]", required=True)
 _SPLIT = flags.DEFINE_string(
-    "split", None, "train, validate or test: the first part of the shards' names.", required=True
+    "split", None, "train, validate or test: the first part of the shards' names", required=True
 )
-_LABELS = flags.DEFINE_string("labels", None, "Class list, one name a line; by default the names in the CSV, sorted.")
-_FIRST_LABEL = flags.DEFINE_enum("first_label", None, ["0", "1"], "Labels are numbers, counted from here; else names.")
+_LABELS = flags.DEFINE_string("labels", None, "class list, one name per line (default: the names in the CSV, sorted)")
+_FIRST_LABEL = flags.DEFINE_enum(
+    "first_label", None, ["0", "1"], "labels are numbers that count from here (default: names)"
+)
 flags.set_default(builder_flags.OUTPUT_DIR, "data/custom")
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
+    """Builds the split that the flags describe."""
     options = builder_flags.beam_options(argv)
     from tsd_tf.building import annotations
 
@@ -33,7 +36,8 @@ def main(argv):
     builder_flags.build(rows, class_names, builder_flags.OUTPUT_DIR.value, _SPLIT.value, options)
 
 
-def start():
+def start() -> None:
+    """Runs the program."""
     command_line.run(main, extra="build")
 
 

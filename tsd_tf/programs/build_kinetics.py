@@ -4,10 +4,10 @@ r"""Turns a copy of Kinetics into TFRecord shards.
     python -m tfrecords.build_kinetics --csv=kinetics-400_val.csv --videos_dir=val --split=validate
 
 The folder of videos may hold `<label>/<id>_<start>_<end>.mp4`, `<id>_<start>_<end>.mp4` (trimmed to the annotated ten
-seconds) or `<id>.mp4` (untrimmed: trimmed here). Out come `<output_dir>/<split>-00000-of-00064` and so on, labels.txt
-and manifest-<split>.csv, which says of every row of the CSV what became of it. Killed, it goes on where it was when
-started again. --estimate=200 tells beforehand how long it will take, and how much space; --runner makes it an Apache
-Beam pipeline for more than one machine. docs/data.md has the format, and figures for the whole data set.
+seconds) or `<id>.mp4` (untrimmed: trimmed here). It writes `<output_dir>/<split>-00000-of-00064` and so on, labels.txt
+and manifest-<split>.csv, which tells what became of every row of the CSV. If it was killed, the same command goes on
+where it was. --estimate=200 tells beforehand how much time and space it will take; --runner makes it an Apache Beam
+pipeline for more than one machine. docs/data.md describes the format, and has figures for the whole data set.
 """
 
 import pathlib
@@ -17,17 +17,18 @@ from absl import flags
 from tsd_tf.programs import builder_flags, command_line
 
 _CSV = flags.DEFINE_string(
-    "csv", None, "Kinetics' annotations: label,youtube_id,time_start,time_end,split.", required=True
+    "csv", None, "Kinetics' annotations: label,youtube_id,time_start,time_end,split", required=True
 )
 _SPLIT = flags.DEFINE_string(
-    "split", None, "train, validate or test: the first part of the shards' names.", required=True
+    "split", None, "train, validate or test: the first part of the shards' names", required=True
 )
-_LABELS = flags.DEFINE_string("labels", None, "Class list, one name a line; Kinetics-400's by default.")
+_LABELS = flags.DEFINE_string("labels", None, "class list, one name per line (default: Kinetics-400's)")
 flags.set_default(builder_flags.OUTPUT_DIR, "data/kinetics400")
 flags.set_default(builder_flags.NUM_SHARDS, 64)
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
+    """Builds the split that the flags describe."""
     options = builder_flags.beam_options(argv)
     from tsd_tf.building import annotations
 
@@ -37,7 +38,8 @@ def main(argv):
     builder_flags.build(rows, class_names, builder_flags.OUTPUT_DIR.value, _SPLIT.value, options)
 
 
-def start():
+def start() -> None:
+    """Runs the program."""
     command_line.run(main, extra="build")
 
 

@@ -2,15 +2,15 @@
 
     python -m tfrecords.build_sample --output_dir=data/sample/videos
 
-takes about a minute on two cores and leaves, for each of the splits train, validate, test and trimmed,
+takes about a minute on two cores and writes, for each of the splits train, validate, test and trimmed,
 
     <split>/<class>/<id>_000000_000001.mp4     40 frames at 25 a second; 8 around the event in `trimmed`
     <split>.csv                                Kinetics' columns: label, youtube_id, time_start, time_end, split
     <split>_events.csv                         youtube_id, first frame of the event, frames of the event
     labels.txt                                 the class names
 
-`trimmed` holds the training videos cut to the action, as data sets for pretraining are. Classes and events are those of
-tsd_tf.building.procedural_videos. python -m tfrecords.build_kinetics turns each split into shards.
+`trimmed` holds the training videos cut to the action, like data sets for pretraining. tsd_tf.building.procedural_videos
+describes classes and events. python -m tfrecords.build_kinetics turns each split into shards.
 """
 
 import os
@@ -34,17 +34,17 @@ flags.DEFINE_enum(
     "task", "axis", procedural_videos.TASKS, "what tells the classes apart: colour and axis, or the signed direction"
 )
 flags.DEFINE_integer("seed", 0, "seed of everything in the videos")
-flags.DEFINE_integer("processes", None, "worker processes (default: one a core)", lower_bound=1)
+flags.DEFINE_integer("processes", None, "worker processes (default: one per core)", lower_bound=1)
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     """Writes the data set that the flags describe."""
     command_line.no_arguments(argv)
     from tsd_tf.building import sample_videos
 
     final = pathlib.Path(FLAGS.output_dir)
     if final.exists():
-        raise UserError(f"{final} exists already; remove it or choose another --output_dir")
+        raise UserError(f"{final} already exists; remove it or choose another --output_dir")
     with files.whole(final) as folder:
         folder.mkdir()
         sample_videos.write(
@@ -59,7 +59,7 @@ def main(argv):
     )
 
 
-def start():
+def start() -> None:
     """Runs the program."""
     command_line.run(main, extra="build")
 

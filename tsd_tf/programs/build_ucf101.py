@@ -3,10 +3,10 @@ r"""Turns a copy of UCF101 into TFRecord shards, one folder for each of its thre
     python -m tfrecords.build_ucf101 --videos_dir=UCF-101 --lists_dir=ucfTrainTestlist
 
 `lists_dir` holds classInd.txt, trainlist01.txt, testlist01.txt and so on; `videos_dir` the avi files, in folders named
-after the classes or not. Out come data/ucf101/split1, split2 and split3, each with the shards `train-*` and `test-*`,
-labels.txt, and manifest-train.csv and manifest-test.csv, which say of every listed video what became of it. Killed, it
-goes on where it was when started again. --estimate tells beforehand what it will take; --runner makes it an Apache Beam
-pipeline.
+after the classes or not. It writes data/ucf101/split1, split2 and split3, each with the shards `train-*` and `test-*`,
+labels.txt, and manifest-train.csv and manifest-test.csv, which tell what became of every listed video. If it was
+killed, the same command goes on where it was. --estimate tells beforehand what it will take; --runner makes it an
+Apache Beam pipeline.
 """
 
 import pathlib
@@ -16,13 +16,14 @@ from absl import flags
 from tsd_tf.programs import builder_flags, command_line
 
 _LISTS_DIR = flags.DEFINE_string(
-    "lists_dir", None, "Folder of classInd.txt and the train and test lists.", required=True
+    "lists_dir", None, "folder of classInd.txt and the train and test lists", required=True
 )
-_SPLITS = flags.DEFINE_multi_enum("split", ["1", "2", "3"], ["1", "2", "3"], "Which splits to build; may be repeated.")
+_SPLITS = flags.DEFINE_multi_enum("split", ["1", "2", "3"], ["1", "2", "3"], "which splits to build; may be repeated")
 flags.set_default(builder_flags.OUTPUT_DIR, "data/ucf101")
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
+    """Builds the splits that the flags describe."""
     options = builder_flags.beam_options(argv)
     from tsd_tf.building import annotations
 
@@ -37,7 +38,8 @@ def main(argv):
             builder_flags.build(rows, class_names, output_dir, part, options)
 
 
-def start():
+def start() -> None:
+    """Runs the program."""
     command_line.run(main, extra="build")
 
 

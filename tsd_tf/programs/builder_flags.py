@@ -1,39 +1,44 @@
 """The flags that all builders share, and the build that they describe."""
 
 import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from tsd_tf.contract.errors import UserError
 from tsd_tf.programs import command_line
 
+if TYPE_CHECKING:
+    from tsd_tf.building.annotations import Row
+
 VIDEOS_DIR = flags.DEFINE_string(
-    "videos_dir", None, "Folder of the video files; subfolders are searched.", required=True
+    "videos_dir", None, "folder of the video files; subfolders are searched", required=True
 )
-OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the shards.")
-NUM_SHARDS = flags.DEFINE_integer("num_shards", 16, "Shards, at most one a video.", lower_bound=1)
-SHORT_SIDE = flags.DEFINE_integer("short_side", 256, "Pixels of the stored frames' short side.", lower_bound=1)
-FRAME_RATE = flags.DEFINE_float("frame_rate", 25.0, "Frames a second.", lower_bound=0.1, upper_bound=240.0)
-JPEG_QUALITY = flags.DEFINE_integer("jpeg_quality", 90, "Of the stored frames.", lower_bound=1, upper_bound=100)
-MIN_FRAMES = flags.DEFINE_integer("min_frames", 1, "Clips of fewer frames are left out as too short.", lower_bound=1)
-PROCESSES = flags.DEFINE_integer("processes", None, "Worker processes; one a core by default.", lower_bound=1)
-OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replaces the shards of an earlier, different build.")
+OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "folder of the shards")
+NUM_SHARDS = flags.DEFINE_integer("num_shards", 16, "shards, at most one per video", lower_bound=1)
+SHORT_SIDE = flags.DEFINE_integer("short_side", 256, "pixels of the stored frames' short side", lower_bound=1)
+FRAME_RATE = flags.DEFINE_float("frame_rate", 25.0, "stored frames a second", lower_bound=0.1, upper_bound=240.0)
+JPEG_QUALITY = flags.DEFINE_integer("jpeg_quality", 90, "quality of the stored frames", lower_bound=1, upper_bound=100)
+MIN_FRAMES = flags.DEFINE_integer("min_frames", 1, "leave out clips of fewer frames as too short", lower_bound=1)
+PROCESSES = flags.DEFINE_integer("processes", None, "worker processes (default: one per core)", lower_bound=1)
+OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace the shards of an earlier, different build")
 ESTIMATE = flags.DEFINE_integer(
-    "estimate", None, "Builds nothing: converts so many videos and tells what all of them will take.", lower_bound=1
+    "estimate", None, "build nothing: convert this many videos and tell what all of them will take", lower_bound=1
 )
 RUNNER = flags.DEFINE_string(
     "runner",
     None,
     "Apache Beam's runner (DirectRunner, FlinkRunner, ...) instead of this machine's processes; Beam's own options "
-    "follow behind --, as in --runner=DirectRunner -- --direct_num_workers=4; docs/data.md has the rest.",
+    "follow after --, as in --runner=DirectRunner -- --direct_num_workers=4 (docs/data.md has the details)",
 )
 
 
-def beam_options(argv):
-    """Beam's command-line options out of a program's positional arguments, or None without --runner.
+def beam_options(argv: list[str]) -> list[str] | None:
+    """Beam's command-line options, from a program's positional arguments; None without --runner.
 
     Raises:
-        UserError: arguments without --runner, or such as are no options.
+        UserError: arguments without --runner, or arguments that are not options.
     """
     if RUNNER.value is None:
         command_line.no_arguments(argv)
@@ -41,15 +46,21 @@ def beam_options(argv):
     if ESTIMATE.value or PROCESSES.value:
         raise UserError("--estimate and --processes are about this machine; leave them out with --runner")
     if argv[1:] and not argv[1].startswith("--"):
-        raise UserError(f"expected Beam's options behind --, received {' '.join(argv[1:])}")
+        raise UserError(f"expected Beam's options after --, got {' '.join(argv[1:])}")
     return [f"--runner={RUNNER.value}", *argv[1:]]
 
 
-def build(rows, class_names, output_dir, split, options):
+def build(
+    rows: "Sequence[Row]",
+    class_names: Sequence[str],
+    output_dir: str | os.PathLike,
+    split: str,
+    options: Sequence[str] | None,
+) -> None:
     """Builds one split as the flags say, and prints what became of its rows.
 
     Args:
-        rows: list of annotations.Row.
+        rows: the annotations.
         class_names: by label.
         output_dir: folder of the shards.
         split: first part of the shards' names.

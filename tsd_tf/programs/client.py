@@ -12,45 +12,51 @@ import dataclasses
 import json
 import pathlib
 import sys
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from tsd_tf.contract.errors import UserError
+from tsd_tf.contract.signatures import MODEL_NAME
 from tsd_tf.programs import command_line
+from tsd_tf.video import VIDEO_SUFFIXES
 
-_VIDEO_ENDINGS = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
+if TYPE_CHECKING:
+    from tsd_tf.client.recognizer import Result
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("model", "export/client.tflite", "The client half, client.json and labels.txt beside it.")
-flags.DEFINE_string("server", "127.0.0.1:8500", "host:port of gRPC, or http://host:port of REST.")
-flags.DEFINE_string("model_name", "tsd", "The model's name on the server.")
-flags.DEFINE_enum("codec", "jpeg", ["jpeg", "png", "raw"], "How distilled frames travel.")
-flags.DEFINE_integer("quality", 90, "Of JPEG.", lower_bound=1, upper_bound=100)
-flags.DEFINE_integer("stride", None, "Frames between the starts of two clips; T by default.", lower_bound=1)
-flags.DEFINE_string("camera", None, "Number of a camera, or URL of a stream, to watch instead of a video.")
-flags.DEFINE_bool("json", False, "One JSON object a line instead of text.")
+flags.DEFINE_string("model", "export/client.tflite", "the client half, with client.json and labels.txt beside it")
+flags.DEFINE_string("server", "127.0.0.1:8500", "host:port of gRPC, or http://host:port of REST")
+flags.DEFINE_string("model_name", MODEL_NAME, "the model's name on the server")
+flags.DEFINE_enum("codec", "jpeg", ["jpeg", "png", "raw"], "how distilled frames travel")
+flags.DEFINE_integer("quality", 90, "quality of JPEG", lower_bound=1, upper_bound=100)
+flags.DEFINE_integer("stride", None, "frames between the starts of two clips (default: T)", lower_bound=1)
+flags.DEFINE_string("camera", None, "number of a camera, or URL of a stream, to watch instead of a video")
+flags.DEFINE_bool("json", False, "print one JSON object per line instead of text")
 flags.DEFINE_string(
-    "save_distilled", None, "Picture to write the distilled frames to, a row a clip; a folder for many."
+    "save_distilled",
+    None,
+    "picture to write the distilled frames to, one row per clip; a folder if there are several videos",
 )
-flags.DEFINE_integer("num_threads", 2, "Threads of LiteRT.", lower_bound=1)
-flags.DEFINE_float("timeout", 30.0, "Seconds that one request may take.", lower_bound=0.001)
-flags.DEFINE_integer("attempts", 4, "How often to ask a server that is unavailable.", lower_bound=1)
+flags.DEFINE_integer("num_threads", 2, "threads of LiteRT", lower_bound=1)
+flags.DEFINE_float("timeout", 30.0, "seconds that one request may take", lower_bound=0.001)
+flags.DEFINE_integer("attempts", 4, "how often to ask a server that is unavailable", lower_bound=1)
 
 
-def _videos(arguments):
+def _videos(arguments: list[str]) -> list[pathlib.Path]:
     videos = []
     for argument in map(pathlib.Path, arguments):
         if argument.is_dir():
-            found = sorted(path for path in argument.rglob("*") if path.suffix.lower() in _VIDEO_ENDINGS)
+            found = sorted(path for path in argument.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
             if not found:
-                raise UserError(f"no video in {argument}: looked for *{', *'.join(_VIDEO_ENDINGS)}")
+                raise UserError(f"no video in {argument}: looked for *{', *'.join(VIDEO_SUFFIXES)}")
             videos += found
         else:
             videos.append(argument)
     return videos
 
 
-def _camera(text):
+def _camera(text: str) -> int | str:
     if text.isdecimal():
         return int(text)
     if "://" not in text:
@@ -58,13 +64,13 @@ def _camera(text):
     return text
 
 
-def _picture_path(video, many):
+def _picture_path(video: pathlib.Path, many: bool) -> pathlib.Path:
     path = pathlib.Path(FLAGS.save_distilled)
-    return path / f"{pathlib.Path(video).stem}.png" if many or not path.suffix else path
+    return path / f"{video.stem}.png" if many or not path.suffix else path
 
 
-def _text(result):
-    megabytes = {name: f"{size / 1e3:.1f} kB" for name, size in result.bytes.items()}
+def _text(result: "Result") -> str:
+    sizes = {name: f"{size / 1e3:.1f} kB" for name, size in result.bytes.items()}
     seconds = result.seconds
     lines = [
         f"{result.source}: {result.label} ({result.score:.1%})",
@@ -72,18 +78,19 @@ def _text(result):
         + ", ".join(f"{name} ({score:.1%})" for name, score in zip(result.classes[1:], result.scores[1:], strict=True)),
         f"  clips {result.clips}; seconds: "
         + ", ".join(f"{name} {seconds[name]:.3f}" for name in ("capture", "distill", "encode", "send", "total")),
-        f"  sent {megabytes['distilled']} of distilled frames",
+        f"  sent {sizes['distilled']} of distilled frames",
     ]
-    if "video" in megabytes:
-        lines[-1] += f"; all frames as JPEG {megabytes['frames']}, the video file {megabytes['video']}"
+    if "video" in sizes:
+        lines[-1] += f"; all frames as JPEG {sizes['frames']}, the video file {sizes['video']}"
     return "\n".join(line for line in lines if line != "  then ")
 
 
-def _show(result):
+def _show(result: "Result") -> None:
     print(json.dumps(dataclasses.asdict(result)) if FLAGS.json else _text(result), flush=True)
 
 
-def main(argv):
+def main(argv: list[str]) -> int:
+    """Recognises what the arguments and flags name; returns 1 if a video was unreadable."""
     if (FLAGS.camera is None) == (len(argv) < 2):
         raise UserError("name a video, a folder of videos, or --camera=0: python -m tsd_tf.client video.mp4")
     from tsd_tf.client import capture
@@ -111,7 +118,7 @@ def main(argv):
             try:
                 _show(recognizer.recognize(video, distilled.append if FLAGS.save_distilled else None))
             except capture.UnreadableVideoError as error:
-                # One bad file does not keep the others of a folder from their answers.
+                # One bad file must not keep the others of a folder from their answers.
                 unreadable += 1
                 print(f"error: {error}", file=sys.stderr)
                 continue
@@ -122,7 +129,8 @@ def main(argv):
         connection.close()
 
 
-def start():
+def start() -> None:
+    """Runs the program."""
     command_line.run(main)
 
 

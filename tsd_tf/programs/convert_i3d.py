@@ -2,8 +2,8 @@
 
     python -m tsd_tf.programs.convert_i3d --i3d_checkpoint=checkpoints/rgb_imagenet/model.ckpt --output=i3d.weights.h5
 
-takes seconds, and works for rgb_imagenet, rgb_scratch and rgb_scratch_kin600 of github.com/deepmind/kinetics-i3d. The
-file is what train_kinetics.py takes as --main_network_weights.
+takes seconds, and works for rgb_imagenet, rgb_scratch and rgb_scratch_kin600 of github.com/deepmind/kinetics-i3d.
+Give the file to train_kinetics.py as --main_network_weights.
 """
 
 from absl import flags
@@ -16,7 +16,7 @@ flags.DEFINE_string("i3d_checkpoint", None, "path of the checkpoint before '.ind
 flags.DEFINE_string("output", None, "file to write, its name ending in .weights.h5", required=True)
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     """Converts what the flags say."""
     command_line.no_arguments(argv)
     from tsd_tf.weights import deepmind_i3d
@@ -25,7 +25,7 @@ def main(argv):
     print(f"Wrote {FLAGS.output}: InceptionI3D of {num_classes} classes")
 
 
-def start():
+def start() -> None:
     """Runs the program."""
     command_line.run(main, extra="train", backends=("tensorflow",))
 

@@ -2,55 +2,61 @@
 
     python -m tsd_tf.serving --model_dir=export/cloud
 
-answers gRPC on 127.0.0.1:8500 and REST on 127.0.0.1:8501, prints one line when it is ready, takes up new versions of
-the folder as they appear, and ends on SIGTERM or Ctrl-C after the requests that it has are answered. In production
-TensorFlow Serving takes its place: deploy/.
+answers gRPC on 127.0.0.1:8500 and REST on 127.0.0.1:8501, prints one line when it is ready, loads new versions as they
+appear in the folder, and ends on SIGTERM or Ctrl-C once its requests are answered. In production TensorFlow Serving
+takes its place: deploy/.
 """
 
 import asyncio
 import signal
+from typing import TYPE_CHECKING
 
 from absl import flags, logging
 
+from tsd_tf.contract.errors import UserError
+from tsd_tf.contract.signatures import MODEL_NAME
 from tsd_tf.programs import command_line
 from tsd_tf.serving.limits import Limits
+
+if TYPE_CHECKING:
+    from tsd_tf.serving.server import Server
 
 _DEFAULTS = Limits()
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("model_dir", "export/cloud", "Folder with one SavedModel a version.")
-flags.DEFINE_string("model_name", "tsd", "The model's name in requests.")
-flags.DEFINE_string("host", "127.0.0.1", "Address to listen on.")
-flags.DEFINE_integer("port", 8500, "Port of gRPC; 0 picks a free one.", lower_bound=0, upper_bound=65535)
-flags.DEFINE_integer("rest_port", 8501, "Port of REST; 0 picks a free one.", lower_bound=0, upper_bound=65535)
-flags.DEFINE_list("version_labels", [], "Versions that are served beside the newest, by label: stable:1,canary:2.")
-flags.DEFINE_float("poll_seconds", 1.0, "How often to look for a new version; 0 for never.", lower_bound=0)
-flags.DEFINE_integer("max_message_bytes", _DEFAULTS.max_message_bytes, "Largest message or body.", lower_bound=1)
-flags.DEFINE_integer("max_batch_size", _DEFAULTS.max_batch_size, "Most clips of a request or batch.", lower_bound=1)
-flags.DEFINE_integer("max_queue", _DEFAULTS.max_queue, "Most clips that wait.", lower_bound=1)
-flags.DEFINE_integer("num_batch_threads", _DEFAULTS.num_batch_threads, "Batches at a time.", lower_bound=1)
-flags.DEFINE_integer("batch_timeout_micros", 0, "How long an idle model waits for company.", lower_bound=0)
+flags.DEFINE_string("model_dir", "export/cloud", "folder with one SavedModel per version")
+flags.DEFINE_string("model_name", MODEL_NAME, "the model's name in requests")
+flags.DEFINE_string("host", "127.0.0.1", "address to listen on")
+flags.DEFINE_integer("port", 8500, "port of gRPC; 0 picks a free one", lower_bound=0, upper_bound=65535)
+flags.DEFINE_integer("rest_port", 8501, "port of REST; 0 picks a free one", lower_bound=0, upper_bound=65535)
+flags.DEFINE_list("version_labels", [], "versions to serve beside the newest, by label: stable:1,canary:2")
+flags.DEFINE_float("poll_seconds", 1.0, "how often to look for a new version; 0 for never", lower_bound=0)
+flags.DEFINE_integer("max_message_bytes", _DEFAULTS.max_message_bytes, "largest message or body", lower_bound=1)
+flags.DEFINE_integer("max_batch_size", _DEFAULTS.max_batch_size, "most clips in a request or batch", lower_bound=1)
+flags.DEFINE_integer("max_queue", _DEFAULTS.max_queue, "most clips that wait", lower_bound=1)
+flags.DEFINE_integer("num_batch_threads", _DEFAULTS.num_batch_threads, "batches at the same time", lower_bound=1)
+flags.DEFINE_integer(
+    "batch_timeout_micros", 0, "how long a request waits for others while the model is idle", lower_bound=0
+)
 
 
-def _labels(entries):
-    from tsd_tf.contract.errors import UserError
-
+def _labels(entries: list[str]) -> dict[str, int]:
     labels = {}
     for entry in entries:
         label, _, version = entry.rpartition(":")
         if not label or not version.isdecimal():
-            raise UserError(f"--version_labels must be label:version,... Received: {entry}")
+            raise UserError(f"--version_labels must be label:version,... Received: --version_labels={entry}")
         labels[label] = int(version)
     return labels
 
 
-async def _serve(server):
+async def _serve(server: "Server") -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
 
-    def started():
+    def started() -> None:
         print(
             f"serving {FLAGS.model_name} from {FLAGS.model_dir}: "
             f"gRPC {server.host}:{server.port}, REST http://{server.host}:{server.rest_port}",
@@ -60,7 +66,8 @@ async def _serve(server):
     await server.serve(started, stop)
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
+    """Serves until a signal ends it."""
     command_line.no_arguments(argv)
     logging.set_verbosity(logging.WARNING)
     labels = _labels(FLAGS.version_labels)
@@ -86,7 +93,8 @@ def main(argv):
     asyncio.run(_serve(server))
 
 
-def start():
+def start() -> None:
+    """Runs the program."""
     command_line.run(main, extra="serve")
 
 

@@ -3,10 +3,9 @@
     python train_kinetics.py --T=40 --Ts=10
 
 reads data/kinetics400/train-*, trains the main network first if there is none (I3D, 115k steps), then the client with
-the main network frozen (stage 1, 50k steps), then both (stage 2, 90k steps), on all GPUs that are visible; on 8 GPUs
-of today count in days, on CPU it is for trying things out (--max_steps, --preset=sample). It leaves checkpoints,
-log.jsonl, config.json, environment.json and labels.txt in runs/kinetics400/tsd_T40_Ts10; the same command resumes an
-interrupted run.
+the main network frozen (stage 1, 50k steps), then both (stage 2, 90k steps), on all visible GPUs. That takes days on 8
+of today's GPUs; a CPU is for trying things out (--max_steps, --preset=sample). Checkpoints, log.jsonl, config.json,
+environment.json and labels.txt go to runs/kinetics400/tsd_T40_Ts10; the same command resumes an interrupted run.
 python -m tfrecords.build_kinetics makes the shards; evaluate.py tests the result.
 """
 
@@ -22,16 +21,16 @@ run_flags.define(["kinetics400", "sample"])
 flags.DEFINE_string(
     "main_network_weights",
     None,
-    "where the main network starts: a work directory or a .weights.h5 file (default: the I3D run under --runs_dir, "
-    "trained first if it is not there)",
+    "what the main network starts from: a work directory or a .weights.h5 file (default: the I3D run under "
+    "--runs_dir, trained first if it does not exist)",
 )
 flags.DEFINE_string("i3d_checkpoint", None, "prefix of one of DeepMind's TensorFlow checkpoints to start I3D from")
 flags.DEFINE_string(
-    "inception_checkpoint", None, "prefix of TF-Slim's 2D Inception-v1, inflated to start the training of I3D from"
+    "inception_checkpoint", None, "prefix of TF-Slim's 2D Inception-v1, which is inflated to start I3D from"
 )
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     """Trains what the flags say."""
     command_line.no_arguments(argv)
     config = run_flags.config_from_flags()
@@ -57,7 +56,7 @@ def main(argv):
         print(f"Trained {config.run_name}: {workdir}")
 
 
-def start():
+def start() -> None:
     """Runs the program."""
     command_line.run(main, extra="train", backends=("tensorflow",))
 

@@ -3,7 +3,7 @@
     python train_ucf101.py --T=40 --Ts=10 --split=1
 
 reads data/ucf101/split1/train-*, starts from runs/kinetics400/tsd_T40_Ts10 (all but the last layer, whose rate is ten
-times that of the others), and leaves its checkpoints in runs/ucf101/split1_tsd_T40_Ts10.
+times that of the others), and writes its checkpoints to runs/ucf101/split1_tsd_T40_Ts10.
 python -m tfrecords.build_ucf101 makes the shards; evaluate.py tests the result.
 """
 
@@ -20,11 +20,11 @@ FLAGS = flags.FLAGS
 run_flags.define(["ucf101"])
 flags.DEFINE_integer("split", 1, "which of UCF101's three train/test splits", lower_bound=1, upper_bound=3)
 flags.DEFINE_string(
-    "kinetics_workdir", None, "the run to start from (default: the one of the same method, T and T_s on Kinetics-400)"
+    "kinetics_workdir", None, "the run to start from (default: that of the same method, T and T_s on Kinetics-400)"
 )
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     """Trains what the flags say."""
     command_line.no_arguments(argv)
     config = run_flags.config_from_flags()
@@ -46,7 +46,7 @@ def main(argv):
         print(f"Trained {config.run_name}: {workdir}")
 
 
-def start():
+def start() -> None:
     """Runs the program."""
     command_line.run(main, extra="train", backends=("tensorflow",))
 

@@ -1,9 +1,9 @@
-r"""Reads shards back and says what is wrong, and where; exit code 1 where anything is.
+r"""Reads shards back and tells what is wrong, and where; the exit code is 1 if anything is.
 
     python -m tfrecords.verify data/kinetics400 --contact_sheet=clips.png
 
-Checks that every shard of a split is there and as long as its manifest says, every record's checksums, keys and label,
-and that every frame decodes. Takes about as long as decoding all frames does, on all cores.
+Checks that every shard of a split exists and is as long as its manifest says, every record's checksums, keys and label,
+and that every frame decodes. It takes about as long as decoding all frames on all cores.
 """
 
 import collections
@@ -14,22 +14,30 @@ import multiprocessing
 import os
 import pathlib
 import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from tsd_tf.contract.errors import UserError
 from tsd_tf.programs import command_line
 
-_CONTACT_SHEET = flags.DEFINE_string("contact_sheet", None, "Picture (PNG) of a few clips with their labels, to write.")
-_CLIPS = flags.DEFINE_integer("clips", 12, "Clips on the contact sheet.", lower_bound=1)
-_PROCESSES = flags.DEFINE_integer("processes", None, "Worker processes; one a core by default.", lower_bound=1)
+if TYPE_CHECKING:
+    from tsd_tf.building.verification import ShardReport
+
+_CONTACT_SHEET = flags.DEFINE_string(
+    "contact_sheet", None, "picture (.png, .jpg) to write, of a few clips with their labels"
+)
+_CLIPS = flags.DEFINE_integer("clips", 12, "clips on the contact sheet", lower_bound=1)
+_PROCESSES = flags.DEFINE_integer("processes", None, "worker processes (default: one per core)", lower_bound=1)
 
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})")
 
 
-def main(argv):
+def main(argv: list[str]) -> int:
+    """Prints what is wrong with a data folder; returns 1 if anything is."""
     if len(argv) != 2:
-        raise UserError(f"one data folder was expected: python -m tfrecords.verify DIR; {len(argv) - 1} came")
+        raise UserError(f"expected one data folder, got {len(argv) - 1}: python -m tfrecords.verify DIR")
     from tsd_tf.building import verification
 
     data_dir = pathlib.Path(argv[1])
@@ -59,9 +67,9 @@ def main(argv):
     return 1 if num_problems else 0
 
 
-def _find_splits(data_dir):
+def _find_splits(data_dir: pathlib.Path) -> dict[str, list[str]]:
     if not data_dir.is_dir():
-        raise UserError(f"{data_dir} is no folder; a folder of shards was expected")
+        raise UserError(f"expected a folder of shards, got {data_dir}, which is no folder")
     splits = {}
     for path in sorted(data_dir.iterdir()):
         if match := _SHARD.fullmatch(path.name):
@@ -71,7 +79,7 @@ def _find_splits(data_dir):
     return splits
 
 
-def _class_names(data_dir):
+def _class_names(data_dir: pathlib.Path) -> list[str]:
     from tsd_tf.contract import schema
 
     try:
@@ -80,7 +88,13 @@ def _class_names(data_dir):
         raise UserError(f"no class names: looked for {data_dir / schema.LABELS_FILE}") from error
 
 
-def _read(data_dir, shards, class_names, verify_shard, processes):
+def _read(
+    data_dir: pathlib.Path,
+    shards: Sequence[str],
+    class_names: Sequence[str],
+    verify_shard: "Callable[..., ShardReport]",
+    processes: int,
+) -> "dict[str, ShardReport]":
     import tqdm
 
     context = multiprocessing.get_context("spawn")
@@ -90,13 +104,13 @@ def _read(data_dir, shards, class_names, verify_shard, processes):
         return {pending[future]: future.result() for future in finished}
 
 
-def _wrong_in_set(data_dir, split, reports):
-    """What is wrong between the shards of a split, and between them and the manifests."""
+def _wrong_in_set(data_dir: pathlib.Path, split: str, reports: "Mapping[str, ShardReport]") -> Iterator[str]:
+    """What does not fit between the shards of a split, and between them and the manifests."""
     from tsd_tf.contract import schema
 
-    counts = {_SHARD.fullmatch(name)[3] for name in reports}
-    if len(counts) > 1 or len(reports) != int(*counts):
-        yield f"{split}: {len(reports)} shards, whose names promise {' or '.join(sorted(counts))}"
+    counts = {int(_SHARD.fullmatch(name)[3]) for name in reports}
+    if counts != {len(reports)}:
+        yield f"{split}: expected {' or '.join(map(str, sorted(counts)))} shards by their names, got {len(reports)}"
     json_path = data_dir / schema.MANIFEST_JSON.format(split=split)
     csv_path = data_dir / schema.MANIFEST_CSV.format(split=split)
     try:
@@ -104,44 +118,45 @@ def _wrong_in_set(data_dir, split, reports):
         with open(csv_path, newline="", errors="surrogateescape") as file:
             rows = list(csv.DictReader(file))
     except OSError as error:
-        yield f"{split}: its manifest cannot be read: {error}"
+        yield f"{split}: the manifest cannot be read: {error}"
         return
     except (ValueError, KeyError):
-        yield f"{json_path.name} is no manifest"
+        yield f"{json_path.name} is not a manifest"
         return
     for name in sorted(promised.keys() - reports.keys()):
-        yield f"{name}: {json_path.name} lists it, it is not there"
+        yield f"{name}: {json_path.name} lists it, but it is missing"
     for name, report in reports.items():
         if name not in promised:
             yield f"{name}: {json_path.name} does not list it"
             continue
         size = (data_dir / name).stat().st_size
         if size != promised[name]["bytes"]:
-            yield f"{name}: {promised[name]['bytes']} bytes by {json_path.name}, {size} are there"
+            yield f"{name}: expected {promised[name]['bytes']} bytes by {json_path.name}, got {size}"
         expected = sorted(row["media_id"] for row in rows if row["shard"] == name)
         missing = _difference(expected, report.media_ids)
         unexpected = _difference(report.media_ids, expected)
         if missing:
-            yield f"{name}: {len(missing)} clips of {csv_path.name} are not in it, the first is {missing[0]}"
+            yield f"{name}: {len(missing)} clips of {csv_path.name} are not in it; the first is {missing[0]}"
         if unexpected:
-            yield f"{name}: {len(unexpected)} clips are not in {csv_path.name}, the first is {unexpected[0]}"
+            yield f"{name}: {len(unexpected)} clips are not in {csv_path.name}; the first is {unexpected[0]}"
 
 
-def _difference(these, those):
+def _difference(these: Sequence[str], those: Sequence[str]) -> list[str]:
     return list((collections.Counter(these) - collections.Counter(those)).elements())
 
 
-def _write_contact_sheet(path, samples):
+def _write_contact_sheet(path: str, samples: Sequence[tuple[str, list[bytes]]]) -> None:
     from tsd_tf.building import verification
     from tsd_tf.video import pictures
 
     if not samples:
-        raise UserError(f"no clip is whole enough to be on {path}")
+        raise UserError(f"no clip is whole enough for {path}")
     pictures.write(path, verification.contact_sheet(samples))
     print(f"{path}: {len(samples)} clips")
 
 
-def start():
+def start() -> None:
+    """Runs the program."""
     command_line.run(main, extra="build")
 
 

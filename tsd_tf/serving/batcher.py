@@ -1,46 +1,52 @@
-"""Dynamic batching: requests that wait together are one call of the model."""
+"""Dynamic batching: requests that wait together become one call of the model."""
 
 import asyncio
 import collections
 import concurrent.futures
 import time
+from collections.abc import Callable, Hashable, Sequence
 
 import grpc
 import numpy as np
 
 from tsd_tf.serving import metrics as names
+from tsd_tf.serving.limits import Limits
+from tsd_tf.serving.metrics import Metrics
 from tsd_tf.serving.serving_error import ServingError
+
+_Arrays = dict[str, np.ndarray]  # by name
+_Function = Callable[[_Arrays], _Arrays]
 
 
 class _Task:
-    def __init__(self, inputs, size, future):
+    def __init__(self, inputs: _Arrays, size: int, future: asyncio.Future) -> None:
         self.inputs, self.size, self.future, self.since = inputs, size, future, time.monotonic()
 
 
 class Batcher:
-    """Runs calls of models in threads, those of the same function and shape together.
+    """Runs calls of models in threads and joins those of the same function and shape.
 
-    A call starts at once when a thread is free; while all are busy, requests gather and the next call takes what has
-    gathered. When a joint call fails, each of its requests is run alone: nobody fails for another's broken picture.
+    A call starts at once if a thread is free. While all are busy, requests gather, and the next call takes them all.
+    When a joint call fails, each of its requests is run alone, so that none fails for another's broken picture.
 
     Args:
-        limits: Limits.
-        metrics: Metrics.
+        limits: of batches, queue and threads.
+        metrics: where batches and waiting times are counted.
     """
 
-    def __init__(self, limits, metrics):
+    def __init__(self, limits: Limits, metrics: Metrics) -> None:
         self._limits = limits
         self._metrics = metrics
-        self._waiting = collections.OrderedDict()  # key -> deque of _Task, the key that waits longest first
+        self._waiting = collections.OrderedDict()  # key -> deque of _Task, the key that has waited longest first
         self._num_waiting = 0
         self._num_running = 0
         self._threads = concurrent.futures.ThreadPoolExecutor(limits.num_batch_threads, "batch")
 
-    async def run(self, function, inputs, size):
+    async def run(self, function: _Function, inputs: _Arrays, size: int) -> _Arrays:
         """Calls `function({name: array})` for these inputs, perhaps joined with others along the first axis.
 
         Args:
-            function: hashable; equal functions are joined. Its answers have the same first axis as its inputs.
+            function: hashable; calls of equal functions are joined. Its answers have the same first axis as its inputs.
             inputs: {name: array}.
             size: clips of the request.
 
@@ -48,7 +54,7 @@ class Batcher:
             {name: array}: this request's part of the answer.
 
         Raises:
-            ServingError: RESOURCE_EXHAUSTED beyond the limits, or what the function raised.
+            ServingError: RESOURCE_EXHAUSTED beyond the limits, or whatever the function raised.
         """
         if size > self._limits.max_batch_size:
             raise ServingError(
@@ -70,16 +76,16 @@ class Batcher:
         try:
             return await task.future
         finally:
-            # The client hung up or ran out of time while the task waited.
+            # If the client hung up or ran out of time while the task waited.
             if task in self._waiting.get(key, ()):
                 self._waiting[key].remove(task)
                 self._num_waiting -= task.size
 
-    def close(self):
+    def close(self) -> None:
         """Waits for the running calls and ends the threads."""
         self._threads.shutdown()
 
-    def _start_calls(self):
+    def _start_calls(self) -> None:
         for key in list(self._waiting):
             if self._num_running >= self._limits.num_batch_threads:
                 return
@@ -88,10 +94,10 @@ class Batcher:
                 self._num_running += 1
                 asyncio.get_running_loop().create_task(self._call(key[0], tasks))
 
-    def _take(self, key):
+    def _take(self, key: Hashable) -> list[_Task]:
         waiting = self._waiting[key]
         full = sum(task.size for task in waiting) >= self._limits.max_batch_size
-        # The timer fires a little early at times.
+        # The timer sometimes fires a little early.
         if waiting and not full and time.monotonic() - waiting[0].since < self._limits.batch_timeout - 1e-3:
             return []
         tasks, size = [], 0
@@ -100,13 +106,13 @@ class Batcher:
             self._num_waiting -= task.size
             size += task.size
             tasks.append(task)
-        # Whoever still waits goes to the end of the line: every function has its turn.
+        # Tasks that still wait go to the end of the line, so that every function has its turn.
         del self._waiting[key]
         if waiting:
             self._waiting[key] = waiting
         return tasks
 
-    async def _call(self, function, tasks):
+    async def _call(self, function: _Function, tasks: Sequence[_Task]) -> None:
         now = time.monotonic()
         for task in tasks:
             self._metrics.observe(names.QUEUING_LATENCY, (now - task.since) * 1e6)
@@ -127,8 +133,8 @@ class Batcher:
             self._start_calls()
 
 
-def _run_together(function, requests):
-    """One answer or exception a request."""
+def _run_together(function: _Function, requests: Sequence[_Arrays]) -> list[_Arrays | Exception]:
+    """An answer or an exception for each request."""
     if len(requests) == 1:
         return [_run_alone(function, requests[0])]
     joined = {name: np.concatenate([inputs[name] for inputs in requests]) for name in requests[0]}
@@ -140,7 +146,7 @@ def _run_together(function, requests):
     return [{name: split[index] for name, split in parts.items()} for index in range(len(requests))]
 
 
-def _run_alone(function, inputs):
+def _run_alone(function: _Function, inputs: _Arrays) -> _Arrays | Exception:
     try:
         return function(inputs)
     except Exception as error:

@@ -3,25 +3,25 @@
 import base64
 import binascii
 import json
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 
-from tsd_tf.serving.serving_error import invalid_argument
+from tsd_tf.serving.serving_error import ServingError, invalid_argument
 from tsd_tf.serving.tensors import check_shape
 
 _LONGEST_VALUE = 256
 _JSON_TYPES = {type(None): "Null", dict: "Object", list: "Array", str: "String", int: "Number", float: "Number"}
 
 
-def parse(body):
+def parse(body: bytes) -> dict[str, Any]:
     """The JSON object of a request body.
 
-    Args:
-        body: bytes.
-
     Raises:
-        ServingError: INVALID_ARGUMENT where it is not JSON, or not an object.
+        ServingError: INVALID_ARGUMENT if it is not JSON, or not an object.
     """
     if not body:
         raise invalid_argument("JSON Parse error: The document is empty")
@@ -36,7 +36,7 @@ def parse(body):
     return document
 
 
-def signature_name(document):
+def signature_name(document: dict[str, Any]) -> str:
     """The signature that a request names; "" for the default."""
     name = document.get("signature_name", "")
     if not isinstance(name, str):
@@ -46,12 +46,12 @@ def signature_name(document):
     return name
 
 
-def inputs_from_json(document, signature):
+def inputs_from_json(document: dict[str, Any], signature: SignatureDef) -> tuple[dict[str, np.ndarray], bool]:
     """The inputs of a predict request, in row ("instances") or columnar ("inputs") format.
 
     Args:
         document: what `parse` returned.
-        signature: SignatureDef.
+        signature: the signature that is called.
 
     Returns:
         ({alias: array}, whether the request is in row format).
@@ -76,7 +76,7 @@ def inputs_from_json(document, signature):
     return arrays, row
 
 
-def _named(value, signature):
+def _named(value: Any, signature: SignatureDef) -> dict[str, Any]:
     if isinstance(value, dict) and not _is_base64(value):
         for alias in signature.inputs:
             if alias not in value:
@@ -90,7 +90,7 @@ def _named(value, signature):
     return {next(iter(signature.inputs)): value}
 
 
-def _columns(instances, document, signature):
+def _columns(instances: Any, document: dict[str, Any], signature: SignatureDef) -> dict[str, Any]:
     if not isinstance(instances, list):
         raise invalid_argument(f"JSON Value: {_shown(document)} Expecting 'instances' to be an list/array")
     if not instances:
@@ -117,7 +117,7 @@ def _columns(instances, document, signature):
     return {next(iter(signature.inputs)): instances}
 
 
-def _array(alias, value, signature):
+def _array(alias: str, value: Any, signature: SignatureDef) -> np.ndarray:
     dtype = tf.dtypes.as_dtype(signature.inputs[alias].dtype)
     shape = []
     level = value
@@ -139,7 +139,7 @@ def _array(alias, value, signature):
     return np.array(leaves, dtype.as_numpy_dtype).reshape(shape)
 
 
-def _flatten(value, shape, level, leaves):
+def _flatten(value: Any, shape: Sequence[int], level: int, leaves: list[Any]) -> None:
     if not isinstance(value, list):
         if level != len(shape):
             raise invalid_argument(
@@ -161,7 +161,7 @@ def _flatten(value, shape, level, leaves):
         _flatten(element, shape, level + 1, leaves)
 
 
-def _bytes(leaf):
+def _bytes(leaf: Any) -> bytes:
     if isinstance(leaf, str):
         return leaf.encode()
     if isinstance(leaf, dict):
@@ -174,17 +174,17 @@ def _bytes(leaf):
     raise _type_error(leaf, tf.string)
 
 
-def _type_error(leaf, dtype):
+def _type_error(leaf: Any, dtype: tf.DType) -> ServingError:
     kind = str(leaf) if isinstance(leaf, bool) else _JSON_TYPES[type(leaf)]
     return invalid_argument(f"JSON Value: {_shown(leaf)} Type: {kind} is not of expected type: {dtype.name}")
 
 
-def _is_base64(value):
+def _is_base64(value: Any) -> bool:
     return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
 
 
-def _shown(value):
-    # A large document is not written out to show its beginning.
+def _shown(value: Any) -> str:
+    # Its beginning, without writing out a large document.
     if isinstance(value, dict):
         text = "{" + ", ".join(f"{json.dumps(key)}: ..." for key in list(value)[:8]) + "}"
     elif isinstance(value, list):
@@ -194,15 +194,12 @@ def _shown(value):
     return text[:_LONGEST_VALUE]
 
 
-def outputs_to_json(outputs, row):
+def outputs_to_json(outputs: dict[str, np.ndarray], row: bool) -> str:
     """The response body of a predict request.
 
     Args:
         outputs: {alias: array}.
         row: whether the request was in row format.
-
-    Returns:
-        str.
     """
     values = {alias: _values(alias, outputs[alias]) for alias in sorted(outputs)}
     if not row:
@@ -215,7 +212,7 @@ def outputs_to_json(outputs, row):
     return json.dumps(body, indent=1)
 
 
-def _values(alias, array):
+def _values(alias: str, array: np.ndarray) -> Any:
     if array.dtype == object:
         if alias.endswith("_bytes"):
             leaves = [{"b64": base64.b64encode(value).decode()} for value in array.ravel()]
@@ -228,7 +225,7 @@ def _values(alias, array):
     return array.tolist()
 
 
-def _nested(leaves, shape):
+def _nested(leaves: list[Any], shape: Sequence[int]) -> list[Any]:
     for size in reversed(shape[1:]):
         leaves = [leaves[start : start + size] for start in range(0, len(leaves), size)]
     return leaves

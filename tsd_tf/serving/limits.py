@@ -1,4 +1,4 @@
-"""What the server refuses to be made to do."""
+"""Bounds on what requests can make the server do."""
 
 import dataclasses
 
@@ -11,9 +11,9 @@ class Limits:
         max_message_bytes: of one gRPC message or HTTP body. A full-size clip is 1.5 MB as uint8 frames.
         max_batch_size: clips of one request, and of one call of the model.
         max_queue: clips that wait.
-        max_concurrent_requests: requests in the server, of each protocol.
-        batch_timeout: seconds that a request waits for company while the model is idle.
-        num_batch_threads: calls of the model at a time.
+        max_concurrent_requests: requests under way, for each protocol.
+        batch_timeout: seconds that a request waits for others while the model is idle.
+        num_batch_threads: calls of the model at the same time.
         shutdown_grace: seconds that requests get to finish after SIGTERM.
     """
 
@@ -25,7 +25,7 @@ class Limits:
     num_batch_threads: int = 2
     shutdown_grace: float = 30.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in (
             "max_message_bytes",
             "max_batch_size",

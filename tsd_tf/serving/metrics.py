@@ -2,12 +2,14 @@
 
 import bisect
 import threading
+from collections.abc import Sequence
+from typing import Any
 
 REQUEST_COUNT = ":tensorflow:serving:request_count"  # labels model_name, status
 REQUEST_LATENCY = ":tensorflow:serving:request_latency"  # microseconds; labels model_name, API, entrypoint
 RUNTIME_LATENCY = ":tensorflow:serving:runtime_latency"  # microseconds in the model; labels model_name, API, runtime
 QUEUING_LATENCY = ":tensorflow:serving:batching_session:queuing_latency"  # microseconds
-BATCH_SIZE = ":tensorflow:serving:batching_session:processed_batch_size"  # clips a call of the model
+BATCH_SIZE = ":tensorflow:serving:batching_session:processed_batch_size"  # clips in a call of the model
 
 _LATENCY_BOUNDS = tuple(10.0 * 1.8**power for power in range(33))  # TensorFlow Serving's
 _BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -16,18 +18,18 @@ _BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 class Metrics:
     """What the server has counted since it started; safe to use from several threads."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counters = {}
         self._histograms = {}
 
-    def count(self, name, **labels):
+    def count(self, name: str, **labels: str) -> None:
         """Adds one to a counter."""
         key = (name, tuple(labels.items()))
         with self._lock:
             self._counters[key] = self._counters.get(key, 0) + 1
 
-    def observe(self, name, value, **labels):
+    def observe(self, name: str, value: float, **labels: str) -> None:
         """Adds a value to a histogram."""
         bounds = _BATCH_BOUNDS if name == BATCH_SIZE else _LATENCY_BOUNDS
         key = (name, tuple(labels.items()))
@@ -36,7 +38,7 @@ class Metrics:
             buckets[bisect.bisect_left(bounds, value)] += 1
             self._histograms[key] = (buckets, total + value)
 
-    def text(self):
+    def text(self) -> str:
         """The page that Prometheus scrapes."""
         lines, typed = [], set()
         with self._lock:
@@ -55,13 +57,13 @@ class Metrics:
         return "\n".join(lines) + "\n"
 
 
-def _type_line(lines, typed, name, kind):
+def _type_line(lines: list[str], typed: set[str], name: str, kind: str) -> None:
     if name not in typed:
         typed.add(name)
         lines.append(f"# TYPE {name} {kind}")
 
 
-def _labels(labels):
+def _labels(labels: Sequence[tuple[str, Any]]) -> str:
     return ",".join(
         '{}="{}"'.format(name, str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n"))
         for name, value in labels

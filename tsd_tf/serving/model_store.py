@@ -1,9 +1,11 @@
-"""The versions of one model: which are loaded, which one a request means."""
+"""The versions of one model: which are loaded, and which one a request means."""
 
+import os
 import pathlib
+from collections.abc import Mapping
 
 import grpc
-from tensorflow_serving.apis import get_model_status_pb2
+from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 
 from tsd_tf.contract.errors import UserError
 from tsd_tf.serving.servable import Servable
@@ -21,7 +23,7 @@ class ModelStore:
         labels: {label: version}.
     """
 
-    def __init__(self, name, model_dir, labels=None):
+    def __init__(self, name: str, model_dir: str | os.PathLike, labels: Mapping[str, int] | None = None) -> None:
         self.name = name
         self._model_dir = pathlib.Path(model_dir)
         self._labels = dict(labels or {})
@@ -29,20 +31,20 @@ class ModelStore:
         self._states = {}
         self._failed = {}
 
-    def _versions_on_disk(self):
+    def _versions_on_disk(self) -> dict[int, pathlib.Path]:
         return {
             int(path.name): path
             for path in self._model_dir.glob("*")
             if path.name.isdecimal() and (path / "saved_model.pb").is_file()
         }
 
-    def load(self):
-        """Loads what should be served and is not yet; unloads what is served and should no longer be.
+    def load(self) -> None:
+        """Loads the versions that should be served and unloads the others.
 
-        A version that cannot be loaded stays out, with the reason in its status, and the one before it serves on.
+        A version that cannot be loaded has the reason in its status, and the one before it goes on serving.
 
         Raises:
-            UserError: nothing can be served.
+            UserError: no version can be served.
         """
         on_disk = self._versions_on_disk()
         for version in self._labels.values():
@@ -61,8 +63,8 @@ class ModelStore:
                 f"python -m tsd_tf.export makes one{'. ' + reasons if reasons else ''}"
             )
 
-    def _load_one(self, version, path):
-        """Whether the version serves; one that failed is tried again when its files have changed."""
+    def _load_one(self, version: int, path: pathlib.Path | None) -> bool:
+        """Whether the version serves; one that failed is tried again once its files have changed."""
         if version in self._servables:
             return True
         if path is None:
@@ -77,12 +79,12 @@ class ModelStore:
             self._failed[version] = written
             self._states = {**self._states, version: (_State.END, f"{type(error).__name__}: {error}".splitlines()[0])}
             return False
-        # Requests are answered in another thread: they see the old dictionary or the new one.
+        # Requests in other threads see the old dictionary or the new one.
         self._servables = {**self._servables, version: servable}
         self._states = {**self._states, version: (_State.AVAILABLE, None)}
         return True
 
-    def find(self, spec):
+    def find(self, spec: model_pb2.ModelSpec) -> Servable:
         """The Servable that a ModelSpec means.
 
         Raises:
@@ -104,11 +106,11 @@ class ModelStore:
             raise ServingError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}")
         return self._servables[version]
 
-    def status(self, spec):
+    def status(self, spec: model_pb2.ModelSpec) -> get_model_status_pb2.GetModelStatusResponse:
         """GetModelStatusResponse for a ModelSpec.
 
         Raises:
-            ServingError: as `find`.
+            ServingError: see `find`.
         """
         states = self._states if spec.name == self.name else {}
         choice = spec.WhichOneof("version_choice")

@@ -1,33 +1,32 @@
-"""What both protocols do with a request: find the model, check the inputs, batch, answer."""
+"""What both protocols do with a request: find the model, check the inputs, batch them, answer."""
 
 import time
 
 import grpc
-from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
+import numpy as np
+from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
 from tsd_tf.serving import metrics as names
-from tsd_tf.serving.servable import num_clips
+from tsd_tf.serving.batcher import Batcher
+from tsd_tf.serving.metrics import Metrics
+from tsd_tf.serving.model_store import ModelStore
+from tsd_tf.serving.servable import Servable, num_clips
 from tsd_tf.serving.serving_error import ServingError, invalid_argument
 from tsd_tf.serving.tensors import tensor_from_proto, tensor_to_proto
 
-_SIGNATURE_DEF = "signature_def"
+SIGNATURE_DEF = "signature_def"  # the one metadata field that can be asked for
 
 
 class Predictor:
-    """Answers requests from a ModelStore through a Batcher.
+    """Answers requests from a ModelStore through a Batcher, and counts in Metrics."""
 
-    Args:
-        store: ModelStore.
-        batcher: Batcher.
-        metrics: Metrics.
-    """
-
-    def __init__(self, store, batcher, metrics):
+    def __init__(self, store: ModelStore, batcher: Batcher, metrics: Metrics) -> None:
         self.store = store
         self._batcher = batcher
         self._metrics = metrics
 
-    async def predict(self, request):
+    async def predict(self, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:
         """PredictResponse for a PredictRequest; ServingError with TensorFlow Serving's codes and texts."""
         if not request.HasField("model_spec"):
             raise invalid_argument("Missing ModelSpec")
@@ -49,11 +48,11 @@ class Predictor:
             response.outputs[alias].CopyFrom(tensor_to_proto(outputs[alias]))
         return response
 
-    async def run(self, servable, name, inputs):
-        """Runs a signature on checked arrays, batched with whoever waits too.
+    async def run(self, servable: Servable, name: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Runs a signature on checked arrays, batched with other requests that wait.
 
         Args:
-            servable: Servable.
+            servable: the model.
             name: of its signature.
             inputs: {alias: array}.
 
@@ -72,14 +71,16 @@ class Predictor:
         )
         return outputs
 
-    def metadata(self, request):
+    def metadata(
+        self, request: get_model_metadata_pb2.GetModelMetadataRequest
+    ) -> get_model_metadata_pb2.GetModelMetadataResponse:
         """GetModelMetadataResponse for a GetModelMetadataRequest."""
         if not request.HasField("model_spec"):
             raise invalid_argument("Missing ModelSpec")
         if not request.metadata_field:
             raise invalid_argument("GetModelMetadataRequest must specify at least one metadata_field")
         for field in request.metadata_field:
-            if field != _SIGNATURE_DEF:
+            if field != SIGNATURE_DEF:
                 raise invalid_argument(f"Metadata field {field} is not supported")
         servable = self.store.find(request.model_spec)
         signatures = get_model_metadata_pb2.SignatureDefMap()
@@ -88,17 +89,19 @@ class Predictor:
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         response.model_spec.name = self.store.name
         response.model_spec.version.value = servable.version
-        response.metadata[_SIGNATURE_DEF].Pack(signatures)
+        response.metadata[SIGNATURE_DEF].Pack(signatures)
         return response
 
-    def status(self, request):
+    def status(
+        self, request: get_model_status_pb2.GetModelStatusRequest
+    ) -> get_model_status_pb2.GetModelStatusResponse:
         """GetModelStatusResponse for a GetModelStatusRequest."""
         if not request.HasField("model_spec"):
             raise invalid_argument("Missing ModelSpec")
         return self.store.status(request.model_spec)
 
 
-def _check_names(request, signature):
+def _check_names(request: predict_pb2.PredictRequest, signature: SignatureDef) -> None:
     sent, expected = set(request.inputs), set(signature.inputs)
     if sent != expected:
         raise invalid_argument(

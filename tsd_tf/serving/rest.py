@@ -5,13 +5,20 @@ import json
 import re
 import time
 import urllib.parse
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 from aiohttp import web
 from google.protobuf import json_format
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2
 
 from tsd_tf.serving import json_tensors
 from tsd_tf.serving import metrics as names
+from tsd_tf.serving.limits import Limits
+from tsd_tf.serving.metrics import Metrics
+from tsd_tf.serving.predictor import SIGNATURE_DEF, Predictor
+from tsd_tf.serving.servable import Servable
 from tsd_tf.serving.serving_error import ServingError, invalid_argument
 
 # model_servers/http_rest_api_util.cc
@@ -24,7 +31,7 @@ _STATUS = re.compile(
 _INT64_MAX = 2**63 - 1
 
 
-def application(predictor, metrics, limits):
+def application(predictor: Predictor, metrics: Metrics, limits: Limits) -> web.Application:
     """The aiohttp application: /v1/models... and /monitoring/prometheus/metrics."""
     service = _Rest(predictor, metrics)
     app = web.Application(client_max_size=limits.max_message_bytes, middlewares=[_limit(limits)])
@@ -33,14 +40,14 @@ def application(predictor, metrics, limits):
     return app
 
 
-def _limit(limits):
+def _limit(limits: Limits) -> Callable:
     under_way = 0
 
     @web.middleware
-    async def middleware(request, handler):
+    async def middleware(request: web.Request, handler: Callable) -> web.StreamResponse:
         nonlocal under_way
         if under_way >= limits.max_concurrent_requests:
-            return _error(429, f"more than {limits.max_concurrent_requests} requests at a time")
+            return _error(429, f"more than {limits.max_concurrent_requests} requests at the same time")
         if (request.content_length or 0) > limits.max_message_bytes:
             return _error(413, _too_large(limits.max_message_bytes))
         under_way += 1
@@ -56,22 +63,22 @@ def _limit(limits):
     return middleware
 
 
-def _too_large(limit):
-    return f"the body is larger than the {limit} bytes that this server takes"
+def _too_large(limit: int) -> str:
+    return f"the body is larger than the {limit} bytes that this server accepts"
 
 
-def _error(status, message):
+def _error(status: int, message: str) -> web.Response:
     return web.json_response({"error": message}, status=status)
 
 
 class _Rest:
-    def __init__(self, predictor, metrics):
+    def __init__(self, predictor: Predictor, metrics: Metrics) -> None:
         self._predictor, self._metrics = predictor, metrics
 
-    async def metrics_page(self, request):
+    async def metrics_page(self, request: web.Request) -> web.Response:
         return web.Response(text=self._metrics.text(), content_type="text/plain")
 
-    async def answer(self, request):
+    async def answer(self, request: web.Request) -> web.Response:
         start = time.monotonic()
         path = request.rel_url.raw_path
         match = {"POST": _PREDICT, "GET": _STATUS}.get(request.method)
@@ -98,7 +105,7 @@ class _Rest:
         )
         return web.Response(text=text, content_type="application/json")
 
-    async def _predict(self, spec, api, body):
+    async def _predict(self, spec: model_pb2.ModelSpec, api: str, body: bytes) -> str:
         if api != "predict":
             raise invalid_argument(
                 f"Expected {'classification' if api == 'classify' else 'regression'} signature method_name to be "
@@ -108,20 +115,20 @@ class _Rest:
         name, inputs, row = await asyncio.to_thread(_read, body, servable)
         return json_tensors.outputs_to_json(await self._predictor.run(servable, name, inputs), row)
 
-    def _status(self, spec):
+    def _status(self, spec: model_pb2.ModelSpec) -> str:
         request = get_model_status_pb2.GetModelStatusRequest(model_spec=spec)
         return json.dumps(_to_dict(self._predictor.status(request)), indent=1)
 
-    def _metadata(self, spec):
-        request = get_model_metadata_pb2.GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"])
+    def _metadata(self, spec: model_pb2.ModelSpec) -> str:
+        request = get_model_metadata_pb2.GetModelMetadataRequest(model_spec=spec, metadata_field=[SIGNATURE_DEF])
         response = self._predictor.metadata(request)
         signatures = get_model_metadata_pb2.SignatureDefMap()
-        response.metadata["signature_def"].Unpack(signatures)
-        body = {"model_spec": _to_dict(response.model_spec), "metadata": {"signature_def": _to_dict(signatures)}}
+        response.metadata[SIGNATURE_DEF].Unpack(signatures)
+        body = {"model_spec": _to_dict(response.model_spec), "metadata": {SIGNATURE_DEF: _to_dict(signatures)}}
         return json.dumps(body, indent=1)
 
 
-def _read(body, servable):
+def _read(body: bytes, servable: Servable) -> tuple[str, dict[str, np.ndarray], bool]:
     document = json_tensors.parse(body)
     try:
         name, signature = servable.signature(json_tensors.signature_name(document))
@@ -131,7 +138,7 @@ def _read(body, servable):
     return name, inputs, row
 
 
-def _model_spec(name, version, label):
+def _model_spec(name: str, version: str | None, label: str | None) -> model_pb2.ModelSpec:
     spec = model_pb2.ModelSpec(name=name)
     if version:
         if int(version[:20]) > _INT64_MAX:
@@ -142,8 +149,8 @@ def _model_spec(name, version, label):
     return spec
 
 
-def _to_dict(message):
-    # protobuf 5 renamed the option that writes out fields with their default values.
+def _to_dict(message: Any) -> dict[str, Any]:
+    # protobuf 5 renamed the option that writes out fields that have their default values.
     for option in ("always_print_fields_with_no_presence", "including_default_value_fields"):
         try:
             return json_format.MessageToDict(message, preserving_proto_field_name=True, **{option: True})

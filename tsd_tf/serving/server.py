@@ -1,12 +1,16 @@
 """The embedded server: gRPC and REST on one event loop."""
 
 import asyncio
+import os
 import threading
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import grpc
 from aiohttp import web
 
 from tsd_tf.contract.errors import UserError
+from tsd_tf.contract.signatures import MODEL_NAME
 from tsd_tf.serving.batcher import Batcher
 from tsd_tf.serving.grpc_services import add_services
 from tsd_tf.serving.limits import Limits
@@ -23,38 +27,38 @@ class Server:
         model_dir: folder with one SavedModel a version.
         model_name: its name in requests.
         host: address to listen on.
-        port, rest_port: of gRPC and REST; 0 for a free one. None leaves REST out.
-        labels: {label: version}, versions that are served beside the newest.
-        limits: Limits.
-        poll_seconds: how often the folder is looked at for a new version; None for never.
+        port, rest_port: of gRPC and REST; 0 for a free one. No REST if `rest_port` is None.
+        labels: {label: version} of versions that are served beside the newest.
+        limits: None for the defaults.
+        poll_seconds: how often to look for a new version; None for never.
 
     Attributes:
-        port, rest_port: the ports that were bound, once started.
+        port, rest_port: the ports in use, once started.
     """
 
     def __init__(
         self,
-        model_dir,
-        model_name="tsd",
+        model_dir: str | os.PathLike,
+        model_name: str = MODEL_NAME,
         *,
-        host="127.0.0.1",
-        port=8500,
-        rest_port=8501,
-        labels=None,
-        limits=None,
-        poll_seconds=None,
-    ):
+        host: str = "127.0.0.1",
+        port: int = 8500,
+        rest_port: int | None = 8501,
+        labels: Mapping[str, int] | None = None,
+        limits: Limits | None = None,
+        poll_seconds: float | None = None,
+    ) -> None:
         self.host, self.port, self.rest_port = host, port, rest_port
         self._limits = limits or Limits()
         self._store = ModelStore(model_name, model_dir, labels)
         self._poll_seconds = poll_seconds
 
-    async def serve(self, started, stop):
-        """Loads the model, serves, and returns when all requests are answered after `stop` was set.
+    async def serve(self, started: Callable[[], None], stop: asyncio.Event) -> None:
+        """Loads the model and serves it; after `stop` is set, returns once all requests are answered.
 
         Args:
-            started: called without arguments when both ports take requests.
-            stop: asyncio.Event.
+            started: called when both ports take requests.
+            stop: ends the serving.
 
         Raises:
             UserError: there is no model, or a port cannot be bound.
@@ -100,7 +104,7 @@ class Server:
             await asyncio.gather(server.stop(self._limits.shutdown_grace), runner.cleanup())
             batcher.close()
 
-    async def _listen(self, runner):
+    async def _listen(self, runner: web.AppRunner) -> None:
         site = web.TCPSite(runner, self.host, self.rest_port)
         try:
             await site.start()
@@ -108,7 +112,7 @@ class Server:
             raise UserError(f"cannot listen on {self.host}:{self.rest_port} (REST): {error.strerror}") from error
         self.rest_port = runner.addresses[0][1]
 
-    async def _poll(self):
+    async def _poll(self) -> None:
         while True:
             await asyncio.sleep(self._poll_seconds)
             await asyncio.to_thread(self._store.load)
@@ -118,20 +122,20 @@ class BackgroundServer:
     """A Server in a thread of this process, for tests and benchmarks: `with BackgroundServer(...) as server:`.
 
     Args:
-        *args, **kwargs: of Server; the ports are free ones unless given.
+        *args, **kwargs: see Server; free ports are taken unless they are given.
 
     Attributes:
         address: "host:port" of gRPC.
         url: "http://host:port" of REST.
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._server = Server(*args, **{"port": 0, "rest_port": 0, **kwargs})
         self._ready = threading.Event()
         self._error = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def _run(self):
+    def _run(self) -> None:
         try:
             asyncio.run(self._serve())
         except BaseException as error:
@@ -139,11 +143,11 @@ class BackgroundServer:
         finally:
             self._ready.set()
 
-    async def _serve(self):
+    async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         await self._server.serve(self._ready.set, self._stop)
 
-    def __enter__(self):
+    def __enter__(self) -> "BackgroundServer":
         self._thread.start()
         self._ready.wait()
         if self._error:
@@ -152,11 +156,11 @@ class BackgroundServer:
         self.url = f"http://{self._server.host}:{self._server.rest_port}"
         return self
 
-    def stop(self):
-        """Begins to stop: no new requests, those under way are answered."""
+    def stop(self) -> None:
+        """Begins to stop: takes no new requests, and answers those under way."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self.stop()
         self._thread.join()

@@ -1,4 +1,4 @@
-"""The one exception that a request is answered with: a gRPC status and its text, and the HTTP status beside it."""
+"""The one exception that answers a request: a gRPC status with its text, and the HTTP status that corresponds."""
 
 import grpc
 
@@ -18,14 +18,14 @@ _LONGEST_MESSAGE = 1024
 
 
 class ServingError(Exception):
-    """A request that is refused or failed.
+    """A request that was refused or failed.
 
     Args:
-        code: grpc.StatusCode.
+        code: the status.
         message: one or more sentences; cut after 1024 characters, as TensorFlow Serving does.
     """
 
-    def __init__(self, code, message):
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
         if len(message) > _LONGEST_MESSAGE:
             message = message[:_LONGEST_MESSAGE] + "...TRUNCATED"
         super().__init__(message)
@@ -33,11 +33,11 @@ class ServingError(Exception):
         self.message = message
 
     @property
-    def http_status(self):
+    def http_status(self) -> int:
         """The HTTP status code of this error."""
         return _HTTP_STATUS.get(self.code, 500)
 
 
-def invalid_argument(message):
-    """The ServingError of a request that is wrong by itself."""
+def invalid_argument(message: str) -> ServingError:
+    """The ServingError of a request that is itself wrong."""
     return ServingError(grpc.StatusCode.INVALID_ARGUMENT, message)

@@ -1,15 +1,17 @@
-"""Tensors between protocol messages and NumPy, checked against the signature before any memory is spent on them."""
+"""Tensors between protocol messages and NumPy, checked against the signature before they take any memory."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.framework import tensor_pb2
+from tensorflow.core.framework.tensor_pb2 import TensorProto
+from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 
 from tsd_tf.serving.serving_error import invalid_argument
 
 
-def check_shape(alias, shape, signature):
+def check_shape(alias: str, shape: Sequence[int], signature: SignatureDef) -> None:
     """Raises ServingError unless `shape` fits the input `alias` of the signature."""
     expected = [dimension.size for dimension in signature.inputs[alias].tensor_shape.dim]
     fits = len(shape) == len(expected) and all(
@@ -21,24 +23,24 @@ def check_shape(alias, shape, signature):
         raise invalid_argument(f"input {alias} must have shape [{wanted}], every ? at least 1. Received: [{got}]")
 
 
-def tensor_from_proto(alias, proto, signature):
+def tensor_from_proto(alias: str, proto: TensorProto, signature: SignatureDef) -> np.ndarray:
     """The NumPy array of an input.
 
     Args:
         alias: name of the input.
-        proto: TensorProto.
-        signature: SignatureDef with an input of that name.
+        proto: its value.
+        signature: has an input of that name.
 
     Raises:
-        ServingError: INVALID_ARGUMENT where type, shape or contents do not fit the signature.
+        ServingError: INVALID_ARGUMENT if type, shape or contents do not fit the signature.
     """
     expected = signature.inputs[alias].dtype
     if proto.dtype != expected:
         raise invalid_argument(f"Expected input {alias} to be {type_name(expected)} but get {type_name(proto.dtype)}.")
     shape = [dimension.size for dimension in proto.tensor_shape.dim]
     check_shape(alias, shape, signature)
-    # A short value list stands for a tensor filled with its last value; here that is a mistake, and a way to ask for
-    # much memory with few bytes.
+    # In TensorFlow a short list of values stands for a tensor filled with the last one. Here that is a mistake, and a
+    # way to ask for much memory with few bytes.
     dtype = tf.dtypes.as_dtype(proto.dtype)
     if dtype == tf.string:
         count = len(proto.string_val)
@@ -56,13 +58,13 @@ def tensor_from_proto(alias, proto, signature):
         raise invalid_argument(f"tensor parsing error: {alias}: {error}") from error
 
 
-def tensor_to_proto(array):
-    """The TensorProto of an output, its values in the type's own field as TensorFlow Serving answers.
+def tensor_to_proto(array: np.ndarray) -> TensorProto:
+    """The TensorProto of an output, with the values in the type's own field, as TensorFlow Serving answers.
 
     Args:
-        array: NumPy array; bytes objects for strings.
+        array: the output; bytes objects for strings.
     """
-    proto = tensor_pb2.TensorProto()
+    proto = TensorProto()
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
     if array.dtype == object:
@@ -76,8 +78,8 @@ def tensor_to_proto(array):
     return proto
 
 
-def type_name(datatype):
-    """TensorFlow's name of a DataType number: "uint8"; the number where it has none."""
+def type_name(datatype: int) -> str:
+    """TensorFlow's name of a DataType number, such as "uint8"; the number itself if it has none."""
     try:
         return tf.dtypes.as_dtype(datatype).name
     except TypeError:

@@ -1,5 +1,8 @@
 """Pictures of what a selector makes of a clip (Figure 2 of the paper), and how pictures become files."""
 
+import os
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -9,11 +12,11 @@ from tsd_tf.contract.errors import UserError
 _GAP = 2  # pixels of white between rows
 
 
-def rows_of_frames(rows):
+def rows_of_frames(rows: Sequence[np.ndarray]) -> np.ndarray:
     """Rows of frames as one picture.
 
     Args:
-        rows: list of uint8 RGB (frames, H, W, 3), all of the same height and total width.
+        rows: uint8 RGB (frames, H, W, 3) each, all of the same height and total width.
 
     Returns:
         uint8 RGB (height, width, 3).
@@ -21,14 +24,14 @@ def rows_of_frames(rows):
     return np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
 
 
-def distilled_beside_uniform(frames, distilled, matrix):
+def distilled_beside_uniform(frames: np.ndarray, distilled: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Uniformly sampled frames above the distilled ones, and P below them as a heat map.
 
     Args:
         frames: the clip, uint8 RGB (T, H, W, 3).
         distilled: Y, uint8 RGB (T_s, H, W, 3).
-        matrix: P, (T, T_s); each of its columns is drawn below its frame, time from left to right, black for 0 and
-            white for 1.
+        matrix: P, (T, T_s); each column is drawn below its frame, with time from left to right, black for 0 and white
+            for 1.
 
     Returns:
         uint8 RGB (height, T_s * W, 3).
@@ -43,7 +46,7 @@ def distilled_beside_uniform(frames, distilled, matrix):
     return np.concatenate([rows_of_frames([uniform]), gap, rows_of_frames([distilled]), gap, rows_of_frames([strip])])
 
 
-def write(path, picture):
+def write(path: str | os.PathLike, picture: np.ndarray) -> None:
     """Writes a picture as a whole file.
 
     Args:
@@ -51,11 +54,11 @@ def write(path, picture):
         picture: uint8 RGB (height, width, 3).
 
     Raises:
-        UserError: another ending, or a picture that the format cannot hold.
+        UserError: the ending is another, or the format cannot hold the picture.
         OSError: the file cannot be written.
     """
     if str(path).lower().rpartition(".")[2] not in ("png", "jpg", "jpeg"):
-        raise UserError(f"a picture's name must end in .png or .jpg. Received: {path}")
+        raise UserError(f"expected a picture's name that ends in .png or .jpg, got {path}")
     with files.whole(path) as partial:
         if not cv2.imwrite(str(partial), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
             raise UserError(f"{path}: a picture of {picture.shape[1]} x {picture.shape[0]} pixels cannot be written")

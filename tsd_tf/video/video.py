@@ -1,6 +1,7 @@
-"""Reads frames out of video files with OpenCV: at one frame rate, at one size, upright, and whatever the file holds."""
+"""Reads frames from video files with OpenCV: at one frame rate and size and upright, whatever the file holds."""
 
 import os
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -17,7 +18,7 @@ _WIDEST_ASPECT = 16
 
 
 class UnreadableVideoError(Exception):
-    """The file holds no frames that can be read; the message says what came instead."""
+    """No frames can be read from the file; the message says why."""
 
 
 class Video:
@@ -27,15 +28,15 @@ class Video:
         path: the file.
 
     Attributes:
-        nominal_frame_rate: frames a second by the file's header; 25 where the header has none.
-        header_duration: seconds by the file's header, or None.
+        nominal_frame_rate: frames a second according to the file's header; 25 if the header has none.
+        header_duration: seconds according to the file's header, or None.
         duration: seconds read, from the first frame to the end of the last; complete once `frames` is exhausted.
 
     Raises:
-        UnreadableVideoError: no such file, no video stream in it, or no decoder for it.
+        UnreadableVideoError: there is no such file, no video stream in it, or no decoder for it.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike) -> None:
         path = os.fspath(path)
         if not os.path.isfile(path):
             raise UnreadableVideoError("no such file")
@@ -50,32 +51,37 @@ class Video:
         self._times = frame_times.FrameTimes(rate)
         self.nominal_frame_rate = self._times.frame_rate
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self.header_duration = count / rate if 0 < count < 1e9 and frame_times.is_frame_rate(rate) else None
+        self.header_duration: float | None = (
+            count / rate if 0 < count < 1e9 and frame_times.is_frame_rate(rate) else None
+        )
         self.duration = 0.0
 
-    def frames(self, *, frame_rate, short_side, time_start=0.0, time_end=None):
-        """Yields the picture that is on display at time_start + k / frame_rate, k = 0, 1, ...
+    def frames(
+        self, *, frame_rate: float, short_side: int, time_start: float = 0.0, time_end: float | None = None
+    ) -> Iterator[np.ndarray]:
+        """Yields the pictures that are on display at time_start + k / frame_rate, k = 0, 1, ...
 
         Args:
             frame_rate: pictures a second, independent of the file's rate, which may vary.
-            short_side: pixels of the short side after scaling; the aspect ratio stays.
-            time_start, time_end: seconds from the first frame; the half-open interval to read, None for the whole.
+            short_side: pixels of the short side after scaling; the aspect ratio is kept.
+            time_start, time_end: the half-open interval to read, in seconds from the first frame; time_end is None for
+                the end.
 
         Yields:
             uint8 RGB arrays (height, width, 3), all of one size.
 
         Raises:
-            UnreadableVideoError: no frame can be decoded, the interval is longer than MAX_SECONDS, or the shape is
+            UnreadableVideoError: no frame can be decoded, the interval is longer than MAX_SECONDS, or a picture is
                 more than 16 times as long as wide.
         """
         if time_end is not None and time_end - time_start > MAX_SECONDS:
-            raise UnreadableVideoError(f"a clip of {time_end - time_start:g} s; at most {MAX_SECONDS} s fit a record")
+            raise UnreadableVideoError(f"a clip of {time_end - time_start:g} s; a record holds at most {MAX_SECONDS} s")
         count, size, shown, last_picture = 0, None, None, None
         last_possible = np.inf if time_end is None else time_end
         for time, picture in self._timed_pictures(time_start, last_possible):
             if picture is not None:
                 size = size or _scaled_size(picture.shape[:2], short_side)
-            # `shown` is on display until `time`, when `picture` follows; a first frame that comes late stands in.
+            # `shown` is on display until `time`, when `picture` follows; a late first frame also fills the time before.
             while (due := time_start + count / frame_rate) < min(time - 1e-6, last_possible - 1e-6):
                 if shown is None and picture is None:
                     break
@@ -91,8 +97,8 @@ class Video:
             if due >= last_possible - 1e-6:
                 return
 
-    def _timed_pictures(self, time_start, time_end):
-        """Yields (seconds, BGR picture or None) with times that strictly ascend, at last the end with None."""
+    def _timed_pictures(self, time_start: float, time_end: float) -> Iterator[tuple[float, np.ndarray | None]]:
+        """Yields (seconds, BGR picture or None), the times strictly ascending, and at last (the end, None)."""
         found = False
         while self._capture.grab():
             time = self._times.add(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
@@ -113,7 +119,7 @@ class Video:
         yield self.duration, None
 
 
-def _scaled_size(shape, short_side):
+def _scaled_size(shape: tuple[int, int], short_side: int) -> tuple[int, int]:
     height, width = shape
     if max(height, width) > _WIDEST_ASPECT * min(height, width):
         raise UnreadableVideoError(
@@ -122,7 +128,7 @@ def _scaled_size(shape, short_side):
     return frame_times.scaled_size(height, width, short_side)
 
 
-def _upright_rgb(picture, size):
+def _upright_rgb(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if (picture.shape[1], picture.shape[0]) != size:
         shrinks = picture.shape[1] > size[0]
         picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)

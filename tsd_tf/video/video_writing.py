@@ -1,11 +1,14 @@
 """From frames to an encoded video file."""
 
+import os
+
 import cv2
+import numpy as np
 
 from tsd_tf.contract.errors import UserError
 
 
-def write_video(path, frames, frame_rate, fourcc="mp4v"):
+def write_video(path: str | os.PathLike, frames: np.ndarray, frame_rate: float, fourcc: str = "mp4v") -> None:
     """Encodes frames with OpenCV.
 
     Args:
@@ -21,7 +24,9 @@ def write_video(path, frames, frame_rate, fourcc="mp4v"):
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*fourcc), frame_rate, (width, height))
     try:
         if not writer.isOpened():
-            raise UserError(f"OpenCV cannot write {path} with codec {fourcc}: is the folder there and writable?")
+            raise UserError(
+                f"OpenCV cannot write {path} with codec {fourcc}: does the folder exist, and is it writable?"
+            )
         for frame in frames:
             writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
     finally:

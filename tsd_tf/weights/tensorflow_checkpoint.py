@@ -10,7 +10,7 @@ from tsd_tf.contract.errors import UserError
 
 
 def read(prefix: str | os.PathLike) -> dict[str, np.ndarray]:
-    """All variables of the checkpoint at `prefix`, as {name: NumPy array}; UserError where it cannot be read."""
+    """All variables of the checkpoint at `prefix`, as {name: NumPy array}; UserError if it cannot be read."""
     import tensorflow as tf
 
     try:
