@@ -125,13 +125,15 @@ class Config:
     def __post_init__(self):
         object.__setattr__(self, "stages", tuple(self.stages))
         if self.num_frames < 1:
-            raise ValueError(f"--T must be at least 1. Received: --T={self.num_frames}")
+            raise ValueError(f"`num_frames` must be at least 1. Received: num_frames={self.num_frames}")
         if self.num_distilled_frames < 1:
-            raise ValueError(f"--Ts must be at least 1. Received: --Ts={self.num_distilled_frames}")
+            raise ValueError(
+                f"`num_distilled_frames` must be at least 1. Received: num_distilled_frames={self.num_distilled_frames}"
+            )
         if self.num_distilled_frames > self.num_frames:
             raise ValueError(
-                "--Ts must be at most --T: a clip is distilled into fewer frames. "
-                f"Received: --Ts={self.num_distilled_frames}, --T={self.num_frames}"
+                "`num_distilled_frames` must be at most `num_frames`: a clip is distilled into fewer frames. "
+                f"Received: num_distilled_frames={self.num_distilled_frames}, num_frames={self.num_frames}"
             )
         for name, names, form in (
             ("method", METHODS, "package.module:Class"),
@@ -146,27 +148,28 @@ class Config:
             )
         if self.main_network == "c3d":
             # Temporal attention trains on all T frames of a clip.
-            name, count = ("T", self.num_frames) if self.method == "i3d_a" else ("Ts", self.num_distilled_frames)
-            if count != C3D_FRAMES or self.num_distilled_frames != C3D_FRAMES:
+            name = "num_frames" if self.method == "i3d_a" else "num_distilled_frames"
+            if getattr(self, name) != C3D_FRAMES or self.num_distilled_frames != C3D_FRAMES:
                 raise ValueError(
-                    f"--main_network=c3d takes clips of {C3D_FRAMES} frames, so --method={self.method} needs "
-                    f"--{name}={C3D_FRAMES}. "
-                    f"Received: --T={self.num_frames}, --Ts={self.num_distilled_frames}"
+                    f"`main_network` c3d takes clips of {C3D_FRAMES} frames, so `method` {self.method} needs "
+                    f"{C3D_FRAMES} as `{name}`. "
+                    f"Received: num_frames={self.num_frames}, num_distilled_frames={self.num_distilled_frames}"
                 )
             for stage in self.stages:
                 if stage.trains == "network" and stage.num_frames not in (None, C3D_FRAMES):
                     raise ValueError(
-                        f"`num_frames` of stage {stage.name} must be {C3D_FRAMES} or None for --main_network=c3d. "
+                        f"`num_frames` of stage {stage.name} must be {C3D_FRAMES} or None for `main_network` c3d. "
                         f"Received: {stage.num_frames}"
                     )
         for name in ("gradient_clip_norm", "client_gradient_clip_norm"):
             if getattr(self, name) is not None and getattr(self, name) <= 0:
-                raise ValueError(f"--{name} must be positive. Received: --{name}={getattr(self, name)}")
+                raise ValueError(f"`{name}` must be positive. Received: {name}={getattr(self, name)}")
         for stage in self.stages:
             if self.gradient_accumulation < 1 or stage.batch_size % self.gradient_accumulation:
                 raise ValueError(
-                    "--accumulate must divide the clips a replica and step into equal parts. Received: "
-                    f"--accumulate={self.gradient_accumulation}, and {stage.batch_size} clips in stage {stage.name}"
+                    "`gradient_accumulation` must divide the clips a replica and step into equal parts. Received: "
+                    f"gradient_accumulation={self.gradient_accumulation}, and {stage.batch_size} clips in stage "
+                    f"{stage.name}"
                 )
         if self.num_classes < 1:
             raise ValueError(f"`num_classes` must be at least 1. Received: num_classes={self.num_classes}")
@@ -201,8 +204,18 @@ class Config:
             raise ValueError(f"not a configuration of this version of tsd_tf: {error}") from error
 
 
+def _refuse_reference(method: str) -> None:
+    """ValueError for a selector of the user's own: its class says which schedule it wants."""
+    if references.is_reference(method):
+        raise ValueError(
+            f"a preset's `method` must be one of {', '.join(METHODS)}; tsd_tf.network_builder.preset makes one for a "
+            f"selector of your own. Received: method={method}"
+        )
+
+
 def kinetics400(method: str = "tsd") -> Config:
     """The paper's setting on Kinetics-400 (Section 4.2), with the schedule of one of METHODS."""
+    _refuse_reference(method)
     end_to_end = {"num_steps": 90_000, "learning_rate": 0.01, "decay_factor": 0.3, "boundaries": (30_000, 60_000)}
     if method == "i3d":
         stages = (Stage("i3d", "network", 115_000, 0.1, 0.1, (97_000, 108_000)),)
@@ -238,6 +251,7 @@ def sample(method: str = "tsd") -> Config:
     and rate make P one-hot within 50 steps, so the block starts from 0.1, its logits are scaled by
     1 / sqrt(H W C') = 1/32 and the client's gradient is clipped. No flips: they would turn one diagonal into the other.
     """
+    _refuse_reference(method)
     coarse = _sample_stage("coarse", "coarse_extractor", 400, 0.05, split="trimmed", num_frames=1, batch_size=64)
     end_to_end = {"num_steps": 200, "learning_rate": 0.0005, "optimizer": "adam"}
     if method == "i3d":

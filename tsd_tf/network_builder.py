@@ -31,9 +31,9 @@ def selector_class(method: str) -> type[Selector]:
     """The class of the selector that `Config.method` names; UserError where it names none."""
     if method in _SELECTORS:
         return _SELECTORS[method]
-    found = references.resolve(method, "method")
+    found = references.resolve(method, "selector")
     if not (isinstance(found, type) and issubclass(found, Selector)):
-        raise UserError(f"`method` must name a class that derives from tsd_tf.Selector. Received: method={method}")
+        raise UserError(f"`selector` must name a class that derives from tsd_tf.Selector. Received: selector={method}")
     return found
 
 

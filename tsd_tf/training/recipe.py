@@ -42,8 +42,8 @@ def train_on_kinetics(
     """
     if config.main_network != "inception_i3d" and (i3d_checkpoint or inception_checkpoint):
         raise UserError(
-            "--i3d_checkpoint and --inception_checkpoint are for --main_network=inception_i3d. "
-            f"Received: --main_network={config.main_network}"
+            "`i3d_checkpoint` and `inception_checkpoint` are for `main_network` inception_i3d. "
+            f"Received: main_network={config.main_network}"
         )
     needs_i3d = config.method != "i3d" and not main_network_weights and not i3d_checkpoint
 
