@@ -131,8 +131,7 @@ def build_network(config: Config, dtype_policy: str = "float32") -> FewFrameNetw
         selector = build_selector(config)
         network = FewFrameNetwork(selector, build_main_network(config, selector), dtype="float32")
         if references.is_reference(config.main_network):
-            check_main_network(
-                network.main_network, config.num_classes, (None, config.num_distilled_frames, size, size, 3)
-            )
+            shape = (None, config.num_distilled_frames, size, size, 3)
+            check_main_network(network.main_network, config.num_classes, shape, config.main_network)
     network.build((None, config.num_frames, size, size, 3))
     return network

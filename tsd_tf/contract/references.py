@@ -58,10 +58,14 @@ def resolve(reference: str, field: str) -> Callable[..., Any]:
         ) from error
     found = getattr(module, name, None)
     if not callable(found):
-        names = sorted(key for key, value in vars(module).items() if callable(value) and not key.startswith("_"))
-        reason = "has nothing of that name" if found is None else "is not callable"
+        names = [
+            key
+            for key, value in vars(module).items()
+            if callable(value) and getattr(value, "__module__", None) == module_name and not key.startswith("_")
+        ]
+        reason = "there is no {}" if found is None else "{} cannot be called"
         raise UserError(
-            f"`{field}` must name a class or a function: {name} of {module_name} {reason}; that module has "
-            f"{', '.join(names) or 'none'}. {received}"
+            f"`{field}` must name a class or a function: {reason.format(f'{module_name}.{name}')}; that module has "
+            f"{', '.join(sorted(names)) or 'none'}. {received}"
         )
     return found

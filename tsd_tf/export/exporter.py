@@ -110,7 +110,7 @@ def export(
     if len(labels) != config.num_classes:
         raise UserError(f"the run has {config.num_classes} classes, its labels.txt names {len(labels)}")
     frames_shape = (None, config.num_distilled_frames, config.crop_size, config.crop_size, 3)
-    check_main_network(network.main_network, config.num_classes, frames_shape)
+    check_main_network(network.main_network, config.num_classes, frames_shape, config.main_network)
     output_dir = pathlib.Path(output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
     version = next_version(output_dir)

@@ -33,7 +33,7 @@ def output_shape(main_network: keras.layers.Layer, frames_shape: tuple[int | Non
 
 
 def check_main_network(
-    main_network: keras.layers.Layer, num_classes: int, frames_shape: tuple[int | None, ...]
+    main_network: keras.layers.Layer, num_classes: int, frames_shape: tuple[int | None, ...], name: str | None = None
 ) -> None:
     """Refuses what is no main network: any Keras model or layer that answers with logits is one.
 
@@ -43,13 +43,12 @@ def check_main_network(
         main_network: a Keras model or layer; built if it is not.
         num_classes: logits that are expected.
         frames_shape: (batch, num_frames, height, width, 3), known but for the batch.
+        name: what errors call it; None for its class.
 
     Raises:
-        UserError: it is no Keras layer, takes other frames, answers with another shape, or with probabilities.
+        UserError: it takes other frames, answers with another shape, or with probabilities.
     """
-    name = type(main_network).__name__
-    if not isinstance(main_network, keras.layers.Layer):
-        raise UserError(f"a main network must be a Keras model or layer. Received: {name}")
+    name = name or type(main_network).__name__
     try:
         shape = output_shape(main_network, frames_shape)
     except (TypeError, ValueError) as error:
@@ -57,7 +56,7 @@ def check_main_network(
         raise UserError(
             f"the main network {name} cannot be called on frames of shape {frames_shape}: {' '.join(reason.split())}"
         ) from error
-    if shape != (None, num_classes):
+    if shape != (frames_shape[0], num_classes):
         raise UserError(
             f"the main network {name} must answer with logits of shape (batch, {num_classes}), one for each class. "
             f"Received: {shape} for frames of shape {frames_shape}"
