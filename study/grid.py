@@ -7,6 +7,7 @@ from study import data
 from study import settings as sizes
 from study.cell import Cell, Test
 from study.run_cell import COARSE_WEIGHTS
+from tsd_tf.network_builder import selector_class
 
 _FRAMES_OF_PRETRAINING = 20
 _FRAMES_OF_TABLE3 = 20
@@ -117,11 +118,11 @@ class Grid:
             **changes: other fields of Config.
         """
         settings, choice = self.settings, choice or self.choices[method]
-        fields = {}
+        selector, fields = selector_class(method), {}
         if method == "tsd":
             names = ("initializer_stddev", "logit_scale", "client_gradient_clip_norm")
             fields = {name: getattr(choice, name) for name in names}
-        coarse = f"seed{seed}/coarse" if method in ("tsd", "i3d_a") and pretrained_client else None
+        coarse = f"seed{seed}/coarse" if selector.is_coarse and pretrained_client else None
         if coarse:
             fields["mobilenet_weights"] = str(self.runs_dir / coarse / COARSE_WEIGHTS)
         config = self._config(seed, method, num_frames, num_distilled_frames, data_name, **{**fields, **changes})
@@ -136,7 +137,7 @@ class Grid:
             main_network_from=f"seed{seed}/{prefix}i3d_pretrained",
             coarse_from=coarse,
             tests=tests or (Test(self.split, num_frames, num_distilled_frames, (settings.clips,)),),
-            matrix_split=self.split if method in ("tsd", "i3d_a") else None,
+            matrix_split=self.split if selector.is_learned else None,
             compression_split=self.split if compression else None,
             labels={"T": num_frames, "Ts": num_distilled_frames, **(labels or {})},
         )
@@ -313,7 +314,7 @@ def table4_cells(grid, seed, trained):
 def _expected_seconds(cell, num_videos):
     """CPU seconds of a cell, from the time that one frame of a clip takes."""
     config = cell.config
-    looks = config.method in ("tsd", "i3d_a")
+    looks = selector_class(config.method).looks_at_frames
     main_seconds = _MAIN_SECONDS * _SLOWER.get(config.main_network, 1.0)
     seconds = _START_SECONDS
     for stage in config.stages:

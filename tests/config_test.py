@@ -39,19 +39,47 @@ def test_the_paper_s_setting():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"num_frames": 0}, r"--T must be at least 1. Received: --T=0"),
-        ({"num_distilled_frames": -1}, r"--Ts must be at least 1. Received: --Ts=-1"),
-        ({"num_frames": 5, "num_distilled_frames": 10}, r"--Ts must be at most --T.*Received: --Ts=10, --T=5"),
-        ({"method": "i3d_x"}, r"--method must be one of i3d, .*tsd. Received: --method=i3d_x"),
-        ({"main_network": "vgg"}, r"--main_network must be one of inception_i3d, .*Received: --main_network=vgg"),
-        ({"main_network": "c3d"}, r"c3d takes clips of 16 frames, so --method=tsd needs --Ts=16. Received: .*--Ts=10"),
+        ({"num_frames": 0}, r"`num_frames` must be at least 1. Received: num_frames=0"),
+        (
+            {"num_distilled_frames": -1},
+            r"`num_distilled_frames` must be at least 1. Received: num_distilled_frames=-1",
+        ),
+        (
+            {"num_frames": 5, "num_distilled_frames": 10},
+            r"`num_distilled_frames` must be at most `num_frames`.*"
+            r"Received: num_distilled_frames=10, num_frames=5",
+        ),
+        (
+            {"method": "i3d_x"},
+            r"`method` must be one of i3d, .*tsd, or package.module:Class. Received: method=i3d_x",
+        ),
+        ({"method": "own:"}, r"or package.module:Class. Received: method=own:"),
+        (
+            {"main_network": "vgg"},
+            r"`main_network` must be one of inception_i3d, .*or package.module:function. Received: main_network=vgg",
+        ),
+        ({"main_network": "own.py:net-work"}, r"or package.module:function. Received: main_network=own.py:net-work"),
+        (
+            {"augmentation": "flip"},
+            r"`augmentation` must have the form package.module:function. Received: augmentation=flip",
+        ),
+        ({"gradient_clip_norm": 0.0}, r"`gradient_clip_norm` must be positive. Received: gradient_clip_norm=0.0"),
+        (
+            {"gradient_accumulation": 4},
+            r"`gradient_accumulation` must divide .*gradient_accumulation=4, and 6 clips in stage tsd_stage1",
+        ),
+        (
+            {"main_network": "c3d"},
+            r"c3d takes clips of 16 frames, so `method` tsd needs 16 as `num_distilled_frames`. "
+            r"Received: num_frames=40, num_distilled_frames=10",
+        ),
         (
             {"main_network": "c3d", "method": "i3d_a", "num_distilled_frames": 16},
-            r"--method=i3d_a needs --T=16. Received: --T=40, --Ts=16",
+            r"`method` i3d_a needs 16 as `num_frames`. Received: num_frames=40, num_distilled_frames=16",
         ),
         (
             {"main_network": "c3d", "num_distilled_frames": 16, "stages": [Stage("s", "network", 1, 1, num_frames=8)]},
-            r"`num_frames` of stage s must be 16 or None for --main_network=c3d. Received: 8",
+            r"`num_frames` of stage s must be 16 or None for `main_network` c3d. Received: 8",
         ),
         ({"num_classes": 0}, r"`num_classes` must be at least 1. Received: num_classes=0"),
         (
@@ -111,7 +139,21 @@ def test_a_configuration_cannot_be_changed_in_place():
         ({"method": "i3d"}, "i3d"),
         ({"main_network": "c3d", "num_distilled_frames": 16}, "tsd_T40_Ts16_c3d"),
         ({"method": "i3d", "main_network": "resnet3d_18"}, "i3d_resnet3d_18"),
+        ({"method": "own.parts:Selector", "main_network": "own.parts:network"}, "Selector_T40_Ts10_network"),
     ],
 )
 def test_run_name(changes, name):
     assert dataclasses.replace(kinetics400(), **changes).run_name == name
+
+
+def test_parts_of_the_user_s_own_are_kept_by_name():
+    parts = {"method": "own:Selector", "main_network": "own:network", "augmentation": "own.more:augment"}
+    config = dataclasses.replace(kinetics400(), **parts)
+    assert Config.from_json(config.to_json()) == config
+    assert {name: json.loads(config.to_json())[name] for name in parts} == parts
+
+
+@pytest.mark.parametrize("preset", [kinetics400, ucf101, sample])
+def test_presets_do_not_guess_the_schedule_of_a_selector_of_the_user_s_own(preset):
+    with pytest.raises(ValueError, match="tsd_tf.network_builder.preset makes one.*Received: method=own:Selector"):
+        preset("own:Selector")

@@ -3,6 +3,8 @@
 import dataclasses
 import json
 
+from tsd_tf.contract import references
+
 METHODS = ("i3d", "i3d_r", "i3d_e", "i3d_a", "tsd")
 MAIN_NETWORKS = ("inception_i3d", "artnet_resnet18", "tsn_bn_inception", "c3d", "resnet3d_18")
 
@@ -63,11 +65,13 @@ class Config:
         data_dir: folder of the shards.
         evaluation_split: the shards that evaluate.py reads.
         num_classes: classes of the data set.
-        method: one of METHODS.
+        method: one of METHODS, or package.module:Class, a selector of the user's own.
         num_frames, num_distilled_frames: T and T_s.
         short_side, crop_size: pixels of the stored frames' short side and of the square crop.
         random_flip: left-right flips in training.
-        main_network: one of MAIN_NETWORKS; the paper's is "inception_i3d".
+        augmentation: package.module:function of the user's own that changes training clips, or None.
+        main_network: one of MAIN_NETWORKS, of which the paper's is "inception_i3d", or package.module:function of the
+            user's own; see tsd_tf.network_builder.
         main_network_width, main_network_batch_norm_momentum, dropout_rate: see InceptionI3D; C3D has no batch norm.
         coarse_size .. coarse_batch_norm_momentum: of the coarse extractor of TSD and I3D_A, see CoarseSelector.
         embedding_channels .. in_time_order: see TSDBlock; in_time_order is not the paper's.
@@ -92,6 +96,7 @@ class Config:
     short_side: int = 256
     crop_size: int = 224
     random_flip: bool = True
+    augmentation: str | None = None
     main_network: str = "inception_i3d"
     main_network_width: float = 1.0
     main_network_batch_norm_momentum: float = 0.999
@@ -120,44 +125,51 @@ class Config:
     def __post_init__(self):
         object.__setattr__(self, "stages", tuple(self.stages))
         if self.num_frames < 1:
-            raise ValueError(f"--T must be at least 1. Received: --T={self.num_frames}")
+            raise ValueError(f"`num_frames` must be at least 1. Received: num_frames={self.num_frames}")
         if self.num_distilled_frames < 1:
-            raise ValueError(f"--Ts must be at least 1. Received: --Ts={self.num_distilled_frames}")
+            raise ValueError(
+                f"`num_distilled_frames` must be at least 1. Received: num_distilled_frames={self.num_distilled_frames}"
+            )
         if self.num_distilled_frames > self.num_frames:
             raise ValueError(
-                "--Ts must be at most --T: a clip is distilled into fewer frames. "
-                f"Received: --Ts={self.num_distilled_frames}, --T={self.num_frames}"
+                "`num_distilled_frames` must be at most `num_frames`: a clip is distilled into fewer frames. "
+                f"Received: num_distilled_frames={self.num_distilled_frames}, num_frames={self.num_frames}"
             )
-        if self.method not in METHODS:
-            raise ValueError(f"--method must be one of {', '.join(METHODS)}. Received: --method={self.method}")
-        if self.main_network not in MAIN_NETWORKS:
+        for name, names, form in (
+            ("method", METHODS, "package.module:Class"),
+            ("main_network", MAIN_NETWORKS, "package.module:function"),
+        ):
+            value = getattr(self, name)
+            if value not in names and not references.is_reference(value):
+                raise ValueError(f"`{name}` must be one of {', '.join(names)}, or {form}. Received: {name}={value}")
+        if self.augmentation is not None and not references.is_reference(self.augmentation):
             raise ValueError(
-                f"--main_network must be one of {', '.join(MAIN_NETWORKS)}. "
-                f"Received: --main_network={self.main_network}"
+                f"`augmentation` must have the form package.module:function. Received: augmentation={self.augmentation}"
             )
         if self.main_network == "c3d":
             # Temporal attention trains on all T frames of a clip.
-            name, count = ("T", self.num_frames) if self.method == "i3d_a" else ("Ts", self.num_distilled_frames)
-            if count != C3D_FRAMES or self.num_distilled_frames != C3D_FRAMES:
+            name = "num_frames" if self.method == "i3d_a" else "num_distilled_frames"
+            if getattr(self, name) != C3D_FRAMES or self.num_distilled_frames != C3D_FRAMES:
                 raise ValueError(
-                    f"--main_network=c3d takes clips of {C3D_FRAMES} frames, so --method={self.method} needs "
-                    f"--{name}={C3D_FRAMES}. "
-                    f"Received: --T={self.num_frames}, --Ts={self.num_distilled_frames}"
+                    f"`main_network` c3d takes clips of {C3D_FRAMES} frames, so `method` {self.method} needs "
+                    f"{C3D_FRAMES} as `{name}`. "
+                    f"Received: num_frames={self.num_frames}, num_distilled_frames={self.num_distilled_frames}"
                 )
             for stage in self.stages:
                 if stage.trains == "network" and stage.num_frames not in (None, C3D_FRAMES):
                     raise ValueError(
-                        f"`num_frames` of stage {stage.name} must be {C3D_FRAMES} or None for --main_network=c3d. "
+                        f"`num_frames` of stage {stage.name} must be {C3D_FRAMES} or None for `main_network` c3d. "
                         f"Received: {stage.num_frames}"
                     )
         for name in ("gradient_clip_norm", "client_gradient_clip_norm"):
             if getattr(self, name) is not None and getattr(self, name) <= 0:
-                raise ValueError(f"--{name} must be positive. Received: --{name}={getattr(self, name)}")
+                raise ValueError(f"`{name}` must be positive. Received: {name}={getattr(self, name)}")
         for stage in self.stages:
             if self.gradient_accumulation < 1 or stage.batch_size % self.gradient_accumulation:
                 raise ValueError(
-                    "--accumulate must divide the clips a replica and step into equal parts. Received: "
-                    f"--accumulate={self.gradient_accumulation}, and {stage.batch_size} clips in stage {stage.name}"
+                    "`gradient_accumulation` must divide the clips a replica and step into equal parts. Received: "
+                    f"gradient_accumulation={self.gradient_accumulation}, and {stage.batch_size} clips in stage "
+                    f"{stage.name}"
                 )
         if self.num_classes < 1:
             raise ValueError(f"`num_classes` must be at least 1. Received: num_classes={self.num_classes}")
@@ -168,21 +180,21 @@ class Config:
             )
 
     @property
-    def run_name(self):
+    def run_name(self) -> str:
         """Names the default work directory under `runs/<dataset>/`: "i3d", or e.g. "tsd_T40_Ts10".
 
-        A main network other than I3D is appended: "tsd_T40_Ts16_c3d".
+        A main network other than I3D is appended: "tsd_T40_Ts16_c3d". Parts of the user's own go by their last name.
         """
         frames = "" if self.method == "i3d" else f"_T{self.num_frames}_Ts{self.num_distilled_frames}"
-        network = "" if self.main_network == "inception_i3d" else f"_{self.main_network}"
-        return f"{self.method}{frames}{network}"
+        network = "" if self.main_network == "inception_i3d" else f"_{references.short_name(self.main_network)}"
+        return f"{references.short_name(self.method)}{frames}{network}"
 
-    def to_json(self):
+    def to_json(self) -> str:
         """The configuration as a JSON object, readable by `from_json`."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
     @classmethod
-    def from_json(cls, text):
+    def from_json(cls, text: str) -> "Config":
         """Reads what `to_json` wrote; raises ValueError on anything else."""
         try:
             values = json.loads(text)
@@ -192,8 +204,18 @@ class Config:
             raise ValueError(f"not a configuration of this version of tsd_tf: {error}") from error
 
 
-def kinetics400(method="tsd"):
+def _refuse_reference(method: str) -> None:
+    """ValueError for a selector of the user's own: its class says which schedule it wants."""
+    if references.is_reference(method):
+        raise ValueError(
+            f"a preset's `method` must be one of {', '.join(METHODS)}; tsd_tf.network_builder.preset makes one for a "
+            f"selector of your own. Received: method={method}"
+        )
+
+
+def kinetics400(method: str = "tsd") -> Config:
     """The paper's setting on Kinetics-400 (Section 4.2), with the schedule of one of METHODS."""
+    _refuse_reference(method)
     end_to_end = {"num_steps": 90_000, "learning_rate": 0.01, "decay_factor": 0.3, "boundaries": (30_000, 60_000)}
     if method == "i3d":
         stages = (Stage("i3d", "network", 115_000, 0.1, 0.1, (97_000, 108_000)),)
@@ -207,7 +229,7 @@ def kinetics400(method="tsd"):
     return Config(method=method, stages=(Stage("sampling", "network", **end_to_end),))
 
 
-def ucf101(method="tsd"):
+def ucf101(method: str = "tsd") -> Config:
     """The paper's setting on UCF101: a network from Kinetics, its last layer new and at ten times the rate."""
     return dataclasses.replace(
         kinetics400(method),
@@ -220,7 +242,7 @@ def ucf101(method="tsd"):
     )
 
 
-def sample(method="tsd"):
+def sample(method: str = "tsd") -> Config:
     """A small setting for the procedural sample data set (tfrecords.build_sample), trainable on two CPU cores.
 
     What differs from the paper, and why: batch norm settles in hundreds of steps (momentum 0.9); Adam gets the main
@@ -229,6 +251,7 @@ def sample(method="tsd"):
     and rate make P one-hot within 50 steps, so the block starts from 0.1, its logits are scaled by
     1 / sqrt(H W C') = 1/32 and the client's gradient is clipped. No flips: they would turn one diagonal into the other.
     """
+    _refuse_reference(method)
     coarse = _sample_stage("coarse", "coarse_extractor", 400, 0.05, split="trimmed", num_frames=1, batch_size=64)
     end_to_end = {"num_steps": 200, "learning_rate": 0.0005, "optimizer": "adam"}
     if method == "i3d":

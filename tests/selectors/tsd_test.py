@@ -61,3 +61,13 @@ def test_batch_norm_momentum_and_a_layer_that_is_not_there():
     assert [layer.momentum for layer in norms] == [0.7] * 3
     with pytest.raises(ValueError, match="must name a layer of MobileNet.*features_layer='conv_99'"):
         mobilenet(32, 0.25, "conv_99")
+
+
+def test_the_dtype_policy_reaches_the_coarse_extractor():
+    plain, mixed = TSD(6, 2, **COARSE), TSD(6, 2, dtype="mixed_bfloat16", **COARSE)
+    assert keras.config.dtype_policy().name == "float32"
+    assert {layer.compute_dtype for layer in mixed.coarse_extractor.layers} == {"bfloat16"}
+    assert {layer.compute_dtype for layer in plain.coarse_extractor.layers} == {"float32"}
+    for one, other in zip(plain.coarse_extractor.weights, mixed.coarse_extractor.weights, strict=True):
+        assert (one.path, one.shape, one.dtype) == (other.path, other.shape, other.dtype)
+    assert ops.dtype(mixed(frames(0))) == "float32"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tsd_tf.selectors import TSD, Random, TemporalAttention
-from tsd_tf.training.matrix_statistics import entropy_and_maximum, is_learned, uniform_entropy
+from tsd_tf.training.matrix_statistics import entropy_and_maximum, uniform_entropy
 
 COARSE = {"coarse_size": 32, "coarse_width": 0.25, "coarse_features_layer": "conv_pw_1_relu"}
 
@@ -17,7 +17,7 @@ def test_sharp_and_uniform_columns():
     halves = np.zeros((8, 2), "float32")
     halves[:2] = 0.5
     half_sharp = np.stack([sharp[:, 0], uniform[:, 0]], axis=1)
-    entropy, maximum = entropy_and_maximum(np.stack([sharp, uniform, halves, half_sharp]), selector)
+    entropy, maximum = entropy_and_maximum(selector.distributions(np.stack([sharp, uniform, halves, half_sharp])))
     np.testing.assert_allclose(entropy, [0, math.log(8), math.log(2), math.log(8) / 2], atol=1e-6)
     np.testing.assert_allclose(maximum, [1, 1 / 8, 1 / 2, (1 + 1 / 8) / 2], atol=1e-6)
     assert uniform_entropy(8) == math.log(8)
@@ -26,12 +26,12 @@ def test_sharp_and_uniform_columns():
 def test_temporal_attention_counts_as_one_column():
     selector = TemporalAttention(8, 2, **COARSE)
     importance = np.full(8, 1 / 8, "float32")
-    entropy, maximum = entropy_and_maximum(8 * np.diag(importance)[None], selector)
+    entropy, maximum = entropy_and_maximum(selector.distributions(8 * np.diag(importance)[None]))
     assert float(entropy[0]) == pytest.approx(math.log(8), rel=1e-5)
     assert float(maximum[0]) == pytest.approx(1 / 8)
 
 
 def test_what_is_learned():
-    assert is_learned(TSD(8, 2, embedding_channels=4, **COARSE))
-    assert is_learned(TemporalAttention(8, 2, **COARSE))
-    assert not is_learned(Random(8, 2))
+    assert TSD(8, 2, embedding_channels=4, **COARSE).is_learned
+    assert TemporalAttention(8, 2, **COARSE).is_learned
+    assert not Random(8, 2).is_learned

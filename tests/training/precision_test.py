@@ -22,7 +22,7 @@ def test_the_policy_of_this_machine(tiny_config):
 
 
 def test_other_main_networks_are_refused_on_cpu(tiny_config):
-    with pytest.raises(UserError, match="Received: --main_network=resnet3d_18"):
+    with pytest.raises(UserError, match="Received: main_network=resnet3d_18"):
         dtype_policy(tiny_config(mixed_precision=True, main_network="resnet3d_18"))
 
 

@@ -105,7 +105,7 @@ def test_weights_that_cannot_be_had_are_missed_before_anything_is_trained(tiny_c
 
 def test_checkpoints_of_i3d_are_refused_for_other_main_networks(tiny_config, tmp_path):
     config = tiny_config(main_network="resnet3d_18")
-    with pytest.raises(UserError, match="Received: --main_network=resnet3d_18"):
+    with pytest.raises(UserError, match="Received: main_network=resnet3d_18"):
         recipe.train_on_kinetics(
             config,
             tmp_path / "tsd",

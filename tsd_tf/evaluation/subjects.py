@@ -5,8 +5,7 @@ import json
 import pathlib
 import re
 
-from tsd_tf import config as configs
-from tsd_tf import work_directory
+from tsd_tf import network_builder, work_directory
 from tsd_tf.config import Config
 from tsd_tf.contract.errors import UserError
 from tsd_tf.evaluation.exported_halves import ExportedHalves
@@ -168,7 +167,10 @@ def of_export(export_dir, config=None, *, variant, codec, quality, data_dir=None
 def preset(name, method=None, main_network=None, num_frames=None, num_distilled_frames=None, crop_size=None):
     """The Config of a preset with changes, each None for the preset's own; UserError where they do not fit together."""
     changes = {"main_network": main_network, "crop_size": crop_size}
-    config = getattr(configs, name)(method or "tsd")
+    try:
+        config = network_builder.preset(name, method or "tsd")
+    except ValueError as error:
+        raise UserError(str(error)) from error
     if config.method != "i3d":
         changes |= {"num_frames": num_frames, "num_distilled_frames": num_distilled_frames}
     try:

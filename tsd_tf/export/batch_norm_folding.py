@@ -1,9 +1,12 @@
 """Batch normalisation folded into the convolutions before it, for inference."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from tsd_tf.layers import Unit3D
+from tsd_tf.main_networks import MainNetwork
 
 
 class _Bias:
@@ -13,23 +16,23 @@ class _Bias:
         bias: float array (channels,).
     """
 
-    def __init__(self, bias):
+    def __init__(self, bias: Any) -> None:
         self.variable = tf.Variable(bias, trainable=False, name="folded_bias")
 
-    def __call__(self, inputs, training=None):
+    def __call__(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         if training:
             raise ValueError("A folded batch normalisation cannot be trained")
         return tf.nn.bias_add(inputs, self.variable)
 
 
-def folded_copy(model, input_shape):
+def folded_copy(model: MainNetwork, input_shape: tuple[int | None, ...]) -> tuple[MainNetwork, list[tf.Variable]]:
     """A copy of `model` for inference in which no Unit3D normalises any more.
 
     With s = gamma / sqrt(variance + epsilon), batch norm of a convolution is a convolution with the kernel times s,
     plus beta - mean * s. Only what a Unit3D holds is folded; the rest is copied as it is.
 
     Args:
-        model: a main network, built.
+        model: one of this package's main networks, built.
         input_shape: what it was built with.
 
     Returns:

@@ -1,5 +1,7 @@
 """The client half as TensorFlow functions: what LiteRT runs on the device."""
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 from keras import ops
@@ -7,7 +9,7 @@ from keras import ops
 from tsd_tf.contract import signatures
 from tsd_tf.data.preprocessing import to_network_input
 from tsd_tf.export.lite_tsd_block import LiteTSDBlock
-from tsd_tf.selectors import TSD
+from tsd_tf.network import FewFrameNetwork
 
 # Y = XP runs on bands of the clip whose float32 values stay in a core's cache while they are multiplied.
 _BAND_BYTES = 2 * 1024 * 1024
@@ -17,7 +19,8 @@ class ClientHalf:
     """A clip of T uint8 frames -> T_s distilled uint8 frames and P.
 
     The mathematics are the Keras network's, arranged for LiteRT: frames are made small before they are normalised,
-    the TSD block is a LiteTSDBlock, and Y = XP works on levels of 0 to 255, band by band.
+    the TSD block is a LiteTSDBlock, and Y = XP works on levels of 0 to 255, band by band. A selector of the user's own
+    that is no CoarseSelector is called as it is, on normalised frames of full size.
 
     Args:
         network: a FewFrameNetwork, built.
@@ -27,24 +30,23 @@ class ClientHalf:
         weights: the tf.Variables that the signatures read.
     """
 
-    def __init__(self, network, frame_size):
+    def __init__(self, network: FewFrameNetwork, frame_size: int) -> None:
         self.frame_size = frame_size
         self._selector = network.selector
-        self.weights = [variable.value for variable in self._selector.weights]
+        self.weights = [variable.value for variable in self._selector.variables]
         self._tsd_block, self._constant = None, None
-        if isinstance(self._selector, TSD):
+        if self._selector.tsd_block is not None:
             self._tsd_block = LiteTSDBlock(self._selector.tsd_block, self.feature_shape)
             self.weights = [variable.value for variable in self._selector.coarse_extractor.weights]
             self.weights += self._tsd_block.weights
-        elif not self.weights:
-            # A selector without weights does not look at the frames: its P is a constant.
+        elif not self._selector.looks_at_frames:
             matrix = network.transformation_matrix(ops.zeros((1, self._selector.num_frames, 1, 1, 3)))
             self._constant = np.asarray(matrix)[0].T
 
     @property
-    def feature_shape(self):
-        """(h, w, c) of the coarse features of one frame; None where the selector does not look at the frames."""
-        if not isinstance(self._selector, TSD):
+    def feature_shape(self) -> tuple[int, int, int] | None:
+        """(h, w, c) of the coarse features of one frame; None where P is not made of these alone, by a TSD block."""
+        if self._selector.tsd_block is None:
             return None
         return tuple(self._selector.coarse_extractor.output_shape[1:])
 
@@ -59,10 +61,10 @@ class ClientHalf:
     def _transposed_matrix(self, frames):
         if self._constant is not None:
             return tf.constant(self._constant)
-        coarse = self._coarse(frames)
         if self._tsd_block:
-            return self._tsd_block(self._selector.encode_frames(coarse, training=False))
-        return tf.transpose(self._selector(coarse[None], training=False)[0])
+            return self._tsd_block(self._selector.encode_frames(self._coarse(frames), training=False))
+        seen = self._coarse(frames) if self._selector.is_coarse else to_network_input(frames)
+        return tf.transpose(self._selector(seen[None], training=False)[0])
 
     def _answer(self, frames, transposed_matrix):
         # The columns of P are weights that sum to 1. So (X / 127.5 - 1) P = XP / 127.5 - 1, Equation 1 holds for
@@ -84,21 +86,21 @@ class ClientHalf:
             signatures.TRANSFORMATION_MATRIX: tf.reshape(tf.transpose(transposed_matrix), (1, num_frames, -1)),
         }
 
-    def distill(self, frames):
+    def distill(self, frames: tf.Tensor) -> dict[str, tf.Tensor]:
         """uint8 (1, T, H, W, 3) -> Y, uint8 (1, T_s, H, W, 3), and P, float32 (1, T, T_s)."""
         frames = tf.squeeze(frames, 0)
         return self._answer(frames, self._transposed_matrix(frames))
 
-    def encode_frame(self, frame):
+    def encode_frame(self, frame: tf.Tensor) -> dict[str, tf.Tensor]:
         """One frame, uint8 (1, H, W, 3) -> its coarse features, float32 (1, h, w, c)."""
         coarse = self._coarse(frame)
         return {signatures.FEATURES: self._selector.encode_frames(coarse, training=False)}
 
-    def distill_features(self, frames, features):
+    def distill_features(self, frames: tf.Tensor, features: tf.Tensor) -> dict[str, tf.Tensor]:
         """A clip, uint8 (1, T, H, W, 3), and the features of its frames, float32 (1, T, h, w, c) -> as `distill`."""
         return self._answer(tf.squeeze(frames, 0), self._tsd_block(tf.squeeze(features, 0)))
 
-    def signatures(self):
+    def signatures(self) -> dict[str, Any]:
         """The signatures as concrete functions, by name; see tsd_tf.contract.signatures."""
         frame = (self.frame_size, self.frame_size, 3)
         num_frames = self._selector.num_frames

@@ -1,15 +1,21 @@
 """The cloud half as TensorFlow functions: what TensorFlow Serving calls."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import tensorflow as tf
+from keras import ops
 
 from tsd_tf.contract import signatures
 from tsd_tf.data.preprocessing import to_network_input
 from tsd_tf.export.batch_norm_folding import folded_copy
+from tsd_tf.main_networks.interface import is_own, output_shape
+from tsd_tf.network import FewFrameNetwork
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-def picture_size(contents):
+def picture_size(contents: tf.Tensor) -> tf.Tensor:
     """Height and width that the header of a JPEG or PNG picture gives, without decoding it.
 
     Args:
@@ -35,6 +41,8 @@ def picture_size(contents):
 class CloudHalf:
     """Distilled frames -> logits, probabilities and the likeliest classes by name.
 
+    Batch norm of this package's main networks is folded; any other network is taken as it is.
+
     Args:
         network: a FewFrameNetwork, built.
         labels: the class names, by label.
@@ -44,17 +52,18 @@ class CloudHalf:
         weights: the tf.Variables that the signatures read.
     """
 
-    def __init__(self, network, labels, frame_size):
-        num_distilled_frames = network.selector.num_distilled_frames
-        if len(labels) != network.main_network.num_classes:
-            raise ValueError(
-                f"`labels` must name each of the {network.main_network.num_classes} classes. Received: {len(labels)}"
-            )
+    def __init__(self, network: FewFrameNetwork, labels: Sequence[str], frame_size: int) -> None:
+        main_network, num_distilled_frames = network.main_network, network.selector.num_distilled_frames
+        shape = (None, num_distilled_frames, frame_size, frame_size, 3)
+        num_classes = output_shape(main_network, shape)[-1]
+        if len(labels) != num_classes:
+            raise ValueError(f"`labels` must name each of the {num_classes} classes. Received: {len(labels)}")
         self.frame_size = frame_size
         self.num_distilled_frames = num_distilled_frames
-        self._main_network, self.weights = folded_copy(
-            network.main_network, (None, num_distilled_frames, frame_size, frame_size, 3)
-        )
+        if is_own(main_network):
+            self._main_network, self.weights = folded_copy(main_network, shape)
+        else:
+            self._main_network, self.weights = main_network, [variable.value for variable in main_network.variables]
         self._labels = list(labels)
 
     def _answer(self, logits, probabilities):
@@ -67,14 +76,14 @@ class CloudHalf:
         }
 
     def _logits(self, frames):
-        return self._main_network(to_network_input(frames), training=False)
+        return ops.cast(self._main_network(to_network_input(frames), training=False), "float32")
 
-    def classify(self, frames):
+    def classify(self, frames: tf.Tensor) -> dict[str, tf.Tensor]:
         """Clips, uint8 (batch, T_s, H, W, 3), to the answer of each."""
         logits = self._logits(frames)
         return self._answer(logits, tf.nn.softmax(logits))
 
-    def classify_pictures(self, frames_bytes):
+    def classify_pictures(self, frames_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Clips of encoded pictures, string (batch, T_s), to the answer of each.
 
         A picture's size is read from its header first: one of another size is refused before memory is spent on it.
@@ -94,7 +103,7 @@ class CloudHalf:
         )
         return self.classify(tf.reshape(pictures, (-1, self.num_distilled_frames, *size, 3)))
 
-    def classify_videos(self, frames):
+    def classify_videos(self, frames: tf.Tensor) -> dict[str, tf.Tensor]:
         """The Q clips of each video, uint8 (batch, Q, T_s, H, W, 3), to one answer a video: probabilities averaged."""
         batch, num_clips = tf.unstack(tf.shape(frames)[:2])
         clip_shape = (self.num_distilled_frames, self.frame_size, self.frame_size, 3)
@@ -102,7 +111,7 @@ class CloudHalf:
         logits = tf.reshape(logits, (batch, num_clips, len(self._labels)))
         return self._answer(tf.reduce_mean(logits, axis=1), tf.reduce_mean(tf.nn.softmax(logits), axis=1))
 
-    def signatures(self):
+    def signatures(self) -> dict[str, Any]:
         """The signatures as concrete functions, by name; see tsd_tf.contract.signatures."""
         clip = (self.num_distilled_frames, self.frame_size, self.frame_size, 3)
         arguments = {

@@ -20,6 +20,7 @@ from tsd_tf.data.damage import Damage
 from tsd_tf.export import tflite, verification
 from tsd_tf.export.level_quantization import quantize_levels
 from tsd_tf.export.saved_model import save_client, save_cloud
+from tsd_tf.main_networks.interface import check_main_network
 
 VARIANTS = ("float32", "float16", "int8")
 
@@ -108,6 +109,8 @@ def export(
     """
     if len(labels) != config.num_classes:
         raise UserError(f"the run has {config.num_classes} classes, its labels.txt names {len(labels)}")
+    frames_shape = (None, config.num_distilled_frames, config.crop_size, config.crop_size, 3)
+    check_main_network(network.main_network, config.num_classes, frames_shape, config.main_network)
     output_dir = pathlib.Path(output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
     version = next_version(output_dir)

@@ -1,8 +1,15 @@
 """Converts the client half to TFLite files of builtin operations only."""
 
+import pathlib
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 import tensorflow as tf
+from tensorflow.lite.python.convert import ConverterError
 
 from tsd_tf.contract import signatures
+from tsd_tf.contract.errors import UserError
 
 # What stays in float32 in the int8 file: the operations around the convolutions and dense layers of P's predictor.
 # Above all the product Y = XP and the softmax, whose output in 8 bits would have steps of 1/256 and columns that do not
@@ -26,7 +33,9 @@ _FLOAT_OPERATIONS = [
 ]
 
 
-def convert(saved_model_path, signature_keys, variant, clips=None):
+def convert(
+    saved_model_path: str | pathlib.Path, signature_keys: Sequence[str], variant: str, clips: np.ndarray | None = None
+) -> bytes:
     """A client half as TFLite, its signatures kept by name.
 
     Args:
@@ -37,21 +46,24 @@ def convert(saved_model_path, signature_keys, variant, clips=None):
         clips: uint8 (n, T, H, W, 3) that stand for all clips; int8 takes the ranges of activations from them.
 
     Returns:
-        bytes: the file's contents.
+        The file's contents.
+
+    Raises:
+        UserError: the selector, one of the user's own, needs operations that LiteRT does not have.
     """
     converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model_path), signature_keys=list(signature_keys))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if variant == "float32":
-        return converter.convert()
+        return _converted(converter)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if variant == "float16":
         converter.target_spec.supported_types = [tf.float16]
-        return converter.convert()
+        return _converted(converter)
     if variant != "int8":
         raise ValueError(f"`variant` must be one of float32, float16, int8. Received: variant={variant!r}")
     functions = tf.saved_model.load(str(saved_model_path)).signatures
 
-    def representative_inputs():
+    def representative_inputs() -> Iterator[tuple[str, dict]]:
         for clip in clips:
             yield signatures.DISTILL, {signatures.FRAMES: clip[None]}
             if signatures.ENCODE_FRAME in signature_keys:
@@ -70,3 +82,15 @@ def convert(saved_model_path, signature_keys, variant, clips=None):
     return tf.lite.experimental.QuantizationDebugger(
         converter=converter, debug_dataset=representative_inputs, debug_options=options
     ).get_nondebug_quantized_model()
+
+
+def _converted(converter: tf.lite.TFLiteConverter) -> bytes:
+    try:
+        return converter.convert()
+    except ConverterError as error:
+        missing = re.search(r"(?:TF Select|Custom) ops: (.+)", str(error))
+        if missing is None:
+            raise
+        raise UserError(
+            f"the selector cannot run on LiteRT, which has no operation {missing[1].strip()}: make P of others"
+        ) from error

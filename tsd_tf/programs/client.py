@@ -22,7 +22,7 @@ from tsd_tf.programs import command_line
 from tsd_tf.video import VIDEO_SUFFIXES
 
 if TYPE_CHECKING:
-    from tsd_tf.client.recognizer import Result
+    from tsd_tf.client.recognizer import Recognition
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", "export/client.tflite", "the client half, with client.json and labels.txt beside it")
@@ -69,7 +69,7 @@ def _picture_path(video: pathlib.Path, many: bool) -> pathlib.Path:
     return path / f"{video.stem}.png" if many or not path.suffix else path
 
 
-def _text(result: "Result") -> str:
+def _text(result: "Recognition") -> str:
     sizes = {name: f"{size / 1e3:.1f} kB" for name, size in result.bytes.items()}
     seconds = result.seconds
     lines = [
@@ -85,7 +85,7 @@ def _text(result: "Result") -> str:
     return "\n".join(line for line in lines if line != "  then ")
 
 
-def _show(result: "Result") -> None:
+def _show(result: "Recognition") -> None:
     print(json.dumps(dataclasses.asdict(result)) if FLAGS.json else _text(result), flush=True)
 
 

@@ -16,9 +16,8 @@ All visible GPUs share the work. python -m tsd_tf.evaluation.report turns result
 
 from absl import flags
 
-from tsd_tf.config import MAIN_NETWORKS, METHODS
 from tsd_tf.contract.errors import UserError
-from tsd_tf.programs import command_line
+from tsd_tf.programs import command_line, run_flags
 
 FLAGS = flags.FLAGS
 
@@ -39,8 +38,7 @@ flags.DEFINE_string("data_dir", None, "folder of the TFRecord shards (default: t
 flags.DEFINE_string("split", None, "which shards (default: validate for kinetics400, test for ucf101 and sample)")
 flags.DEFINE_integer("T", None, "frames of a clip: for --weights, or a run of --method=i3d, which takes any number")
 flags.DEFINE_integer("Ts", None, "frames per clip that the main network sees, as --T")
-flags.DEFINE_enum("method", None, METHODS, "with --weights and --preset: how frames are selected (default: tsd)")
-flags.DEFINE_enum("main_network", None, MAIN_NETWORKS, "with --weights and --preset: what recognises the frames")
+run_flags.define_parts("with --weights and --preset: ")
 flags.DEFINE_integer("crop_size", None, "with --weights and --preset: pixels of the square crop")
 flags.DEFINE_enum("variant", "float32", ["float32", "float16", "int8"], "with --export_dir: the TFLite file")
 flags.DEFINE_enum("codec", "jpeg", ["jpeg", "png", "raw"], "with --export_dir: how distilled frames travel")
@@ -52,7 +50,7 @@ flags.DEFINE_float("damaged_share", 0.0, "share of the records that may turn out
 flags.DEFINE_integer("batch_size", 4, "videos a replica and batch", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "seed of the test clips", lower_bound=0)
 
-_DESCRIBE_WEIGHTS = ("method", "main_network", "crop_size")
+_DESCRIBE_WEIGHTS = ("method", "selector", "main_network", "crop_size")
 _DESCRIBE_CODING = ("variant", "codec")
 
 
@@ -93,7 +91,8 @@ def _subjects(quality):
     frames = {"num_frames": FLAGS.T, "num_distilled_frames": FLAGS.Ts}
     data = {"data_dir": FLAGS.data_dir, "split": FLAGS.split}
     if FLAGS.weights:
-        described = {name: FLAGS[name].value for name in _DESCRIBE_WEIGHTS}
+        described = {"main_network": FLAGS.main_network, "crop_size": FLAGS.crop_size}
+        described["method"] = run_flags.method_from_flags()
         config = subjects.preset(FLAGS.preset, **described, **frames) if FLAGS.preset else None
         return [subjects.of_weights(FLAGS.weights, config, **frames, **data)]
     if FLAGS.export_dir:

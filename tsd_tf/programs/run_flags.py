@@ -2,11 +2,17 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from absl import flags, logging
 
 from tsd_tf import config as configs
+from tsd_tf.contract import references
 from tsd_tf.contract.errors import UserError
+
+if TYPE_CHECKING:
+    from tsd_tf.training.cluster import Cluster
 
 FLAGS = flags.FLAGS
 
@@ -15,6 +21,7 @@ _FIELDS = {
     "T": "num_frames",
     "Ts": "num_distilled_frames",
     "main_network": "main_network",
+    "augmentation": "augmentation",
     "crop_size": "crop_size",
     "data_dir": "data_dir",
     "mobilenet_weights": "mobilenet_weights",
@@ -32,6 +39,7 @@ _FLAGS_OF_I3D = (
     "crop_size",
     "data_dir",
     "main_network",
+    "augmentation",
     "gradient_clip_norm",
     "accumulate",
     "mixed_precision",
@@ -40,18 +48,38 @@ _FLAGS_OF_I3D = (
 )
 
 
-def define(presets):
+def define_parts(when: str = "") -> None:
+    """Defines the flags that name selector and main network; `when` begins what is said of them."""
+    flags.DEFINE_string(
+        "method",
+        None,
+        f"{when}how frames are selected: i3d (consecutive), i3d_r (random), i3d_e (uniform), i3d_a (temporal "
+        "attention), tsd (distilled; the default)",
+    )
+    flags.DEFINE_string("selector", None, f"{when}package.module:Class of your own, in place of --method")
+    flags.DEFINE_string(
+        "main_network",
+        None,
+        f"{when}what recognises the frames: {', '.join(configs.MAIN_NETWORKS)}, or package.module:function of your own "
+        "(default: the preset's)",
+    )
+
+
+def method_from_flags() -> str | None:
+    """What --method or --selector says, or None; UserError where both are given."""
+    if FLAGS.method and FLAGS.selector:
+        raise UserError(
+            f"expected --method or --selector, not both. Received: --method={FLAGS.method}, --selector={FLAGS.selector}"
+        )
+    return FLAGS.selector or FLAGS.method
+
+
+def define(presets: Sequence[str]) -> None:
     """Defines the flags of a training program; `presets` are the names of the presets it offers, default first."""
     flags.DEFINE_integer("T", None, "T: frames of a clip, at 25 a second (default: the preset's, 40 for the paper's)")
     flags.DEFINE_integer("Ts", None, "T_s: frames that are left after distillation and travel to the cloud")
-    flags.DEFINE_enum(
-        "method",
-        None,
-        configs.METHODS,
-        "how frames are selected: i3d (consecutive), i3d_r (random), i3d_e (uniform), i3d_a (temporal attention), tsd "
-        "(distilled; the default)",
-    )
-    flags.DEFINE_enum("main_network", None, configs.MAIN_NETWORKS, "what recognises the frames (default: the preset's)")
+    define_parts()
+    flags.DEFINE_string("augmentation", None, "package.module:function of your own that changes training clips")
     flags.DEFINE_enum("preset", presets[0], presets, "the setting that the other flags change")
     flags.DEFINE_integer(
         "crop_size",
@@ -110,19 +138,19 @@ def define(presets):
     flags.DEFINE_integer("seed", None, "seed of initialisation, clips and shuffling", lower_bound=0)
 
 
-def config_from_flags(method=None):
+def config_from_flags(method: str | None = None) -> configs.Config:
     """The preset's Config with the flags' changes; UserError where they do not fit together.
 
     Args:
-        method: one of METHODS; None for --method, or tsd.
+        method: see Config; None for what the flags say, or tsd.
     """
     if FLAGS.method == "i3d" and (FLAGS.T is not None or FLAGS.Ts is not None):
         raise UserError(
             "--method=i3d is trained once, on clips of its schedule's length: expected neither --T nor --Ts, received "
             f"--T={FLAGS.T}, --Ts={FLAGS.Ts}. Give them to evaluate.py"
         )
-    method = method or FLAGS.method or "tsd"
-    preset = getattr(configs, FLAGS.preset)(method)
+    method = method or method_from_flags() or "tsd"
+    preset = _preset(method)
     fields = {flag: field for flag, field in _FIELDS.items() if FLAGS[flag].value is not None}
     if method == "i3d":
         fields = {flag: field for flag, field in fields.items() if flag in _FLAGS_OF_I3D}
@@ -141,7 +169,18 @@ def config_from_flags(method=None):
         raise UserError(str(error)) from error
 
 
-def trainer_options_from_flags():
+def _preset(method: str) -> configs.Config:
+    if references.is_reference(method):
+        from tsd_tf.network_builder import preset
+
+        return preset(FLAGS.preset, method)
+    try:
+        return getattr(configs, FLAGS.preset)(method)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def trainer_options_from_flags() -> dict[str, Any]:
     """Keyword arguments of Trainer that the flags give: they change what a run leaves, not what it learns."""
     from tsd_tf.training.validation import ValidationPlan
 
@@ -158,7 +197,7 @@ def trainer_options_from_flags():
     }
 
 
-def cluster_from_flags():
+def cluster_from_flags() -> "Cluster":
     """The Cluster to train on, after what TensorFlow has to know before it computes anything."""
     import tensorflow as tf
 
@@ -172,7 +211,7 @@ def cluster_from_flags():
     return default_cluster()
 
 
-def workdir_from_flags(config):
+def workdir_from_flags(config: configs.Config) -> pathlib.Path:
     """--workdir, or the default one of `config`."""
     return (
         pathlib.Path(FLAGS.workdir) if FLAGS.workdir else pathlib.Path(FLAGS.runs_dir, config.dataset, config.run_name)

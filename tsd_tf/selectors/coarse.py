@@ -1,12 +1,33 @@
 """What the learned selectors share: a MobileNet that sees a small copy of every frame."""
 
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
 import keras
 from keras import ops
 
 from tsd_tf.selectors.selector import Selector
 
 
-def mobilenet(input_size, width=1.0, features_layer=None, batch_norm_momentum=0.99):
+@contextlib.contextmanager
+def default_dtype(policy: str | keras.DTypePolicy) -> Iterator[None]:
+    """A context in which layers that are given no dtype policy take this one."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def mobilenet(
+    input_size: int,
+    width: float = 1.0,
+    features_layer: str | None = None,
+    batch_norm_momentum: float = 0.99,
+    dtype: str | keras.DTypePolicy | None = None,
+) -> keras.Model:
     """The coarse extractor (Section 3.2.3): Keras' MobileNet without its top, its weights random.
 
     Args:
@@ -14,21 +35,23 @@ def mobilenet(input_size, width=1.0, features_layer=None, batch_norm_momentum=0.
         width: MobileNet's alpha.
         features_layer: name of the MobileNet layer whose output is the feature map; None for the last one.
         batch_norm_momentum: 0.99 is Keras'; short trainings on small data want less.
+        dtype: Keras' dtype policy; None for the default one.
 
     Returns:
         keras.Model, (batch, input_size, input_size, 3) in [-1, 1] -> (batch, height, width, channels).
     """
-    model = keras.applications.MobileNet(
-        input_shape=(input_size, input_size, 3), alpha=width, include_top=False, weights=None
-    )
-    if features_layer is not None:
-        names = [layer.name for layer in model.layers]
-        if features_layer not in names:
-            raise ValueError(
-                f"`features_layer` must name a layer of MobileNet. Expected one of {names}. "
-                f"Received: features_layer={features_layer!r}"
-            )
-        model = keras.Model(model.input, model.get_layer(features_layer).output)
+    with default_dtype(dtype or keras.config.dtype_policy()):  # Keras' MobileNet takes it from nowhere else.
+        model = keras.applications.MobileNet(
+            input_shape=(input_size, input_size, 3), alpha=width, include_top=False, weights=None
+        )
+        if features_layer is not None:
+            names = [layer.name for layer in model.layers]
+            if features_layer not in names:
+                raise ValueError(
+                    f"`features_layer` must name a layer of MobileNet. Expected one of {names}. "
+                    f"Received: features_layer={features_layer!r}"
+                )
+            model = keras.Model(model.input, model.get_layer(features_layer).output)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = batch_norm_momentum
@@ -36,7 +59,7 @@ def mobilenet(input_size, width=1.0, features_layer=None, batch_norm_momentum=0.
 
 
 class CoarseSelector(Selector):
-    """Base of the selectors that look at the clip through a coarse extractor.
+    """Base of the learned selectors that see the clip through a coarse extractor, and in no other way.
 
     Args:
         num_frames, num_distilled_frames: T and T_s.
@@ -44,35 +67,40 @@ class CoarseSelector(Selector):
         coarse_width, coarse_features_layer, coarse_batch_norm_momentum: see `mobilenet`.
     """
 
+    is_learned = True
+    is_coarse = True
+
     def __init__(
         self,
-        num_frames,
-        num_distilled_frames,
-        coarse_size=112,
-        coarse_width=1.0,
-        coarse_features_layer=None,
-        coarse_batch_norm_momentum=0.99,
-        **kwargs,
-    ):
+        num_frames: int,
+        num_distilled_frames: int,
+        coarse_size: int = 112,
+        coarse_width: float = 1.0,
+        coarse_features_layer: str | None = None,
+        coarse_batch_norm_momentum: float = 0.99,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(num_frames, num_distilled_frames, **kwargs)
         self.coarse_size = coarse_size
         self.coarse_width = coarse_width
         self.coarse_features_layer = coarse_features_layer
         self.coarse_batch_norm_momentum = coarse_batch_norm_momentum
-        self.coarse_extractor = mobilenet(coarse_size, coarse_width, coarse_features_layer, coarse_batch_norm_momentum)
+        self.coarse_extractor = mobilenet(
+            coarse_size, coarse_width, coarse_features_layer, coarse_batch_norm_momentum, dtype=self.dtype_policy
+        )
 
-    def encode_frames(self, frames, training=None):
+    def encode_frames(self, frames: Any, training: bool | None = None) -> Any:
         """Coarse features of single frames: (n, height, width, 3) -> (n, h, w, c). Frames do not see each other."""
         if tuple(frames.shape[1:3]) != (self.coarse_size, self.coarse_size):
             frames = ops.image.resize(frames, (self.coarse_size, self.coarse_size), interpolation="bilinear")
         return self.coarse_extractor(frames, training=training)
 
-    def encode_clips(self, frames, training=None):
+    def encode_clips(self, frames: Any, training: bool | None = None) -> Any:
         """Coarse features of all frames of clips: (batch, T, height, width, 3) -> (batch, T, h, w, c)."""
         features = self.encode_frames(ops.reshape(frames, (-1, *frames.shape[2:])), training=training)
         return ops.reshape(features, (-1, self.num_frames, *features.shape[1:]))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "coarse_size": self.coarse_size,

@@ -13,5 +13,5 @@ class Consecutive(FixedFrames):
     The start of the clip is already random, so these are T_s consecutive frames at a random place of the video.
     """
 
-    def indices(self):
+    def indices(self) -> np.ndarray:
         return np.arange(self.num_distilled_frames)

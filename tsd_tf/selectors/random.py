@@ -1,5 +1,7 @@
 """I3D_R: frames at random."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -15,7 +17,7 @@ def _mixed(x):
     return ops.bitwise_xor(x, ops.right_shift(x, ops.full_like(x, 16)))
 
 
-def random_indices(seeds, num_frames, num_distilled_frames):
+def random_indices(seeds: Any, num_frames: int, num_distilled_frames: int) -> Any:
     """T_s of T frame indices at random, without replacement: a pure function of a clip's seed, on every backend.
 
     Every frame draws a 32-bit number from (seed, its index); the T_s frames with the smallest are picked.
@@ -49,14 +51,16 @@ class Random(Selector):
             and clip i of a batch has the seed (0, i) otherwise.
     """
 
-    def __init__(self, num_frames, num_distilled_frames, **kwargs):
+    looks_at_frames = False
+
+    def __init__(self, num_frames: int, num_distilled_frames: int, **kwargs: Any) -> None:
         super().__init__(num_frames, num_distilled_frames, **kwargs)
         self.seed_generator = keras.random.SeedGenerator()
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.check_frames(input_shape)
 
-    def call(self, frames, seeds=None, training=None):
+    def call(self, frames: Any, seeds: Any = None, training: bool | None = None) -> Any:
         if seeds is None:
             seeds = self._drawn_seeds(frames) if training else self._places(frames)
         indices = random_indices(seeds, self.num_frames, self.num_distilled_frames)

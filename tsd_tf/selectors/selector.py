@@ -1,16 +1,26 @@
 """What every frame selector has in common."""
 
+from typing import Any
+
 import keras
 
 
 class Selector(keras.layers.Layer):
     """A layer that looks at a clip and answers with the transformation matrix P (Section 3.3).
 
-    All methods of the paper are one network; they differ only in how P is made.
+    All methods of the paper are one network; they differ only in how P is made. What a selector can do is told by its
+    attributes, which a subclass sets on the class or in its constructor.
 
     Args:
         num_frames: T, the frames of a clip.
         num_distilled_frames: T_s, the frames that are left; 1 <= T_s <= T.
+
+    Attributes:
+        is_learned: whether P is predicted by trained weights, so that a stage of its own trains them and P is watched.
+        looks_at_frames: whether P depends on the frames; else it is the same for every clip, or drawn from its seed.
+        is_coarse: whether it is a CoarseSelector, whose arguments a configuration holds.
+        coarse_extractor: the network that looks at single frames, made small, or None.
+        tsd_block: the TSDBlock that makes P of the coarse features and of nothing else, or None.
 
     Call arguments:
         frames: (batch, T, height, width, 3), RGB in [-1, 1].
@@ -19,7 +29,13 @@ class Selector(keras.layers.Layer):
     Output shape: (batch, T, T_s), float32; every column sums to 1.
     """
 
-    def __init__(self, num_frames, num_distilled_frames, **kwargs):
+    is_learned = False
+    looks_at_frames = True
+    is_coarse = False
+    coarse_extractor: keras.Model | None = None
+    tsd_block: keras.layers.Layer | None = None
+
+    def __init__(self, num_frames: int, num_distilled_frames: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not 1 <= num_distilled_frames <= num_frames:
             raise ValueError(
@@ -29,7 +45,7 @@ class Selector(keras.layers.Layer):
         self.num_frames = num_frames
         self.num_distilled_frames = num_distilled_frames
 
-    def check_frames(self, shape):
+    def check_frames(self, shape: tuple[int | None, ...]) -> None:
         """Raises ValueError unless `shape` is (batch, T, height, width, 3) with this selector's T."""
         if len(shape) != 5 or shape[1] != self.num_frames or shape[4] != 3:
             raise ValueError(
@@ -37,13 +53,24 @@ class Selector(keras.layers.Layer):
                 f"Received: shape={tuple(shape)}"
             )
 
-    def compute_output_shape(self, input_shape):
+    def distributions(self, matrix: Any) -> Any:
+        """What P says about the frames of a clip, as distributions over them.
+
+        Args:
+            matrix: P as the selector answers in training, (batch, T, columns) float32.
+
+        Returns:
+            (batch, T, distributions) float32; each sums to 1 over the frames. By default the columns of P.
+        """
+        return matrix
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (input_shape[0], self.num_frames, self.num_distilled_frames)
 
-    def compute_output_spec(self, frames, *args, **kwargs):
+    def compute_output_spec(self, frames: Any, *args: Any, **kwargs: Any) -> keras.KerasTensor:
         return keras.KerasTensor(self.compute_output_shape(frames.shape), dtype="float32")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_frames": self.num_frames,

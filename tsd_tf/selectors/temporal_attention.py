@@ -1,5 +1,7 @@
 """I3D_A: frames by learned importance."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -22,20 +24,20 @@ class TemporalAttention(CoarseSelector):
     Output shape: (batch, T, T) in training, (batch, T, T_s) otherwise.
     """
 
-    def __init__(self, num_frames, num_distilled_frames, **kwargs):
+    def __init__(self, num_frames: int, num_distilled_frames: int, **kwargs: Any) -> None:
         super().__init__(num_frames, num_distilled_frames, **kwargs)
         self.score = keras.layers.Dense(1, dtype=self.dtype_policy, name="score")
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.check_frames(input_shape)
         self.score.build((input_shape[0], self.num_frames, self.coarse_extractor.output_shape[-1]))
 
-    def importance(self, frames, training=None):
+    def importance(self, frames: Any, training: bool | None = None) -> Any:
         """a, (batch, T) float32: non-negative, and the sum of every row is 1."""
         pooled = ops.mean(self.encode_clips(frames, training=training), axis=(2, 3))
         return ops.softmax(ops.cast(self.score(pooled), "float32")[..., 0], axis=1)
 
-    def call(self, frames, seeds=None, training=None):
+    def call(self, frames: Any, seeds: Any = None, training: bool | None = None) -> Any:
         importance = self.importance(frames, training=training)
         if training:
             return self.num_frames * importance[:, :, None] * ops.eye(self.num_frames, dtype="float32")
@@ -43,6 +45,10 @@ class TemporalAttention(CoarseSelector):
         in_time_order = ops.sort(best, axis=1)
         return ops.transpose(ops.one_hot(in_time_order, self.num_frames, dtype="float32"), (0, 2, 1))
 
-    def compute_output_spec(self, frames, seeds=None, training=None):
+    def distributions(self, matrix: Any) -> Any:
+        """The importance of the frames, (batch, T, 1): one distribution, on the diagonal of T a_i."""
+        return ops.sum(matrix, axis=2, keepdims=True) / self.num_frames
+
+    def compute_output_spec(self, frames: Any, seeds: Any = None, training: bool | None = None) -> keras.KerasTensor:
         columns = self.num_frames if training else self.num_distilled_frames
         return keras.KerasTensor((frames.shape[0], self.num_frames, columns), dtype="float32")

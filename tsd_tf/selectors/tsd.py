@@ -1,5 +1,7 @@
 """I3D+TSD: the learned selector (Section 3.2)."""
 
+from typing import Any
+
 import keras
 
 from tsd_tf.layers.tsd_block import TSDBlock
@@ -18,15 +20,15 @@ class TSD(CoarseSelector):
 
     def __init__(
         self,
-        num_frames,
-        num_distilled_frames,
-        embedding_channels=512,
-        output_kernel=3,
-        initializer_stddev=0.01,
-        logit_scale=1.0,
-        in_time_order=False,
-        **kwargs,
-    ):
+        num_frames: int,
+        num_distilled_frames: int,
+        embedding_channels: int = 512,
+        output_kernel: int = 3,
+        initializer_stddev: float = 0.01,
+        logit_scale: float = 1.0,
+        in_time_order: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(num_frames, num_distilled_frames, **kwargs)
         self.embedding_channels = embedding_channels
         self.output_kernel = output_kernel
@@ -44,14 +46,14 @@ class TSD(CoarseSelector):
             name="tsd_block",
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.check_frames(input_shape)
         self.tsd_block.build((input_shape[0], self.num_frames, *self.coarse_extractor.output_shape[1:]))
 
-    def call(self, frames, seeds=None, training=None):
+    def call(self, frames: Any, seeds: Any = None, training: bool | None = None) -> Any:
         return self.tsd_block(self.encode_clips(frames, training=training))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "embedding_channels": self.embedding_channels,

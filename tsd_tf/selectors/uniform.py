@@ -13,5 +13,5 @@ class Uniform(FixedFrames):
     The paper gives no offset; the first frame is always one of them.
     """
 
-    def indices(self):
+    def indices(self) -> np.ndarray:
         return np.arange(self.num_distilled_frames) * self.num_frames // self.num_distilled_frames

@@ -3,6 +3,7 @@
 import pathlib
 
 from tsd_tf.contract.errors import UserError
+from tsd_tf.main_networks.interface import last_layer
 from tsd_tf.weights.hdf5 import load_weights
 from tsd_tf.work_directory import WorkDirectory
 
@@ -56,4 +57,4 @@ def load_for_fine_tuning(network, path):
                 f"cannot fine-tune from {path}: its {name} is {there}, here it is {here}; "
                 "give the same --T and --Ts, or another --kinetics_workdir"
             )
-    copy_weights(source, network, skip=network.main_network.logits.variables)
+    copy_weights(source, network, skip=last_layer(network.main_network, network.num_classes).variables)

@@ -2,10 +2,11 @@
 
 import tensorflow as tf
 
+from tsd_tf.config import Config
 from tsd_tf.contract.errors import UserError
 
 
-def dtype_policy(config):
+def dtype_policy(config: Config) -> str:
     """Keras' dtype policy for a Config: variables are float32 always, and so is what P, Y = XP and logits are made in.
 
     With `mixed_precision`, the convolutions compute in float16 where there is a GPU, in bfloat16 on CPU.
@@ -19,12 +20,12 @@ def dtype_policy(config):
         return "mixed_float16"
     if config.main_network != "inception_i3d":
         raise UserError(
-            "--mixed_precision on CPU is for --main_network=inception_i3d: TensorFlow's bfloat16 gradient of a SAME "
-            f"convolution over two frames is wrong there. Received: --main_network={config.main_network}"
+            "`mixed_precision` on CPU is for `main_network` inception_i3d: TensorFlow's bfloat16 gradient of a SAME "
+            f"convolution over two frames is wrong there. Received: main_network={config.main_network}"
         )
     return "mixed_bfloat16"
 
 
-def needs_loss_scale(policy):
+def needs_loss_scale(policy: str) -> bool:
     """Whether gradients underflow under this policy: float16 has five bits of exponent, bfloat16 eight as float32."""
     return policy == "mixed_float16"

@@ -1,6 +1,9 @@
 """What a training program does, from nothing to a trained network: the order in which parts are trained or loaded."""
 
+from tsd_tf.config import Config
+from tsd_tf.contract import references
 from tsd_tf.contract.errors import UserError
+from tsd_tf.network import FewFrameNetwork
 from tsd_tf.network_builder import build_network
 from tsd_tf.training import initialization
 from tsd_tf.training.trainer import Trainer
@@ -39,8 +42,8 @@ def train_on_kinetics(
     """
     if config.main_network != "inception_i3d" and (i3d_checkpoint or inception_checkpoint):
         raise UserError(
-            "--i3d_checkpoint and --inception_checkpoint are for --main_network=inception_i3d. "
-            f"Received: --main_network={config.main_network}"
+            "`i3d_checkpoint` and `inception_checkpoint` are for `main_network` inception_i3d. "
+            f"Received: main_network={config.main_network}"
         )
     needs_i3d = config.method != "i3d" and not main_network_weights and not i3d_checkpoint
 
@@ -56,6 +59,7 @@ def train_on_kinetics(
     run = WorkDirectory(workdir)
     trainer = Trainer(run, config, initialize, **trainer_options)
     cluster = trainer.cluster
+    _check_parts(config)
     trainer.prepare()
     lacks_i3d = needs_i3d and not run.checkpoints() and not WorkDirectory(i3d_workdir).finished()
     with cluster.watched():
@@ -76,16 +80,26 @@ def train_on_kinetics(
     return trainer.run()
 
 
-def _start_client(network, config):
-    if hasattr(network.selector, "coarse_extractor"):
+def _check_parts(config: Config) -> None:
+    """UserError where a part of the user's own is not usable: before anything is written."""
+    if references.is_reference(config.method) or references.is_reference(config.main_network):
+        build_network(config)
+    if config.augmentation is not None:
+        references.resolve(config.augmentation, "augmentation")
+
+
+def _start_client(network: FewFrameNetwork, config: Config) -> None:
+    if network.selector.is_coarse:
         mobilenet.load(network.selector.coarse_extractor, config.mobilenet_weights, config.coarse_width)
 
 
 def fine_tune(config, workdir, kinetics_workdir, **trainer_options):
     """Trains `config` from a run on Kinetics, its last layer new (Section 4.2, Training TSD on UCF101)."""
-    return Trainer(
+    trainer = Trainer(
         WorkDirectory(workdir),
         config,
         lambda network: initialization.load_for_fine_tuning(network, kinetics_workdir),
         **trainer_options,
-    ).run()
+    )
+    _check_parts(config)
+    return trainer.run()

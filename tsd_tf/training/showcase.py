@@ -4,7 +4,6 @@ import numpy as np
 
 from tsd_tf.data import pipeline
 from tsd_tf.data.preprocessing import to_network_input, to_uint8
-from tsd_tf.training.matrix_statistics import is_learned
 from tsd_tf.video import pictures
 
 _NUM_CLIPS = 4
@@ -33,7 +32,7 @@ class Showcase:
 
     def write(self, total_steps):
         """Shows the network as it is now, after `total_steps` steps; of a P that is not finite the next loss tells."""
-        if not is_learned(self.network.selector):
+        if not self.network.selector.is_learned:
             return
         if self.clips is None:
             self.clips = self._read()

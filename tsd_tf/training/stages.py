@@ -4,6 +4,9 @@ import dataclasses
 
 import keras
 
+from tsd_tf.config import Config, Stage
+from tsd_tf.contract.errors import UserError
+from tsd_tf.main_networks.interface import last_layer
 from tsd_tf.network import FewFrameNetwork
 from tsd_tf.selectors import Consecutive
 from tsd_tf.training.frame_classifier import FrameClassifier
@@ -28,32 +31,51 @@ class StageModel:
     rate_factors: tuple
 
 
-def stage_model(stage, network, config):
+def stage_model(stage: Stage, network: FewFrameNetwork, config: Config) -> StageModel:
     """Freezes and unfreezes the parts of `network` as `stage` asks, and names what it trains.
 
-    Stage 1 of the paper freezes the main network, which also puts its batch norm into inference mode.
+    Stage 1 of the paper freezes the main network, which also puts its batch norm into inference mode. What its maker
+    has frozen before it was built stays frozen in every stage.
+
+    Args:
+        stage: a Stage of `config`.
+        network: the FewFrameNetwork of `config`.
+        config: a Config.
+
+    Raises:
+        UserError: the stage trains nothing of this network.
     """
-    network.selector.trainable = stage.trains in ("network", "client")
-    network.main_network.trainable = stage.trains == "network"
+    selector, main_network = network.selector, network.main_network
+    selector.trainable = main_network.trainable = False
+    if stage.trains in ("network", "client"):
+        network.trainable_flags.restore(selector)
+    if stage.trains == "network":
+        network.trainable_flags.restore(main_network)
     num_frames = stage.num_frames or config.num_frames
     if stage.trains == "coarse_extractor":
-        network.selector.coarse_extractor.trainable = True
-        model = FrameClassifier(network.selector, config.num_classes)
+        if selector.coarse_extractor is None:
+            raise UserError(
+                f"stage {stage.name} trains a coarse extractor, and the selector {type(selector).__name__} has none"
+            )
+        network.trainable_flags.restore(selector.coarse_extractor)
+        model = FrameClassifier(selector, config.num_classes)
     elif num_frames != config.num_frames:
-        model = FewFrameNetwork(Consecutive(num_frames, num_frames), network.main_network)
+        model = FewFrameNetwork(Consecutive(num_frames, num_frames), main_network)
     else:
         model = network
     if not model.built:
         model.build((None, num_frames, config.crop_size, config.crop_size, 3))
-    client = {id(variable) for variable in network.selector.variables}
-    last_layer = {id(variable) for variable in network.main_network.logits.variables}
+    client = {id(variable) for variable in selector.variables}
+    factor, last = config.last_layer_rate_factor, set()
+    if factor != 1.0:
+        last = {id(variable) for variable in last_layer(main_network, config.num_classes).variables}
     variables = tuple(model.trainable_variables)
+    if not variables:
+        raise UserError(f"stage {stage.name} has nothing to train: all that it would move is frozen, or has no weights")
     return StageModel(
         model=model,
         num_frames=num_frames,
         variables=variables,
         is_client=tuple(id(variable) in client for variable in variables),
-        rate_factors=tuple(
-            config.last_layer_rate_factor if id(variable) in last_layer else 1.0 for variable in variables
-        ),
+        rate_factors=tuple(factor if id(variable) in last else 1.0 for variable in variables),
     )

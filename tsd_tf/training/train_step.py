@@ -117,17 +117,20 @@ class _Replica:
         correct = tf.cast(tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), labels), tf.float32)
         clips = {"accuracy": correct, **statistics}
         values = {name: tf.reduce_sum(value) / self.global_batch_size for name, value in clips.items()}
-        return tape.gradient(scaled, self.variables), {"loss": loss, **values}
+        # A part of the user's own may have variables that the loss does not depend on, or rows of an embedding.
+        gradients = tape.gradient(scaled, self.variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return [tf.convert_to_tensor(gradient) for gradient in gradients], {"loss": loss, **values}
 
     def _forward(self, frames, seeds):
         model = self.model
         if not isinstance(model, FewFrameNetwork):
             return model(frames, training=True), {}
-        if not matrix_statistics.is_learned(model.selector):
+        if not model.selector.is_learned:
             return model(frames, seeds=seeds, training=True), {}
         matrix = model.transformation_matrix(frames, seeds=seeds, training=True)
         logits = model.cloud(model.frame_distillation(frames, matrix), training=True)
-        entropy, maximum = matrix_statistics.entropy_and_maximum(tf.stop_gradient(matrix), model.selector)
+        distributions = model.selector.distributions(tf.stop_gradient(matrix))
+        entropy, maximum = matrix_statistics.entropy_and_maximum(distributions)
         return logits, {"entropy": entropy, "maximum": maximum}
 
     def _apply(self, gradients, scale):
