@@ -214,7 +214,7 @@ def test_tolerated_damage_is_told_of_and_the_run_finishes(damaged, tmp_path, cap
     Trainer(run, config, validation=ValidationPlan(num_videos=0), damaged_share=0.1).run()
     assert run.finished()
     # Once, though TensorBoard's clips hold it too.
-    assert capsys.readouterr().err.count(f"damaged, left out: {name}: a label from 0 to 5 was expected, 99 came") == 1
+    assert capsys.readouterr().err.count(f"damaged, left out: {name}: expected a label from 0 to 5, got 99") == 1
 
 
 def test_damage_that_is_not_tolerated_ends_the_run_with_one_line(damaged, tmp_path):
@@ -222,7 +222,7 @@ def test_damage_that_is_not_tolerated_ends_the_run_with_one_line(damaged, tmp_pa
     run = WorkDirectory(tmp_path / "run")
     with pytest.raises(UserError) as error:
         Trainer(run, config, validation=ValidationPlan(num_videos=0)).run()
-    assert str(error.value).startswith(f"{name}: a label from 0 to 5 was expected, 99 came. 1 of 12 records")
+    assert str(error.value).startswith(f"{name}: expected a label from 0 to 5, got 99. 1 of 12 records")
     assert "\n" not in str(error.value)
     assert not run.finished()
 

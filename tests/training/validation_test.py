@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from tsd_tf.config import Stage
+from tsd_tf.contract.clip_spec import ClipSpec
 from tsd_tf.contract.errors import UserError
-from tsd_tf.data import pipeline
+from tsd_tf.data.evaluation_clips import EvaluationClips
+from tsd_tf.data.records import Records
+from tsd_tf.data.shards import find_shards
 from tsd_tf.network import FewFrameNetwork
 from tsd_tf.selectors import Uniform
 from tsd_tf.training import checkpoints
@@ -49,23 +52,15 @@ def network():
 @pytest.fixture(scope="module")
 def labels(sample_shards):
     """Of the two videos that are validated on."""
-    shards = pipeline.find_shards(sample_shards, "test")
-    clips = pipeline.evaluation_clips(
-        shards,
-        num_frames=1,
-        num_clips=1,
-        crop_size=64,
-        num_classes=6,
-        batch_size=2,
-        seed=0,
-    )
-    return next(pipeline.checked(clips, shards))["label"].numpy().tolist()
+    shards = find_shards(sample_shards, "test")
+    clips = EvaluationClips(Records(shards), ClipSpec(1, 64, 6), num_clips=1, batch_size=2, seed=0)
+    return next(iter(clips))["label"].numpy().tolist()
 
 
 @pytest.fixture
 def validation(network, tiny_config, tmp_path):
     config = tiny_config()
-    return Validation(WorkDirectory(tmp_path), network, config, PLAN, PLAN.shards(config.data_dir))
+    return Validation(WorkDirectory(tmp_path), network, config, PLAN, Records(PLAN.shards(config.data_dir)))
 
 
 def test_the_best_weights_stay(validation, network, labels, tmp_path):
@@ -89,7 +84,7 @@ def test_the_best_weights_stay(validation, network, labels, tmp_path):
 def test_a_resumed_run_remembers_the_best(validation, network, labels, tiny_config):
     network.main_network.always(labels[0])
     validation.run(CLIENT, position(7))
-    again = Validation(validation.work_directory, network, tiny_config(), PLAN, validation.shards)
+    again = Validation(validation.work_directory, network, tiny_config(), PLAN, validation.clips.records)
     again.run(CLIENT, position(8))
     assert checkpoints.best_result(again.work_directory)["total_steps"] == 7
 
@@ -97,7 +92,8 @@ def test_a_resumed_run_remembers_the_best(validation, network, labels, tiny_conf
 def test_when_it_is_due(network, tiny_config, tmp_path):
     def due(plan, stage, step, at_checkpoint):
         shards = plan.shards(tiny_config().data_dir)
-        return Validation(WorkDirectory(tmp_path), network, tiny_config(), plan, shards).is_due(
+        records = Records(shards) if shards else None
+        return Validation(WorkDirectory(tmp_path), network, tiny_config(), plan, records).is_due(
             stage, step, at_checkpoint
         )
 

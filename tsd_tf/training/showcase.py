@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tsd_tf.data import pipeline
+from tsd_tf.data.evaluation_clips import EvaluationClips
 from tsd_tf.data.preprocessing import to_network_input, to_uint8
 from tsd_tf.training.matrix_statistics import is_learned
 from tsd_tf.video import pictures
@@ -18,17 +18,15 @@ class Showcase:
     Args:
         network: the FewFrameNetwork that is trained.
         config: its Config.
-        shards: the clips are of their first intact videos.
+        records: a Records; the clips are of its first intact videos.
         summaries: Summaries.
-        damage: a Damage of these shards, which says how much of it is tolerated.
     """
 
-    def __init__(self, network, config, shards, summaries, damage):
+    def __init__(self, network, config, records, summaries):
         self.network = network
         self.config = config
-        self.shards = shards
+        self.records = records
         self.summaries = summaries
-        self.damage = damage
         self.clips = None
 
     def write(self, total_steps):
@@ -49,14 +47,7 @@ class Showcase:
         self.summaries.flush()
 
     def _read(self):
-        clips = pipeline.evaluation_clips(
-            self.shards,
-            num_frames=self.config.num_frames,
-            num_clips=1,
-            crop_size=self.config.crop_size,
-            num_classes=self.config.num_classes,
-            batch_size=_NUM_CLIPS,
-            seed=self.config.seed,
-        )
-        batch = next(pipeline.checked(clips, self.shards, self.damage))
+        options = {"num_clips": 1, "batch_size": _NUM_CLIPS, "seed": self.config.seed}
+        with EvaluationClips(self.records, self.config.clip_spec, **options) as clips:
+            batch = next(iter(clips))
         return batch["frames"][:, 0], batch["seed"][:, 0]

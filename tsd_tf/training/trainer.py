@@ -1,17 +1,17 @@
 """The training loop: stages in order, checkpoints, and resuming where the last checkpoint stands."""
 
-import contextlib
+import dataclasses
 import functools
 import math
 import time
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tsd_tf.contract.errors import UserError
-from tsd_tf.data import pipeline
-from tsd_tf.data.damage import Damage
+from tsd_tf.data.records import Records
+from tsd_tf.data.shards import find_shards, read_labels
+from tsd_tf.data.training_clips import TrainingClips
 from tsd_tf.network_builder import build_network
 from tsd_tf.training import checkpoints, log
 from tsd_tf.training.claim import claim
@@ -67,7 +67,7 @@ class Trainer:
         self.keep_checkpoints = keep_checkpoints
         self.validation_plan = validation or ValidationPlan()
         self.damaged_share = damaged_share
-        self._damage = {}
+        self._records = {}
 
     def prepare(self):
         """Makes the work directory, after checking that the run can start.
@@ -79,13 +79,13 @@ class Trainer:
             UserError: no shards, or too few for the replicas; another class list, a work directory of another
                 configuration or other data, or a read-only one; another worker with other flags.
         """
-        labels = pipeline.read_labels(self.config.data_dir)
+        labels = read_labels(self.config.data_dir)
         if len(labels) != self.config.num_classes:
             raise UserError(
                 f"{self.config.data_dir} has {len(labels)} classes in its labels.txt, the configuration expects "
                 f"{self.config.num_classes}; choose another --data_dir or --preset"
             )
-        shards = [pipeline.find_shards(self.config.data_dir, stage.split) for stage in self.config.stages]
+        shards = [find_shards(self.config.data_dir, stage.split) for stage in self.config.stages]
         check_shards(self.config, shards, self.cluster)
         with self.cluster.watched():
             self.cluster.check_same(run_of(self.config))
@@ -137,12 +137,11 @@ class Trainer:
                 network,
                 self.config,
                 self.validation_plan,
-                self.validation_shards,
-                self._damage_of(self.validation_shards),
+                self._records_of(self.validation_shards) if self.validation_shards else None,
             )
             summaries = Summaries(self.work_directory.path / "tensorboard")
             shown = self.validation_shards or shards[-1]
-            showcase = Showcase(network, self.config, shown, summaries, self._damage_of(shown))
+            showcase = Showcase(network, self.config, self._records_of(shown), summaries)
         names = sorted(position)
         values = self.cluster.chiefs([np.int64(position[name]) for name in names])
         position = {name: int(value) for name, value in zip(names, values, strict=True)}
@@ -177,13 +176,12 @@ class Trainer:
         train_step = make_train_step(trained, optimizer, config, strategy, clips_a_step, loss_scale)
         average_statistics = make_averaging(strategy, moving_statistics(trained.model))
         clips = self._clips(shards, stage, trained.num_frames, position["step"], stage_seed)
-        read_here = shards[self.cluster.worker :: self.cluster.num_workers]
-        checked = pipeline.checked(clips, read_here, self._damage_of(read_here))
         saved = time.monotonic()
         with (
             self._progress(stage, position, clips_a_step, showcase) as progress,
-            contextlib.closing(checked) as batches,
+            clips,
         ):
+            batches = iter(clips)
             while position["step"] < stage.num_steps:
                 step = position["step"]
                 rate = learning_rate(stage, step) * self.rate_factor
@@ -216,28 +214,19 @@ class Trainer:
 
     def _clips(self, shards, stage, num_frames, first_step, seed):
         """The clips of a stage from a step on, from this worker's shards, dealt to its replicas."""
-        cluster = self.cluster
-        clips = pipeline.training_clips(
-            shards,
-            num_frames=num_frames,
-            crop_size=self.config.crop_size,
-            random_flip=self.config.random_flip,
-            num_classes=self.config.num_classes,
+        return TrainingClips(
+            self._records_of(shards, self.cluster.num_workers, self.cluster.worker),
+            dataclasses.replace(self.config.clip_spec, num_frames=num_frames),
             batch_size=stage.batch_size,
             seed=seed,
-            first_step=first_step * cluster.num_local_replicas,
-            num_hosts=cluster.num_workers,
-            host=cluster.worker,
+            first_step=first_step * self.cluster.num_local_replicas,
+            strategy=self.strategy,
         )
-        if cluster.num_replicas == 1:
-            return clips
-        # Said to be endless, clips need no agreement among the workers, at every step, that there are more.
-        clips = clips.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
-        return self.strategy.distribute_datasets_from_function(lambda _: clips)
 
-    def _damage_of(self, shards):
-        """What is known to be damaged in some shards: one Damage whoever reads them, so each record is told of once."""
-        return self._damage.setdefault(tuple(shards), Damage(shards, self.damaged_share))
+    def _records_of(self, shards, num_hosts=1, host=0):
+        """One Records of some shards whoever reads them: each record is told of, and read whole, only once."""
+        records = Records(shards, self.damaged_share, num_hosts, host)
+        return self._records.setdefault((*shards, num_hosts), records)
 
     def _progress(self, stage, position, clips_a_step, showcase):
         if not self.cluster.is_chief:

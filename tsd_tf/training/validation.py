@@ -7,7 +7,8 @@ import time
 from tqdm import tqdm
 
 from tsd_tf.contract.errors import UserError
-from tsd_tf.data import pipeline
+from tsd_tf.data.evaluation_clips import EvaluationClips
+from tsd_tf.data.shards import find_shards
 from tsd_tf.evaluation import protocol
 from tsd_tf.evaluation.network_classifier import NetworkClassifier
 from tsd_tf.training import checkpoints
@@ -36,7 +37,7 @@ class ValidationPlan:
         if self.num_videos == 0:
             return []
         try:
-            return pipeline.find_shards(data_dir, self.split or "validate")
+            return find_shards(data_dir, self.split or "validate")
         except UserError:
             if self.split is not None:
                 raise
@@ -54,24 +55,29 @@ class Validation:
         network: the FewFrameNetwork that is trained.
         config: its Config.
         plan: a ValidationPlan.
-        shards: what the plan's `shards` found.
-        damage: a Damage of these shards, which says how much of it is tolerated; None for nothing.
+        records: the Records of what the plan's `shards` found; None where it found none.
     """
 
-    def __init__(self, work_directory, network, config, plan, shards, damage=None):
+    def __init__(self, work_directory, network, config, plan, records):
         self.work_directory = work_directory
         self.network = network
         self.classifier = NetworkClassifier(network)  # Kept, since it is traced when it is first called.
         self.config = config
         self.plan = plan
-        self.shards = shards
-        self.damage = damage
+        self.clips = records and EvaluationClips(
+            records,
+            config.clip_spec,
+            num_clips=plan.num_clips,
+            batch_size=plan.batch_size,
+            seed=config.seed,
+            num_videos=plan.num_videos,
+        )
         best = checkpoints.best_result(work_directory)
         self.best_top1 = best["top1"] if best else -math.inf
 
     def is_due(self, stage, step, at_checkpoint):
         """Whether to validate after step `step` of a Stage."""
-        if not self.shards or stage.trains == "coarse_extractor":
+        if self.clips is None or stage.trains == "coarse_extractor":
             return False
         if self.plan.steps is None:
             return at_checkpoint
@@ -85,20 +91,9 @@ class Validation:
             "seconds"}.
         """
         began = time.monotonic()
-        config, plan = self.config, self.plan
-        clips = pipeline.evaluation_clips(
-            self.shards,
-            num_frames=config.num_frames,
-            num_clips=plan.num_clips,
-            crop_size=config.crop_size,
-            num_classes=config.num_classes,
-            batch_size=plan.batch_size,
-            seed=config.seed,
-        )
-        clips = clips.take(math.ceil(plan.num_videos / plan.batch_size))
-        batches = pipeline.checked(clips, self.shards, self.damage)
+        plan = self.plan
         with tqdm(desc="validate", unit="video", mininterval=1.0, leave=False) as bar:
-            summary = protocol.collect(self.classifier, _shown(batches, bar)).summary(plan.num_clips)
+            summary = protocol.collect(self.classifier, _shown(self.clips, bar)).summary(plan.num_clips)
         result = {
             "stage": stage.name,
             "step": position["step"],
