@@ -25,6 +25,7 @@ from absl import flags
 from tqdm import tqdm
 
 from tsd_tf.contract import files
+from tsd_tf.contract.clip_spec import ClipSpec
 from tsd_tf.contract.errors import UserError
 from tsd_tf.programs import command_line
 from tsd_tf.reporting import machine
@@ -121,21 +122,15 @@ class ShardReader:
         self._clips = self._new_clips()
 
     def _new_clips(self):
-        from tsd_tf.data import pipeline
+        from tsd_tf.data.records import Records
+        from tsd_tf.data.training_clips import TrainingClips
 
-        return pipeline.training_clips(
-            self.shards,
-            num_frames=FLAGS.T,
-            crop_size=FLAGS.crop_size,
-            random_flip=True,
-            num_classes=_CLASSES,
-            batch_size=FLAGS.batch_size,
-            seed=0,
-        )
+        spec = ClipSpec(FLAGS.T, FLAGS.crop_size, _CLASSES, random_flip=True)
+        return TrainingClips(Records(self.shards), spec, batch_size=FLAGS.batch_size, seed=0)
 
     def batches(self):
         """Endless checked batches."""
-        return self._checked(self._clips)
+        return contextlib.closing(iter(self._clips))
 
     def first_epoch(self):
         """Frames a second in the first epoch, when every record is read whole for its checksum."""
@@ -146,7 +141,7 @@ class ShardReader:
         return self._read(self._clips, -(-FLAGS.clips // FLAGS.batch_size))
 
     def _read(self, clips, count):
-        with self._checked(clips) as batches:
+        with contextlib.closing(iter(clips)) as batches:
             for _ in range(_WARM_UP):
                 next(batches)
             began = time.perf_counter()
@@ -154,11 +149,6 @@ class ShardReader:
                 next(batches)
             seconds = time.perf_counter() - began
         return count * FLAGS.batch_size * FLAGS.T / seconds
-
-    def _checked(self, clips):
-        from tsd_tf.data import pipeline
-
-        return contextlib.closing(pipeline.checked(clips, self.shards))
 
 
 class JpegDecoder:
@@ -359,9 +349,9 @@ def main(argv):
         build(rows, videos_dir, data_dir, machine.num_cores())  # a warm-up as well
         built = builder(rows, videos_dir, folder)
 
-        from tsd_tf.data import pipeline
+        from tsd_tf.data.shards import find_shards
 
-        shards = pipeline.find_shards(data_dir, "train")
+        shards = find_shards(data_dir, "train")
         paths = [videos_dir / row.path for row in rows]
         found = {
             "machine": machine.describe(),

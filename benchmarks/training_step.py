@@ -207,22 +207,16 @@ def side_by_side(config, frames, labels, folder):
 
 def input_wait(config):
     """How long stage 2 waits for its clips, read from shards, as a share of its steps."""
-    from tsd_tf.data import pipeline
+    from tsd_tf.data.records import Records
+    from tsd_tf.data.shards import find_shards
+    from tsd_tf.data.training_clips import TrainingClips
 
-    shards = pipeline.find_shards(FLAGS.data_dir, FLAGS.split)
+    records = Records(find_shards(FLAGS.data_dir, FLAGS.split))
     stage = _stages(config)["tsd stage 2"]
     take = _tensorflow_step(_stage_model(stage, config), config)
-    clips = pipeline.training_clips(
-        shards,
-        num_frames=config.num_frames,
-        crop_size=config.crop_size,
-        random_flip=config.random_flip,
-        num_classes=config.num_classes,
-        batch_size=FLAGS.batch_size,
-        seed=0,
-    )
     waits, steps = [], []
-    with contextlib.closing(pipeline.checked(clips, shards)) as batches:
+    with TrainingClips(records, config.clip_spec, batch_size=FLAGS.batch_size, seed=0) as clips:
+        batches = iter(clips)
         for step in range(-FLAGS.warm_up, FLAGS.input_steps):
             began = time.perf_counter()
             batch = next(batches)

@@ -11,6 +11,7 @@ import numpy as np
 from tsd_tf.building import annotations, conversion, procedural_videos, sample_videos, sharding
 from tsd_tf.building.procedural_videos import EVENT_FRAMES, NUM_FRAMES, SIZE, VideoSettings
 from tsd_tf.contract import files
+from tsd_tf.contract.clip_spec import ClipSpec
 from tsd_tf.video.video_writing import write_video
 
 # Harder than the demo's: more noise, smaller sprites. One frame tells at best the colour, which leaves 3 of 12 classes.
@@ -107,22 +108,13 @@ def whole_videos(folder, split, events=True):
     Returns:
         (frames uint8 (n, NUM_FRAMES, SIZE, SIZE, 3), labels int32 (n,), event_starts (n,) ints, or None)
     """
-    from tsd_tf.data import pipeline
+    from tsd_tf.data.evaluation_clips import EvaluationClips
+    from tsd_tf.data.records import Records
+    from tsd_tf.data.shards import find_shards, read_labels
 
-    shards = pipeline.find_shards(str(folder), split)
-    batches = pipeline.evaluation_clips(
-        shards,
-        num_frames=NUM_FRAMES,
-        num_clips=1,
-        crop_size=SIZE,
-        num_classes=len(pipeline.read_labels(str(folder))),
-        batch_size=32,
-        seed=0,
-    )
-    found = [
-        (batch["frames"].numpy()[:, 0], batch["label"].numpy(), batch["media_id"].numpy())
-        for batch in pipeline.checked(batches, shards)
-    ]
+    spec = ClipSpec(NUM_FRAMES, SIZE, len(read_labels(folder)))
+    clips = EvaluationClips(Records(find_shards(folder, split)), spec, num_clips=1, batch_size=32, seed=0)
+    found = [(batch["frames"].numpy()[:, 0], batch["label"].numpy(), batch["media_id"].numpy()) for batch in clips]
     frames, labels, media_ids = (np.concatenate(parts) for parts in zip(*found, strict=True))
     if not events:
         return frames, labels, None

@@ -4,7 +4,9 @@ import dataclasses
 
 import numpy as np
 
-from tsd_tf.data import pipeline
+from tsd_tf.data.evaluation_clips import EvaluationClips
+from tsd_tf.data.records import Records
+from tsd_tf.data.shards import find_shards
 from tsd_tf.evaluation import metrics, protocol
 from tsd_tf.work_directory import WorkDirectory
 
@@ -27,18 +29,10 @@ def test(workdir, config, test):
         character a video, see `classes`.
     """
     config = dataclasses.replace(config, num_frames=test.num_frames, num_distilled_frames=test.num_distilled_frames)
-    shards = pipeline.find_shards(config.data_dir, test.split)
-    batches = pipeline.evaluation_clips(
-        shards,
-        num_frames=config.num_frames,
-        num_clips=max(test.clips),
-        crop_size=config.crop_size,
-        num_classes=config.num_classes,
-        batch_size=_BATCH_SIZE,
-        seed=_CLIPS_SEED,
-    )
+    records = Records(find_shards(config.data_dir, test.split))
+    options = {"num_clips": max(test.clips), "batch_size": _BATCH_SIZE, "seed": _CLIPS_SEED}
     network = WorkDirectory(workdir).load_network(config)
-    predictions = protocol.predict(network, pipeline.checked(batches, shards))
+    predictions = protocol.predict(network, EvaluationClips(records, config.clip_spec, **options))
     answers = {}
     for clips in test.clips:
         averaged = predictions.probabilities[:, :clips].mean(axis=1)

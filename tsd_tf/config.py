@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 from tsd_tf.contract import references
+from tsd_tf.contract.clip_spec import ClipSpec
 
 METHODS = ("i3d", "i3d_r", "i3d_e", "i3d_a", "tsd")
 MAIN_NETWORKS = ("inception_i3d", "artnet_resnet18", "tsn_bn_inception", "c3d", "resnet3d_18")
@@ -188,6 +189,11 @@ class Config:
         frames = "" if self.method == "i3d" else f"_T{self.num_frames}_Ts{self.num_distilled_frames}"
         network = "" if self.main_network == "inception_i3d" else f"_{references.short_name(self.main_network)}"
         return f"{references.short_name(self.method)}{frames}{network}"
+
+    @property
+    def clip_spec(self) -> ClipSpec:
+        """The clips that the network takes, without the user's own augmentation."""
+        return ClipSpec(self.num_frames, self.crop_size, self.num_classes, self.random_flip)
 
     def to_json(self) -> str:
         """The configuration as a JSON object, readable by `from_json`."""

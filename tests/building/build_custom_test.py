@@ -3,7 +3,11 @@ import numpy as np
 import tensorflow as tf
 
 from tsd_tf.contract import schema
-from tsd_tf.data import pipeline, sequence_example
+from tsd_tf.contract.clip_spec import ClipSpec
+from tsd_tf.data import sequence_example
+from tsd_tf.data.evaluation_clips import EvaluationClips
+from tsd_tf.data.records import Records
+from tsd_tf.data.shards import find_shards, read_labels
 
 
 def test_builds_and_verifies(tmp_path, write_video, run_program):
@@ -16,10 +20,9 @@ def test_builds_and_verifies(tmp_path, write_video, run_program):
     done = run_program("tfrecords.build_custom", *arguments, "--split=train", "--short_side=24", "--processes=1")
     assert done.returncode == 0, done.stderr
     assert "3 rows: 2 written, 0 truncated, 1 missing" in done.stdout
-    shards = pipeline.find_shards(tmp_path / "out", "train")
-    assert pipeline.read_labels(tmp_path / "out") == ["clap", "wave"]
-    options = {"num_frames": 4, "num_clips": 1, "crop_size": 24, "num_classes": 2, "batch_size": 2, "seed": 0}
-    (batch,) = pipeline.checked(pipeline.evaluation_clips(shards, **options), shards)
+    shards = find_shards(tmp_path / "out", "train")
+    assert read_labels(tmp_path / "out") == ["clap", "wave"]
+    (batch,) = EvaluationClips(Records(shards), ClipSpec(4, 24, 2), num_clips=1, batch_size=2, seed=0)
     labels = dict(zip(batch["media_id"].numpy().tolist(), batch["label"].numpy().tolist(), strict=True))
     assert labels == {b"one folder/it's 1": 1, b"2_1_2": 0}
     assert run_program("tfrecords.verify", tmp_path / "out", "--processes=1").returncode == 0
@@ -37,7 +40,7 @@ def test_videos_as_phones_and_the_web_make_them(
     done = run_program("tfrecords.build_custom", *arguments, "--split=train", "--short_side=24", "--num_shards=1")
     assert "3 rows: 3 written" in done.stdout, done.stderr
     found = {}
-    for record in tf.data.TFRecordDataset(pipeline.find_shards(tmp_path / "out", "train")).as_numpy_iterator():
+    for record in tf.data.TFRecordDataset(find_shards(tmp_path / "out", "train")).as_numpy_iterator():
         context, lists = sequence_example.decode(record)
         jpegs = [np.frombuffer(jpeg, np.uint8) for (jpeg,) in lists[schema.IMAGE_ENCODED]]
         pictures = np.stack([cv2.imdecode(jpeg, cv2.IMREAD_COLOR) for jpeg in jpegs])

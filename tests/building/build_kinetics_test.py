@@ -11,7 +11,10 @@ import time
 import pytest
 import tensorflow as tf
 
-from tsd_tf.data import pipeline
+from tsd_tf.contract.clip_spec import ClipSpec
+from tsd_tf.data.evaluation_clips import EvaluationClips
+from tsd_tf.data.records import Records
+from tsd_tf.data.shards import find_shards
 
 ROOT = pathlib.Path(__file__).parents[2]
 HEADER = "label,youtube_id,time_start,time_end,split,is_cc\r\n"
@@ -54,7 +57,7 @@ def test_every_row_is_accounted_for(kinetics, tmp_path, run_program, contents):
         "train-00000-of-00002",
         "train-00001-of-00002",
     ]
-    shards = pipeline.find_shards(out, "train")
+    shards = find_shards(out, "train")
     examples = {}
     for shard in shards:
         for record in tf.data.TFRecordDataset(shard).as_numpy_iterator():
@@ -132,7 +135,7 @@ def test_a_finished_build_is_left_alone_and_another_is_refused(kinetics, tmp_pat
     other = run_program("tfrecords.build_kinetics", *arguments, "--jpeg_quality=50", "--overwrite", "--num_shards=1")
     assert other.returncode == 0
     assert len(list(out.glob("train-*"))) == 1
-    assert pipeline.find_shards(out, "train") == [f"{out}/train-00000-of-00001"]
+    assert find_shards(out, "train") == [f"{out}/train-00000-of-00001"]
 
 
 @pytest.mark.parametrize(
@@ -167,8 +170,7 @@ def test_real_videos(test_data, tmp_path, run_program):
     arguments = [f"--csv={tmp_path}/k.csv", f"--videos_dir={test_data}/videos", f"--output_dir={tmp_path}/out"]
     done = run_program("tfrecords.build_kinetics", *arguments, "--split=validate", "--processes=1")
     assert done.returncode == 0, done.stderr
-    shards = pipeline.find_shards(tmp_path / "out", "validate")
-    options = {"num_frames": 40, "num_clips": 2, "crop_size": 224, "num_classes": 400, "batch_size": 1, "seed": 0}
-    (batch,) = pipeline.checked(pipeline.evaluation_clips(shards, **options), shards)
+    shards = find_shards(tmp_path / "out", "validate")
+    (batch,) = EvaluationClips(Records(shards), ClipSpec(40, 224, 400), num_clips=2, batch_size=1, seed=0)
     assert batch["frames"].shape == (1, 2, 40, 224, 224, 3)
     assert 20 < batch["frames"].numpy().mean() < 235

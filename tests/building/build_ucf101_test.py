@@ -2,7 +2,8 @@ import csv
 
 import pytest
 
-from tsd_tf.data import pipeline
+from tsd_tf.data.records import Records
+from tsd_tf.data.shards import find_shards, read_labels
 
 
 @pytest.fixture
@@ -40,10 +41,10 @@ def test_two_splits(arguments, tmp_path, run_program):
     assert done.returncode == 0, done.stderr
     for split in (1, 2):
         folder = tmp_path / f"ucf101/split{split}"
-        assert pipeline.read_labels(folder) == ["Archery", "Biking"]
+        assert read_labels(folder) == ["Archery", "Biking"]
         for part, groups in (("train", {1, 2, 3} - {split}), ("test", {split})):
-            shards = pipeline.find_shards(folder, part)
-            assert sum(pipeline.count_records(shards)) == 2 * len(groups)
+            shards = find_shards(folder, part)
+            assert Records(shards).total == 2 * len(groups)
             with open(folder / f"manifest-{part}.csv", newline="") as file:
                 rows = {
                     row["media_id"]: (row["label"], row["status"], row["num_frames"]) for row in csv.DictReader(file)
@@ -74,4 +75,4 @@ def test_real_video(test_data, tmp_path, run_program):
     assert "9537 rows: 1 written, 0 truncated, 9536 missing" in done.stdout
     assert "3783 rows: 1 written, 0 truncated, 3782 missing" in done.stdout
     for split in ("train", "test"):
-        assert len(pipeline.find_shards(tmp_path / "ucf101/split1", split)) == 1
+        assert len(find_shards(tmp_path / "ucf101/split1", split)) == 1

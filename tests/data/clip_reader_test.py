@@ -3,8 +3,10 @@ import pathlib
 import numpy as np
 import pytest
 
+from tsd_tf.contract.clip_spec import ClipSpec
 from tsd_tf.data import clip_reader, remote, tfrecord
 from tsd_tf.data.clip_reader import ClipReader
+from tsd_tf.data.records import Records
 
 
 class CountingFile:
@@ -38,8 +40,13 @@ def shard(write_shards):
 
 @pytest.fixture
 def reader(shard):
-    path, places = shard
-    return ClipReader([str(path)], {0: places}, num_frames=4, num_classes=3, crop_size=16)
+    return new_reader(*shard)
+
+
+def new_reader(path, places):
+    records = Records([str(path)])
+    assert records.places == {0: places}
+    return ClipReader(records, ClipSpec(num_frames=4, crop_size=16, num_classes=3))
 
 
 def same(one, other):
@@ -49,6 +56,7 @@ def same(one, other):
 @pytest.mark.parametrize("draws", [np.uint32(0), np.uint32(26), np.array([1, 4, 9], np.uint32)])
 def test_later_visits_read_the_clip_alone_and_give_the_same(shard, reader, draws, monkeypatch):
     _, places = shard
+    other = new_reader(*shard)
     counts, open_file = [], remote.open_file
     monkeypatch.setattr(remote, "open_file", lambda path: CountingFile(open_file(path), counts))
     for index in range(3):
@@ -56,7 +64,7 @@ def test_later_visits_read_the_clip_alone_and_give_the_same(shard, reader, draws
         assert sum(counts) == places[index][1] + 4  # the payload and its checksum
         counts.clear()
         again = reader.read(0, index, draws)
-        fresh = ClipReader(reader.shards, reader.places, 4, 3, 16).read(0, index, draws)
+        fresh = other.read(0, index, draws)
         assert same(again, fresh)
         jpegs = sum(map(len, again[0]))
         frames_between = 12 if draws.ndim else 4

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import pathlib
 import subprocess
@@ -9,14 +10,19 @@ import pytest
 import tensorflow as tf
 
 from tsd_tf.contract import schema
+from tsd_tf.contract.clip_spec import ClipSpec
 from tsd_tf.contract.errors import UserError
-from tsd_tf.data import pipeline, sequence_example, tfrecord
-from tsd_tf.data.damage import Damage
+from tsd_tf.data import sequence_example, tfrecord
+from tsd_tf.data.evaluation_clips import EvaluationClips
+from tsd_tf.data.records import Records
+from tsd_tf.data.shards import find_shards, read_labels
+from tsd_tf.data.training_clips import TrainingClips
 
 ROOT = pathlib.Path(__file__).parents[2]
 
-TRAINING = {"num_frames": 4, "crop_size": 16, "random_flip": True, "num_classes": 3, "batch_size": 2, "seed": 5}
-EVALUATION = {"num_frames": 4, "num_clips": 3, "crop_size": 16, "num_classes": 3, "batch_size": 2, "seed": 5}
+SPEC = ClipSpec(num_frames=4, crop_size=16, num_classes=3, random_flip=True)
+TRAINING = {"batch_size": 2, "seed": 5}
+EVALUATION = {"num_clips": 3, "batch_size": 2, "seed": 5}
 
 
 # Media ids and the first frames of their clips, by batch.
@@ -34,17 +40,23 @@ def picture(height, width):
     return cv2.imencode(".jpg", noise)[1].tobytes()
 
 
-def training(shards, num_steps=None, damage=None, **changes):
-    clips = pipeline.training_clips(shards, **(TRAINING | changes))
-    return [
-        {name: value.numpy() for name, value in batch.items()}
-        for batch in pipeline.checked(clips.take(num_steps) if num_steps else clips, shards, damage)
-    ]
+def records_of(shards):
+    return shards if isinstance(shards, Records) else Records(shards)
 
 
-def evaluation(shards, damage=None, **changes):
-    clips = pipeline.evaluation_clips(shards, **(EVALUATION | changes))
-    return [{name: value.numpy() for name, value in batch.items()} for batch in pipeline.checked(clips, shards, damage)]
+def training(shards, num_steps=None, spec=SPEC, **changes):
+    """Batches of `num_steps` steps; shards are paths or a Records."""
+    with TrainingClips(records_of(shards), spec, **(TRAINING | changes)) as clips:
+        return arrays(itertools.islice(clips, num_steps))
+
+
+def evaluation(shards, spec=SPEC, **changes):
+    with EvaluationClips(records_of(shards), spec, **(EVALUATION | changes)) as clips:
+        return arrays(clips)
+
+
+def arrays(batches):
+    return [{name: value.numpy() for name, value in batch.items()} for batch in batches]
 
 
 def ids(batches):
@@ -57,9 +69,10 @@ def same(first, second):
 
 def test_shapes_and_types(write_shards):
     shards, _ = write_shards([[6, 9]], labels=[2, 1])
-    clips = pipeline.training_clips(shards, **TRAINING)
-    assert clips.element_spec["frames"].shape == (2, 4, 16, 16, 3)
-    batch = {name: value.numpy() for name, value in next(pipeline.checked(clips, shards)).items()}
+    clips = TrainingClips(Records(shards), SPEC, **TRAINING)
+    assert clips.dataset.element_spec["frames"].shape == (2, 4, 16, 16, 3)
+    batch = {name: value.numpy() for name, value in next(iter(clips)).items()}
+    assert set(batch) == {"frames", "label", "media_id", "seed"}
     assert batch["frames"].shape == (2, 4, 16, 16, 3)
     assert batch["frames"].dtype == np.uint8
     assert batch["label"].dtype == np.int32
@@ -138,10 +151,10 @@ def test_same_seed_same_clips_other_seed_others(write_shards):
 
 def test_hosts_share_an_epoch(write_shards):
     shards, lengths = write_shards([[4] * 2, [4] * 2, [4] * 2, [4] * 2, [4] * 2])
-    seen = [ids(training(shards, steps, num_hosts=2, host=host)) for host, steps in ((0, 3), (1, 2))]
+    seen = [ids(training(Records(shards, num_hosts=2, host=host), steps)) for host, steps in ((0, 3), (1, 2))]
     assert sorted(seen[0] + seen[1]) == sorted(lengths)
     with pytest.raises(UserError, match="host 0 of 6 and 5 shards"):
-        training(shards, 1, num_hosts=6)
+        Records(shards, num_hosts=6)
 
 
 @pytest.fixture
@@ -192,7 +205,7 @@ def _is_crop(clip, pictures, y, x, flip):
 
 def test_no_flip_when_switched_off(marked_shard):
     shards, pictures = marked_shard
-    for batch in training(shards, 10, random_flip=False):
+    for batch in training(shards, 10, dataclasses.replace(SPEC, random_flip=False)):
         for clip in batch["frames"]:
             assert (np.diff(clip[0, 8, :, 1].astype(int)) > 0).mean() > 0.9  # green grows to the right
 
@@ -228,37 +241,37 @@ def test_evaluation_does_not_depend_on_batch_size(write_shards):
 
 def test_finds_shards_in_order(write_shards, tmp_path):
     shards, _ = write_shards([[1]] * 3)
-    assert pipeline.find_shards(tmp_path, "train") == shards
-    assert pipeline.count_records(shards) == [1, 1, 1]
+    assert find_shards(tmp_path, "train") == shards
+    assert Records(shards).total == 3
 
 
 def test_no_shards(tmp_path):
     with pytest.raises(UserError) as error:
-        pipeline.find_shards(tmp_path / "kinetics400", "validate")
+        find_shards(tmp_path / "kinetics400", "validate")
     assert f"looked for {tmp_path}/kinetics400/validate-00000-of-*" in str(error.value)
     assert "python -m tfrecords.build_kinetics" in str(error.value)
     with pytest.raises(UserError, match="tfrecords.build_ucf101"):
-        pipeline.find_shards(tmp_path / "ucf101/split1", "train")
+        find_shards(tmp_path / "ucf101/split1", "train")
 
 
 def test_missing_shard(write_shards, tmp_path):
     shards, _ = write_shards([[1]] * 3)
     pathlib.Path(shards[1]).unlink()
     with pytest.raises(UserError, match="holds 2 train shards, whose names promise 00003"):
-        pipeline.find_shards(tmp_path, "train")
+        find_shards(tmp_path, "train")
 
 
 def test_labels(tmp_path):
     (tmp_path / "labels.txt").write_text("a b\nc\n")
-    assert pipeline.read_labels(tmp_path) == ["a b", "c"]
+    assert read_labels(tmp_path) == ["a b", "c"]
     with pytest.raises(UserError, match="no class names: looked for .*nowhere/labels.txt"):
-        pipeline.read_labels(tmp_path / "nowhere")
+        read_labels(tmp_path / "nowhere")
 
 
 def test_empty_shard(write_shards, tmp_path):
     shards, _ = write_shards([[4]] * 3)
     pathlib.Path(shards[2]).write_bytes(b"")
-    for call in (lambda: pipeline.find_shards(tmp_path, "train"), lambda: training(shards), lambda: evaluation(shards)):
+    for call in (lambda: find_shards(tmp_path, "train"), lambda: training(shards), lambda: evaluation(shards)):
         with pytest.raises(UserError, match=r"train-00002-of-00003 is empty"):
             call()
 
@@ -279,7 +292,7 @@ def test_damaged_length(write_shards):
     content = bytearray(path.read_bytes())
     content[3] ^= 1
     path.write_bytes(content)
-    for call in (training, evaluation, lambda shards: Damage(shards, 1.0).total):
+    for call in (training, evaluation, lambda shards: Records(shards, 1.0).total):
         with pytest.raises(
             UserError, match="shard .*train-00001-of-00003: the length of the record at byte 0 is damaged"
         ):
@@ -288,23 +301,23 @@ def test_damaged_length(write_shards):
 
 # What a record's context and pictures are instead, and what is said about it.
 DAMAGE = [
-    ({}, {schema.IMAGE_ENCODED: []}, "JPEG frames under image/encoded were expected, none came"),
+    ({}, {schema.IMAGE_ENCODED: []}, "expected JPEG frames under image/encoded, got none"),
     ({}, {schema.IMAGE_ENCODED: [b"x"] * 4}, "frame 0 is no JPEG"),
     ({}, {schema.IMAGE_ENCODED: [1, 2, 3, 4]}, "one value of type bytes was expected, 1 came"),
     ({}, {schema.IMAGE_ENCODED: [picture(24, 32)[:-300]] * 4}, "one of its frames 0 to 3 does not decode as a JPEG"),
     (
         {},
         {schema.IMAGE_ENCODED: [picture(15, 32)] * 4},
-        "frames of 32 x 15 pixels came, at least the crop of 16 x 16 was expected; build the shards with a larger "
-        "--short_side, or choose a smaller crop",
+        "expected frames of at least the crop's 16 x 16 pixels, got 32 x 15; build the shards with a larger "
+        "`short_side`, or choose a smaller crop",
     ),
     (
         {},
         {schema.IMAGE_ENCODED: [picture(24, 32)] * 3 + [picture(24, 33)]},
-        "frames of one size were expected, frame 0 has 32 x 24 pixels, frame 3 33 x 24",
+        "expected frames of one size, got frame 0 of 32 x 24 pixels and frame 3 of 33 x 24",
     ),
-    ({schema.LABEL_INDEX: 3}, {}, "a label from 0 to 2 was expected, 3 came"),
-    ({schema.LABEL_INDEX: None}, {}, "a label from 0 to 2 was expected, none came"),
+    ({schema.LABEL_INDEX: 3}, {}, "expected a label from 0 to 2, got 3"),
+    ({schema.LABEL_INDEX: None}, {}, "expected a label from 0 to 2, got none"),
 ]
 
 
@@ -338,15 +351,15 @@ def test_damage_ends_a_run_that_tolerates_none(damaged):
         with pytest.raises(UserError) as error:
             call(shards)
         assert str(error.value).startswith(tuple(messages))
-        assert "1 of 24 records came out damaged, and a share of 0 is tolerated (--damaged_share)" in str(error.value)
+        assert "1 of 24 records are damaged, and a share of 0 is tolerated (`damaged_share`)" in str(error.value)
         assert f"python -m tfrecords.verify {pathlib.Path(shards[0]).parent} finds" in str(error.value)
 
 
 def test_tolerated_damage_changes_nothing_else(damaged, capfd):
     intact, shards, messages = damaged
-    damage = Damage(shards, 0.5)
-    expected, found = training(intact, 27), training(shards, 27, damage)  # two epochs and a bit
-    assert {place: damage.records[place] for place in sorted(damage.records)} == {
+    records = Records(shards, 0.5)
+    expected, found = training(intact, 27), training(records, 27)  # two epochs and a bit
+    assert {place: records.damaged[place] for place in sorted(records.damaged)} == {
         (1, index): message for index, message in enumerate(messages)
     }
     assert capfd.readouterr().err.count("damaged, left out: record") == len(messages)
@@ -363,45 +376,44 @@ def test_tolerated_damage_changes_nothing_else(damaged, capfd):
         num_damaged += is_damaged.sum()
     assert num_damaged >= 2 * len(messages)
     assert num_standing_in > 5
-    assert all(map(same, training(shards, 3, Damage(shards, 0.5), first_step=14), found[14:17]))
+    assert all(map(same, training(Records(shards, 0.5), 3, first_step=14), found[14:17]))
 
 
 def test_evaluation_leaves_damaged_videos_out(damaged):
     intact, shards, messages = damaged
-    damage = Damage(shards, 0.5)
-    expected, found = evaluation(intact, num_clips=1), evaluation(shards, damage, num_clips=1)
+    records = Records(shards, 0.5)
+    expected, found = evaluation(intact, num_clips=1), evaluation(records, num_clips=1)
     keep = np.array([not 12 <= int(media_id) < 12 + len(messages) for media_id in ids(expected)])
     assert ids(found) == [media_id for media_id, kept in zip(ids(expected), keep, strict=True) if kept]
     frames = np.concatenate([batch["frames"] for batch in expected])
     np.testing.assert_array_equal(np.concatenate([batch["frames"] for batch in found]), frames[keep])
-    assert sorted(damage.records.values()) == sorted(messages)
+    assert sorted(records.damaged.values()) == sorted(messages)
 
 
 def test_more_damage_than_is_tolerated(write_shards):
     shards, _ = write_shards([[4] * 10], labels=[0, 3, 0, 0, 4, 0, 0, 5, 0, 0])
-    damage = Damage(shards, 0.3)
-    assert len(ids(evaluation(shards, damage))) == 7
-    assert damage.summary() == "3 of 10 records came out damaged"
-    damage = Damage(shards, 0.29)
-    with pytest.raises(UserError, match="3 of 10 records came out damaged, and a share of 0.29 is tolerated"):
-        training(shards, damage=damage)
+    records = Records(shards, 0.3)
+    assert len(ids(evaluation(records))) == 7
+    assert (len(records.damaged), records.total) == (3, 10)
+    with pytest.raises(UserError, match="3 of 10 records are damaged, and a share of 0.29 is tolerated"):
+        training(Records(shards, 0.29))
 
 
 def test_a_host_counts_the_records_of_its_own_shards(write_shards):
     shards, _ = write_shards([[4] * 9, [4] * 4], labels=[0] * 10 + [3] + [0] * 2)
-    damage = Damage(shards[1::2], 0.25)
-    assert len(training(shards, 4, damage, batch_size=1, num_hosts=2, host=1)) == 4
-    assert (list(damage.records), damage.total) == ([(1, 1)], 4)
+    records = Records(shards, 0.25, num_hosts=2, host=1)
+    assert len(training(records, 4, batch_size=1)) == 4
+    assert (list(records.damaged), records.total) == ([(1, 1)], 4)
 
 
 def test_batches_of_damaged_videos_alone_are_left_out(write_shards):
     shards, _ = write_shards([[4] * 6], labels=[0, 0, 3, 3, 0, 3])
-    assert [ids([batch]) for batch in evaluation(shards, Damage(shards, 0.5))] == [["0", "1"], ["4"]]
+    assert [ids([batch]) for batch in evaluation(Records(shards, 0.5))] == [["0", "1"], ["4"]]
 
 
 def test_a_batch_of_damaged_records_alone_has_no_labels(write_shards):
     shards, _ = write_shards([[4] * 4], labels=[3, 3, 3, 0])
-    batches = training(shards, 8, Damage(shards, 0.9), batch_size=1)
+    batches = training(Records(shards, 0.9), 8, batch_size=1)
     assert sorted(batch["label"][0] for batch in batches) == [-1] * 6 + [0] * 2
     assert {batch["frames"].max() == 0 for batch in batches if batch["label"][0] < 0} == {True}
 
@@ -409,18 +421,18 @@ def test_a_batch_of_damaged_records_alone_has_no_labels(write_shards):
 def test_nothing_intact(write_shards):
     shards, _ = write_shards([[4] * 2], labels=[3, 3])
     with pytest.raises(UserError, match="2 of 2 records"):
-        training(shards, damage=Damage(shards, 1.0))
+        training(Records(shards, 1.0))
 
 
 def test_frames_smaller_than_the_crop(write_shards):
     shards, _ = write_shards([[4]], size=(24, 32))
-    with pytest.raises(UserError, match="frames of 32 x 24 pixels came, at least the crop of 25 x 25 was expected"):
-        evaluation(shards, crop_size=25)
+    with pytest.raises(UserError, match="at least the crop's 25 x 25 pixels, got 32 x 24"):
+        evaluation(shards, dataclasses.replace(SPEC, crop_size=25))
 
 
 def test_shard_that_goes_while_it_is_read(write_shards):
     shards, _ = write_shards([[4] * 100, [4] * 100])
-    batches = pipeline.checked(pipeline.training_clips(shards, **TRAINING), shards, Damage(shards, 0.5))
+    batches = iter(TrainingClips(Records(shards, 0.5), SPEC, **TRAINING))
     next(batches)
     pathlib.Path(shards[1]).unlink()
     with pytest.raises(UserError, match="a shard has gone while it was read: record .* of shard .*00001-of-00002"):
@@ -431,8 +443,10 @@ def test_a_program_may_end_with_clips_on_their_way(write_shards):
     shards, _ = write_shards([[4] * 100, [4] * 100])
     script = (
         "import sys\n"
-        "from tsd_tf.data import pipeline\n"
-        f"batches = pipeline.checked(pipeline.training_clips({shards!r}, **{TRAINING!r}), {shards!r})\n"
+        "from tsd_tf.contract.clip_spec import ClipSpec\n"
+        "from tsd_tf.data.records import Records\n"
+        "from tsd_tf.data.training_clips import TrainingClips\n"
+        f"batches = iter(TrainingClips(Records({shards!r}), {SPEC!r}, **{TRAINING!r}))\n"
         "next(batches)\n"
         "sys.exit(7)"
     )
@@ -444,8 +458,81 @@ def test_errors_of_the_consumer_are_its_own(write_shards):
     shards, _ = write_shards([[4, 4]])
 
     def consume():
-        for _ in pipeline.checked(pipeline.evaluation_clips(shards, **EVALUATION), shards):
+        for _ in EvaluationClips(Records(shards), SPEC, **EVALUATION):
             raise tf.errors.DataLossError(None, None, "mine")
 
     with pytest.raises(tf.errors.DataLossError, match="mine"):
         consume()
+
+
+def test_later_iterations_read_no_record_whole_again(write_shards, monkeypatch):
+    shards, _ = write_shards([[30] * 3, [30] * 2])
+    read, read_record = [], tfrecord.read_record
+    monkeypatch.setattr(tfrecord, "read_record", lambda *place: read.append(place) or read_record(*place))
+    records = Records(shards)
+    with EvaluationClips(records, SPEC, **EVALUATION) as clips:
+        first = arrays(clips)
+        assert len(read) == 5
+        assert all(map(same, first, arrays(clips)))
+    training(records, 3)
+    assert len(read) == 5
+    assert all(map(same, first, evaluation(shards)))
+    assert len(read) == 10
+
+
+def test_damage_is_reported_once_over_several_iterations(write_shards, capfd):
+    shards, _ = write_shards([[4] * 5], labels=[0, 0, 3, 0, 0])
+    records = Records(shards, 0.2)
+    with EvaluationClips(records, SPEC, **EVALUATION) as clips:
+        assert [ids(arrays(clips)) for _ in range(2)] == [["0", "1", "3", "4"]] * 2
+    training(records, 5)
+    assert capfd.readouterr().err.count("damaged, left out: record 2 (2)") == 1
+
+
+def test_a_number_of_videos_is_rounded_up_to_whole_batches(write_shards):
+    shards, _ = write_shards([[4] * 5])
+    assert [len(ids(evaluation(shards, num_videos=count))) for count in (1, 2, 3, 5, 9)] == [2, 2, 4, 5, 5]
+
+
+def invert_some(frames, seed):
+    """An augmentation of one's own: half of the clips become their negatives."""
+    return tf.cond(tf.random.stateless_uniform((), seed) < 0.5, lambda: 255 - frames, lambda: frames)
+
+
+def test_an_augmentation_of_ones_own_changes_training_clips_alone(write_shards):
+    shards, _ = write_shards([[50] * 4, [50] * 4])
+    spec = dataclasses.replace(SPEC, augment=invert_some)
+    plain, augmented = training(shards, 8), training(shards, 8, spec)
+    assert all(map(same, augmented, training(shards, 8, spec)))
+    changed = set()
+    for one, other in zip(plain, augmented, strict=True):
+        np.testing.assert_array_equal(one["seed"], other["seed"])
+        for frames, found in zip(one["frames"], other["frames"], strict=True):
+            is_inverted = not np.array_equal(found, frames)
+            np.testing.assert_array_equal(found, 255 - frames if is_inverted else frames)
+            changed.add(is_inverted)
+    assert changed == {False, True}
+    assert all(map(same, training(shards, 3, spec, first_step=3), augmented[3:6]))
+    assert all(map(same, evaluation(shards, spec), evaluation(shards)))
+
+
+def test_an_augmentation_that_returns_something_else_is_refused(write_shards):
+    shards, _ = write_shards([[4] * 2])
+    for augment, found in (
+        (lambda frames, seed: tf.cast(frames, tf.float32), r"float32 frames of shape \(4, 16, 16, 3\)"),
+        (lambda frames, seed: frames[:, :8], r"uint8 frames of shape \(4, 8, 16, 3\)"),
+    ):
+        with pytest.raises(UserError, match=f"`augment` must return uint8 frames of shape .* Received: {found}"):
+            training(shards, 1, dataclasses.replace(SPEC, augment=augment))
+
+
+def test_an_augmentation_that_fails_is_no_damage(write_shards):
+    def fail(frames, seed):
+        with tf.control_dependencies([tf.debugging.assert_less(seed, -(2**31), "mine")]):
+            return tf.identity(frames)
+
+    shards, _ = write_shards([[4] * 2])
+    records = Records(shards, 1.0)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="mine"):
+        training(records, 1, dataclasses.replace(SPEC, augment=fail))
+    assert records.damaged == {}

@@ -17,7 +17,8 @@ import pytest
 import tensorflow as tf
 
 from tsd_tf.contract.errors import UserError
-from tsd_tf.data import pipeline, remote
+from tsd_tf.data import remote
+from tsd_tf.data.shards import find_shards, read_labels
 
 ROOT = pathlib.Path(__file__).parents[2]
 needs_tensorflow_io = pytest.mark.skipif(
@@ -25,13 +26,16 @@ needs_tensorflow_io = pytest.mark.skipif(
 )
 READ = """
 import sys
-from tsd_tf.data import pipeline
-shards = pipeline.find_shards(sys.argv[1], "train")
-options = {"num_frames": 2, "crop_size": 16, "num_classes": 3, "seed": 0}
-clips = pipeline.evaluation_clips(shards, num_clips=1, batch_size=2, **options)
-print(*(media_id.decode() for batch in pipeline.checked(clips, shards) for media_id in batch["media_id"].numpy()))
-resumed = pipeline.training_clips(shards, random_flip=False, batch_size=3, first_step=1, **options)
-print(len(next(pipeline.checked(resumed, shards))["label"]), pipeline.read_labels(sys.argv[1]))
+from tsd_tf.contract.clip_spec import ClipSpec
+from tsd_tf.data.evaluation_clips import EvaluationClips
+from tsd_tf.data.records import Records
+from tsd_tf.data.shards import find_shards, read_labels
+from tsd_tf.data.training_clips import TrainingClips
+records, spec = Records(find_shards(sys.argv[1], "train")), ClipSpec(2, 16, 3)
+clips = EvaluationClips(records, spec, num_clips=1, batch_size=2, seed=0)
+print(*(media_id.decode() for batch in clips for media_id in batch["media_id"].numpy()))
+resumed = TrainingClips(records, spec, batch_size=3, seed=0, first_step=1)
+print(len(next(iter(resumed))["label"]), read_labels(sys.argv[1]))
 sys.exit(int(sys.argv[2]))
 """
 
@@ -87,7 +91,7 @@ def test_shards_on_a_web_server(data_dir):
     assert code == 7
     assert lines == ["0 2 1", "3 ['a', 'b']"]
     with pytest.raises(UserError, match=f"no train shards: looked for {url}/none/train-00000-of-"):
-        pipeline.find_shards(f"{url}/none", "train")
+        find_shards(f"{url}/none", "train")
     server.shutdown()
     server.server_close()
 
@@ -128,7 +132,7 @@ def _put(url, content=b""):
 @pytest.mark.skipif(tf.__version__.startswith("2.16."), reason="tensorflow-io works here")
 @pytest.mark.parametrize("url", ["s3://bucket/folder", "http://127.0.0.1/folder"])
 def test_without_tensorflow_io(url):
-    for function in (remote.prepare, pipeline.read_labels, lambda url: pipeline.find_shards(url, "train")):
+    for function in (remote.prepare, read_labels, lambda url: find_shards(url, "train")):
         with pytest.raises(
             UserError, match=f"{url}: .* needs tensorflow-io, .* TensorFlow {tf.__version__} is installed"
         ):

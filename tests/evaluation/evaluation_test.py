@@ -194,10 +194,10 @@ def test_damaged_videos_are_listed_and_not_counted(runs, damage_record, tmp_path
     with pytest.raises(UserError) as error:
         evaluation.evaluate(subject, clips=[1], damaged_share=0.16, **OPTIONS)
     assert str(error.value).startswith(f"{name}: ")
-    assert "1 of 6 records came out damaged, and a share of 0.16 is tolerated" in str(error.value)
+    assert "1 of 6 records are damaged, and a share of 0.16 is tolerated" in str(error.value)
     assert not list(run.glob("evaluation*"))
     ((path, summary),) = evaluation.evaluate(subject, clips=[1], damaged_share=0.17, **OPTIONS)
-    assert json.loads(path.read_text())["damaged"] == [f"{name}: a label from 0 to 5 was expected, 99 came"]
+    assert json.loads(path.read_text())["damaged"] == [f"{name}: expected a label from 0 to 5, got 99"]
     assert summary["videos"] == 5
     assert sorted(entry["videos"] for entry in summary["per_class"]) == [0, 1, 1, 1, 1, 1]
     assert [entry["top1"] for entry in summary["per_class"] if not entry["videos"]] == [None]

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tsd_tf.contract.clip_spec import ClipSpec
 from tsd_tf.contract.errors import UserError
-from tsd_tf.data import pipeline
+from tsd_tf.data.evaluation_clips import EvaluationClips
 from tsd_tf.data.preprocessing import to_network_input
+from tsd_tf.data.records import Records
+from tsd_tf.data.shards import find_shards
 from tsd_tf.evaluation import protocol
 from tsd_tf.evaluation.exported_halves import ExportedHalves
 from tsd_tf.evaluation.network_classifier import NetworkClassifier
@@ -29,11 +32,8 @@ TOLERANCE = {
 
 
 def clips_of(exported):
-    shards = pipeline.find_shards(exported.config.data_dir, "test")
-    clips = pipeline.evaluation_clips(
-        shards, num_frames=8, num_clips=2, crop_size=64, num_classes=6, batch_size=4, seed=0
-    )
-    return pipeline.checked(clips, shards)
+    shards = find_shards(exported.config.data_dir, "test")
+    return EvaluationClips(Records(shards), ClipSpec(8, 64, 6), num_clips=2, batch_size=4, seed=0)
 
 
 @pytest.fixture(scope="module")

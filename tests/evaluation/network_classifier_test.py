@@ -16,15 +16,18 @@ import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 8)
 
+from tsd_tf.contract.clip_spec import ClipSpec
+from tsd_tf.data.evaluation_clips import EvaluationClips
+from tsd_tf.data.records import Records
+from tsd_tf.data.shards import find_shards
 from tsd_tf.config import Config
-from tsd_tf.data import pipeline
 from tsd_tf.evaluation import protocol
 from tsd_tf.network import FewFrameNetwork
 from tsd_tf.network_builder import build_network
 from tsd_tf.selectors import Random
 
 data_dir, config_path, output = sys.argv[1:]
-shards = pipeline.find_shards(data_dir, "test")
+shards = find_shards(data_dir, "test")
 config = Config.from_json(pathlib.Path(config_path).read_text())
 
 def tsd():
@@ -44,10 +47,8 @@ for build, numbers, batch_sizes in ((tsd, (1, 2), (5,)), (random, (1, 2, 8), (4,
         with strategy.scope():
             network = build()
         for batch_size in batch_sizes:
-            clips = pipeline.evaluation_clips(
-                shards, num_frames=8, num_clips=2, crop_size=64, num_classes=6, batch_size=batch_size, seed=3
-            )
-            predictions = protocol.predict(network, pipeline.checked(clips, shards), strategy)
+            clips = EvaluationClips(Records(shards), ClipSpec(8, 64, 6), num_clips=2, batch_size=batch_size, seed=3)
+            predictions = protocol.predict(network, clips, strategy)
             for field in dataclasses.fields(predictions):
                 key = f"{build.__name__}/{replicas}/{batch_size}/{field.name}"
                 found[key] = np.asarray(getattr(predictions, field.name))

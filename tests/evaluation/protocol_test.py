@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tsd_tf.data import pipeline
+from tsd_tf.contract.clip_spec import ClipSpec
+from tsd_tf.data.evaluation_clips import EvaluationClips
 from tsd_tf.data.preprocessing import to_network_input
+from tsd_tf.data.records import Records
+from tsd_tf.data.shards import find_shards
 from tsd_tf.evaluation import protocol
 from tsd_tf.network_builder import build_network
 
@@ -12,13 +15,11 @@ from tsd_tf.network_builder import build_network
 def test_every_video_is_predicted_once_whatever_the_batch(tiny_config, sample_shards, method):
     config = tiny_config(method=method)
     network = build_network(config)
-    shards = pipeline.find_shards(sample_shards, "test")
+    shards = find_shards(sample_shards, "test")
 
     def predict(batch_size):
-        clips = pipeline.evaluation_clips(
-            shards, num_frames=8, num_clips=3, crop_size=64, num_classes=6, batch_size=batch_size, seed=0
-        )
-        return protocol.predict(network, pipeline.checked(clips, shards))
+        clips = EvaluationClips(Records(shards), ClipSpec(8, 64, 6), num_clips=3, batch_size=batch_size, seed=0)
+        return protocol.predict(network, clips)
 
     found, other = predict(4), predict(6)
     assert len(set(found.media_ids)) == 6

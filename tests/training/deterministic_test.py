@@ -20,19 +20,19 @@ import json, os, signal, sys
 config, folder, moments = json.loads(sys.argv[1])
 import tensorflow as tf
 from tsd_tf.config import Config
-from tsd_tf.training import trainer
+from tsd_tf.training.observer import Observer
+from tsd_tf.training.trainer import Trainer
 from tsd_tf.work_directory import WorkDirectory
 
 tf.config.experimental.enable_op_determinism()
-rate_of = trainer.learning_rate
 
 def train(name, moment):
     left = [moment[2]] if len(moment) == 3 else [0]
 
-    def learning_rate(stage, step):
-        if [stage.name, step] == moment:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return rate_of(stage, step)
+    class Killer(Observer):
+        def step_begins(self, state):
+            if [state.stage.name, state.step] == moment:
+                os.kill(os.getpid(), signal.SIGKILL)
 
     def watch(event, arguments):
         if event == moment[0] and moment[1] in str(arguments[0]):
@@ -40,12 +40,10 @@ def train(name, moment):
             if left[0] == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    trainer.learning_rate = learning_rate
     if len(moment) == 3:
         sys.addaudithook(watch)
-    run = trainer.Trainer(WorkDirectory(f"{folder}/{name}"), Config.from_json(config), checkpoint_steps=1)
-    run.keep_checkpoints = 2
-    run.run()
+    run, config_of_run = WorkDirectory(f"{folder}/{name}"), Config.from_json(config)
+    Trainer(run, config_of_run, checkpoint_steps=1, keep_checkpoints=2, observers=[Killer()]).run()
 
 def fork(name, moment):
     child = os.fork()
@@ -64,12 +62,12 @@ print(json.dumps(codes))
 """
 MOMENTS = [
     ["coarse", 0],  # before the first step
-    ["open", ".partial/training.npz", 3],  # while the last checkpoint of a stage is written: two are of the first one
-    ["open", "step_00000001/training.npz", 1],  # while a checkpoint is read
-    ["os.rename", ".partial", 1],  # when the checkpoint is written, and not yet renamed
+    ["open", ".partial.step_00000002/training.npz", 1],  # while the last checkpoint of a stage is written
+    ["open", "/step_00000001/training.npz", 1],  # while a checkpoint is read
+    ["os.rename", ".partial.step_", 1],  # when the checkpoint is written, and not yet renamed
     ["tsd_stage1", 0],  # right behind the border of two stages
     ["tsd_stage2", 1],  # within the last stage
-    ["shutil.rmtree", ".removed", 2],  # when the last checkpoint of all stands, and the oldest is removed
+    ["shutil.rmtree", ".partial.step_00000004", 1],  # when the last checkpoint of all stands, and the oldest is removed
 ]
 
 

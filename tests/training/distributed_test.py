@@ -30,21 +30,20 @@ import numpy as np
 import tensorflow as tf
 from tsd_tf.programs import command_line
 from tsd_tf.config import Config
-from tsd_tf.training import trainer
 from tsd_tf.training.cluster import Cluster, default_cluster
+from tsd_tf.training.observer import Observer
+from tsd_tf.training.trainer import Trainer
 from tsd_tf.work_directory import WorkDirectory
 
 call = keras.layers.BatchNormalization.call
 keras.layers.BatchNormalization.call = lambda self, inputs, training=None, mask=None: call(self, inputs, False, mask)
-rate_of = trainer.learning_rate
 
-def learning_rate(stage, step):
-    if [stage.name, step] == die_at:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return rate_of(stage, step)
+class Killer(Observer):
+    def step_begins(self, state):
+        if [state.stage.name, state.step] == die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 def main(argv):
-    trainer.learning_rate = learning_rate
     if num_devices > 1:
         cpu = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * num_devices)
@@ -55,7 +54,7 @@ def main(argv):
     run = Config.from_json(config)
     stages = [dataclasses.replace(stage, batch_size=batch_size) for stage in run.stages]
     run = dataclasses.replace(run, stages=stages)
-    network = trainer.Trainer(WorkDirectory(workdir), run, cluster=cluster, checkpoint_steps=1).run()
+    network = Trainer(WorkDirectory(workdir), run, cluster=cluster, checkpoint_steps=1, observers=[Killer()]).run()
     np.savez(result, **{str(i): np.asarray(v) for i, v in enumerate(network.weights)})
 
 sys.argv = sys.argv[:1]

@@ -6,8 +6,10 @@ import pytest
 
 from tsd_tf.config import Stage
 from tsd_tf.contract.errors import UserError
-from tsd_tf.data import pipeline
 from tsd_tf.data.preprocessing import to_network_input
+from tsd_tf.data.records import Records
+from tsd_tf.data.shards import find_shards
+from tsd_tf.data.training_clips import TrainingClips
 from tsd_tf.network_builder import build_network
 from tsd_tf.training.precision import dtype_policy, needs_loss_scale
 from tsd_tf.training.trainer import Trainer, _stage_seed
@@ -36,17 +38,9 @@ def test_a_mixed_run_starts_at_float32s_loss_and_leaves_float32_weights(tiny_con
 
     keras.utils.set_random_seed(config.seed)
     plain = build_network(config)
-    shards = pipeline.find_shards(config.data_dir, "train")
-    clips = pipeline.training_clips(
-        shards,
-        num_frames=config.num_frames,
-        crop_size=config.crop_size,
-        random_flip=config.random_flip,
-        num_classes=config.num_classes,
-        batch_size=4,
-        seed=_stage_seed(config.seed, 0),
-    )
-    batch = next(pipeline.checked(clips, shards))
+    shards = find_shards(config.data_dir, "train")
+    clips = TrainingClips(Records(shards), config.clip_spec, batch_size=4, seed=_stage_seed(config.seed, 0))
+    batch = next(iter(clips))
     logits = plain(to_network_input(batch["frames"]), training=True)
     losses = keras.losses.sparse_categorical_crossentropy(batch["label"], logits, from_logits=True)
     logged = json.loads((run.path / "log.jsonl").read_text().splitlines()[0])["loss"]

@@ -5,8 +5,11 @@ import pytest
 import tensorflow as tf
 
 from tsd_tf.config import Stage
+from tsd_tf.contract.clip_spec import ClipSpec
 from tsd_tf.contract.errors import UserError
-from tsd_tf.data import pipeline
+from tsd_tf.data.evaluation_clips import EvaluationClips
+from tsd_tf.data.records import Records
+from tsd_tf.data.shards import find_shards
 from tsd_tf.evaluation import protocol
 from tsd_tf.network_builder import build_network
 from tsd_tf.training import recipe
@@ -128,11 +131,9 @@ def test_other_methods_and_networks_take_the_same_path(tiny_config, tmp_path, sa
         i3d_config=dataclasses.replace(config, method="i3d", num_distilled_frames=8),
         i3d_workdir=tmp_path / "i3d",
     )
-    shards = pipeline.find_shards(sample_shards, "test")
-    clips = pipeline.evaluation_clips(
-        shards, num_frames=8, num_clips=2, crop_size=64, num_classes=6, batch_size=4, seed=0
-    )
-    found = protocol.predict(network, pipeline.checked(clips, shards))
+    shards = find_shards(sample_shards, "test")
+    clips = EvaluationClips(Records(shards), ClipSpec(8, 64, 6), num_clips=2, batch_size=4, seed=0)
+    found = protocol.predict(network, clips)
     assert found.probabilities.shape == (6, 2, 6)
     np.testing.assert_allclose(found.probabilities.sum(-1), 1.0, atol=1e-5)
 

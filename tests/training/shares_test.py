@@ -3,7 +3,7 @@ import types
 import pytest
 
 from tsd_tf.contract.errors import UserError
-from tsd_tf.data import pipeline
+from tsd_tf.data.shards import find_shards
 from tsd_tf.training.shares import check_shards, run_of
 
 
@@ -14,7 +14,7 @@ def cluster(num_workers=1, worker=0, num_local_replicas=1):
 @pytest.fixture
 def shards(sample_shards, tiny_config):
     """Of both stages: two shards of six clips each."""
-    return [pipeline.find_shards(sample_shards, "train")] * len(tiny_config().stages)
+    return [find_shards(sample_shards, "train")] * len(tiny_config().stages)
 
 
 def test_more_workers_than_shards_are_refused(tiny_config, shards):

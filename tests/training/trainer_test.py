@@ -9,23 +9,61 @@ import tensorflow as tf
 from tsd_tf.config import Stage
 from tsd_tf.contract.errors import UserError
 from tsd_tf.training import checkpoints, initialization
+from tsd_tf.training.observer import Observer
 from tsd_tf.training.trainer import Trainer
 from tsd_tf.training.validation import ValidationPlan
 from tsd_tf.work_directory import WorkDirectory
 
 
-def trainer(directory, config):
+class Recorder(Observer):
+    """Notes what it is told, and how many checkpoints stand by then."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.events = []
+
+    def _note(self, event, state):
+        self.events.append((event, state.stage.name, state.step, state.total_steps, len(self.directory.checkpoints())))
+
+    def stage_begins(self, state):
+        self._note("stage begins", state)
+
+    def step_begins(self, state):
+        self._note("step begins", state)
+
+    def step_ends(self, state):
+        self._note("step ends", state)
+
+    def reported(self, state, line):
+        self._note("validation" if "validation" in line else "means", state)
+
+    def stage_ends(self, state):
+        self._note("stage ends", state)
+
+    def run_ends(self, state):
+        self.events.append("run ends")
+
+    def close(self):
+        self.events.append("close")
+
+
+def trainer(directory, config, observers=()):
     """With a checkpoint after every step and a validation at the end of each stage."""
     plan = ValidationPlan(split="test", steps=2, num_videos=2, batch_size=2)
-    return Trainer(directory, config, checkpoint_steps=1, validation=plan)
+    return Trainer(directory, config, checkpoint_steps=1, validation=plan, observers=observers)
 
 
 @pytest.fixture(scope="module")
-def trained(tiny_config, tmp_path_factory):
+def recorder(tmp_path_factory):
+    """Watches the run `trained`."""
+    return Recorder(WorkDirectory(tmp_path_factory.mktemp("runs") / "tsd"))
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_config, recorder):
     """A finished I3D+TSD run: (WorkDirectory, Config, weights)."""
-    directory = WorkDirectory(tmp_path_factory.mktemp("runs") / "tsd")
-    config = tiny_config()
-    network = trainer(directory, config).run()
+    directory, config = recorder.directory, tiny_config()
+    network = trainer(directory, config, [recorder]).run()
     return directory, config, [np.asarray(variable) for variable in network.variables]
 
 
@@ -45,6 +83,24 @@ def test_a_run_leaves_what_evaluation_and_export_need(trained):
     for value, variable in zip(weights, loaded.variables, strict=True):
         if "seed" not in variable.path:
             np.testing.assert_array_equal(value, np.asarray(variable), err_msg=variable.path)
+
+
+def test_observers_are_told_in_order(trained, recorder):
+    """Validation comes before the checkpoint of the same step, and an observer of one's own behind it."""
+
+    def stage(name, before):
+        return [
+            ("stage begins", name, 0, before, before),
+            ("step begins", name, 0, before, before),
+            ("step ends", name, 1, before + 1, before + 1),
+            ("step begins", name, 1, before + 1, before + 1),
+            ("means", name, 2, before + 2, before + 1),
+            ("validation", name, 2, before + 2, before + 1),
+            ("step ends", name, 2, before + 2, min(before + 2, 3)),
+            ("stage ends", name, 2, before + 2, min(before + 2, 3)),
+        ]
+
+    assert recorder.events == [*stage("tsd_stage1", 0), *stage("tsd_stage2", 2), "run ends", "close"]
 
 
 def log(directory):
@@ -193,8 +249,14 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_records(tiny_conf
         network.main_network.logits.kernel.assign(network.main_network.logits.kernel * np.nan)
 
     directory = WorkDirectory(tmp_path / "run")
+    recorder = Recorder(directory)
     with pytest.raises(UserError, match=r"loss of step 0 of stage tsd_stage1 is nan.*train-0000"):
-        Trainer(directory, tiny_config(), initialize=poison).run()
+        Trainer(directory, tiny_config(), initialize=poison, observers=[recorder]).run()
+    assert [recorder.events[0][0], recorder.events[1][0], *recorder.events[2:]] == [
+        "stage begins",
+        "step begins",
+        "close",
+    ]
     assert directory.checkpoints() == {}
     assert not directory.finished()
 
@@ -214,7 +276,7 @@ def test_tolerated_damage_is_told_of_and_the_run_finishes(damaged, tmp_path, cap
     Trainer(run, config, validation=ValidationPlan(num_videos=0), damaged_share=0.1).run()
     assert run.finished()
     # Once, though TensorBoard's clips hold it too.
-    assert capsys.readouterr().err.count(f"damaged, left out: {name}: a label from 0 to 5 was expected, 99 came") == 1
+    assert capsys.readouterr().err.count(f"damaged, left out: {name}: expected a label from 0 to 5, got 99") == 1
 
 
 def test_damage_that_is_not_tolerated_ends_the_run_with_one_line(damaged, tmp_path):
@@ -222,7 +284,7 @@ def test_damage_that_is_not_tolerated_ends_the_run_with_one_line(damaged, tmp_pa
     run = WorkDirectory(tmp_path / "run")
     with pytest.raises(UserError) as error:
         Trainer(run, config, validation=ValidationPlan(num_videos=0)).run()
-    assert str(error.value).startswith(f"{name}: a label from 0 to 5 was expected, 99 came. 1 of 12 records")
+    assert str(error.value).startswith(f"{name}: expected a label from 0 to 5, got 99. 1 of 12 records")
     assert "\n" not in str(error.value)
     assert not run.finished()
 

@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 
 from tsd_tf.config import Stage
+from tsd_tf.contract.clip_spec import ClipSpec
 from tsd_tf.contract.errors import UserError
-from tsd_tf.data import pipeline
+from tsd_tf.data import tfrecord
+from tsd_tf.data.evaluation_clips import EvaluationClips
+from tsd_tf.data.records import Records
+from tsd_tf.data.shards import find_shards
 from tsd_tf.network import FewFrameNetwork
 from tsd_tf.selectors import Uniform
 from tsd_tf.training import checkpoints
+from tsd_tf.training.observer import Observer
+from tsd_tf.training.run_state import RunState
 from tsd_tf.training.validation import Validation, ValidationPlan
 from tsd_tf.work_directory import WorkDirectory
 
@@ -35,8 +41,8 @@ class OneAnswer(keras.Model):
         self.bias.assign(np.eye(6)[label])
 
 
-def position(total_steps):
-    return {"stage": 0, "step": total_steps, "total_steps": total_steps}
+def state(network, step, stage=CLIENT, at_checkpoint=False, observers=()):
+    return RunState(network, stage, step=step, total_steps=step, checkpoint_is_due=at_checkpoint, observers=observers)
 
 
 @pytest.fixture
@@ -49,23 +55,15 @@ def network():
 @pytest.fixture(scope="module")
 def labels(sample_shards):
     """Of the two videos that are validated on."""
-    shards = pipeline.find_shards(sample_shards, "test")
-    clips = pipeline.evaluation_clips(
-        shards,
-        num_frames=1,
-        num_clips=1,
-        crop_size=64,
-        num_classes=6,
-        batch_size=2,
-        seed=0,
-    )
-    return next(pipeline.checked(clips, shards))["label"].numpy().tolist()
+    shards = find_shards(sample_shards, "test")
+    clips = EvaluationClips(Records(shards), ClipSpec(1, 64, 6), num_clips=1, batch_size=2, seed=0)
+    return next(iter(clips))["label"].numpy().tolist()
 
 
 @pytest.fixture
 def validation(network, tiny_config, tmp_path):
     config = tiny_config()
-    return Validation(WorkDirectory(tmp_path), network, config, PLAN, PLAN.shards(config.data_dir))
+    return Validation(WorkDirectory(tmp_path), network, config, PLAN, Records(PLAN.shards(config.data_dir)))
 
 
 def test_the_best_weights_stay(validation, network, labels, tmp_path):
@@ -77,7 +75,7 @@ def test_the_best_weights_stay(validation, network, labels, tmp_path):
         (4, labels[1], 0.5, 2),
     ):
         network.main_network.always(label)
-        result = validation.run(CLIENT, position(step))
+        result = validation.run(state(network, step))
         assert (result["top1"], result["videos"], result["total_steps"]) == (top1, 2, step)
         assert [path.name for path in validation.work_directory.checkpoints_path.iterdir()] == [f"best_{best:08d}"]
     kept = json.loads((tmp_path / "checkpoints/best_00000002/validation.json").read_text())
@@ -88,28 +86,59 @@ def test_the_best_weights_stay(validation, network, labels, tmp_path):
 
 def test_a_resumed_run_remembers_the_best(validation, network, labels, tiny_config):
     network.main_network.always(labels[0])
-    validation.run(CLIENT, position(7))
-    again = Validation(validation.work_directory, network, tiny_config(), PLAN, validation.shards)
-    again.run(CLIENT, position(8))
+    validation.run(state(network, 7))
+    again = Validation(validation.work_directory, network, tiny_config(), PLAN, validation.clips.records)
+    again.run(state(network, 8))
     assert checkpoints.best_result(again.work_directory)["total_steps"] == 7
 
 
 def test_when_it_is_due(network, tiny_config, tmp_path):
     def due(plan, stage, step, at_checkpoint):
-        shards = plan.shards(tiny_config().data_dir)
-        return Validation(WorkDirectory(tmp_path), network, tiny_config(), plan, shards).is_due(
-            stage, step, at_checkpoint
-        )
+        records = Records(plan.shards(tiny_config().data_dir))
+        validation = Validation(WorkDirectory(tmp_path), network, tiny_config(), plan, records)
+        return validation.is_due(state(network, step, stage, at_checkpoint))
 
     assert due(PLAN, CLIENT, 3, at_checkpoint=True)
     assert not due(PLAN, CLIENT, 3, at_checkpoint=False)
     every_four = ValidationPlan(split="test", steps=4)
     assert [step for step in range(1, 11) if due(every_four, CLIENT, step, at_checkpoint=True)] == [4, 8, 10]
     assert not due(PLAN, Stage("coarse", "coarse_extractor", 10, 0.1), 10, at_checkpoint=True)
-    assert not due(ValidationPlan(split="test", num_videos=0), CLIENT, 10, at_checkpoint=True)
+
+
+def test_the_result_is_reported_and_printed(validation, network, capsys):
+    class Listener(Observer):
+        lines = []
+
+        def reported(self, state, line):
+            self.lines.append(line)
+
+    validation.step_ends(state(network, 9, at_checkpoint=False, observers=[Listener()]))
+    assert (Listener.lines, capsys.readouterr().out) == ([], "")
+    validation.step_ends(state(network, 9, at_checkpoint=True, observers=[Listener()]))
+    ((result,),) = (line.values() for line in Listener.lines)
+    assert (result["step"], result["videos"]) == (9, 2)
+    assert f"step 9: top-1 {result['top1']:.1%} (standard error" in capsys.readouterr().out
+
+
+def test_later_validations_read_no_record_whole_and_tell_of_damage_once(
+    network, tiny_config, sample_shards, damage_record, tmp_path, monkeypatch, capfd
+):
+    shutil.copytree(sample_shards, tmp_path / "data")
+    name = damage_record(tmp_path / "data", "test")
+    plan = ValidationPlan(split="test")
+    records = Records(plan.shards(tmp_path / "data"), damaged_share=0.2)
+    validation = Validation(WorkDirectory(tmp_path / "run"), network, tiny_config(), plan, records)
+    read, read_record = [], tfrecord.read_record
+    monkeypatch.setattr(tfrecord, "read_record", lambda *place: read.append(place) or read_record(*place))
+    for step in (1, 2, 3):
+        assert validation.run(state(network, step))["videos"] == 5
+    # Of a damaged record nothing is remembered but that it is one.
+    assert len(read) == 5 + 3
+    assert capfd.readouterr().err.count(f"damaged, left out: {name}: expected a label from 0 to 5, got 99") == 1
 
 
 def test_validate_is_the_default_split_where_it_is_there(sample_shards, tmp_path, capsys):
+    assert ValidationPlan(split="test", num_videos=0).shards(sample_shards) == []
     assert ValidationPlan().shards(sample_shards) == []
     assert f"{sample_shards} has no validate shards" in capsys.readouterr().out
     for path in sample_shards.glob("test-*-of-*"):

@@ -1,11 +1,15 @@
 """From a record's place to the JPEGs of a clip: the phases read, parse and sample."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from tsd_tf.contract import schema
+from tsd_tf.contract.clip_spec import ClipSpec
 from tsd_tf.data import clip_sampling, jpeg, remote, sequence_example, tfrecord
+from tsd_tf.data.records import Records
 
 DAMAGED, LOST = "damaged", "lost"  # the record is wrong; its shard cannot be read any more
 
@@ -27,22 +31,15 @@ class ClipReader:
     only the stretch that holds the clip is read. What is remembered for it takes about 1.4 kB a record of 250 pictures.
 
     Args:
-        shards: list of paths.
-        places: for each shard the (offset, length) of its records.
-        num_frames: frames of a clip.
-        num_classes: labels must lie in [0, num_classes).
-        crop_size: pixels; frames must not be smaller.
+        records: a Records, which keeps what is remembered.
+        spec: a ClipSpec; frames must not be smaller than its crop.
     """
 
-    def __init__(self, shards, places, num_frames, num_classes, crop_size):
-        self.shards = shards
-        self.places = places
-        self.num_frames = num_frames
-        self.num_classes = num_classes
-        self.crop_size = crop_size
-        self._known = {}  # (shard, index): _Known
+    def __init__(self, records: Records, spec: ClipSpec) -> None:
+        self.records = records
+        self.spec = spec
 
-    def read(self, shard, index, draws):
+    def read(self, shard: int, index: int, draws: np.ndarray) -> tuple[np.ndarray, ...]:
         """Reads the clips of one record.
 
         Args:
@@ -58,21 +55,22 @@ class ClipReader:
             size: int32 (2,), height and width of the pictures; 0 of a damaged record.
             problem: bytes, for `parse_problem`: what is wrong with the record, or would be if `jpegs` did not decode.
         """
+        records, num_frames = self.records, self.spec.num_frames
         media_id = b""
         try:
-            with remote.open_file(self.shards[shard]) as file:
-                known, steps = self._known.get((shard, index)), None
+            with remote.open_file(records.shards[shard]) as file:
+                known, steps = records.known.get((shard, index)), None
                 if known is None:
-                    record = tfrecord.read_record(file, *self.places[shard][index])
+                    record = tfrecord.read_record(file, *records.places[shard][index])
                     context, steps, bounds = sequence_example.context_and_steps(record, schema.IMAGE_ENCODED)
                     media_id = _only(context, schema.MEDIA_ID, bytes) or b""
                     known = _Known(self._label(context), media_id, np.array(bounds, np.uint32))
                     if not steps:
-                        raise ValueError(f"JPEG frames under {schema.IMAGE_ENCODED} were expected, none came")
-                    self._known[shard, index] = known
+                        raise ValueError(f"expected JPEG frames under {schema.IMAGE_ENCODED}, got none")
+                    records.known[shard, index] = known
                 label, media_id = known.label, known.media_id
-                frames = clip_sampling.frames(len(known.bounds) - 1, self.num_frames, draws)
-                places = np.arange(self.num_frames)
+                frames = clip_sampling.frames(len(known.bounds) - 1, num_frames, draws)
+                places = np.arange(num_frames)
                 if draws.ndim:
                     frames, places = np.unique(frames, return_inverse=True)
                 if steps is None:
@@ -85,31 +83,33 @@ class ClipReader:
         except remote.ERRORS as error:
             kind, reason, jpegs, label, size, places = LOST, remote.reason(error), [], -1, (0, 0), None
         name = f" ({media_id.decode(errors='replace')})" if media_id else ""
-        problem = f"{kind} {shard} {index} record {index}{name} of shard {self.shards[shard]}: {reason}"
-        places = np.zeros(draws.shape + (self.num_frames,)) if places is None else places
+        problem = f"{kind} {shard} {index} record {index}{name} of shard {records.shards[shard]}: {reason}"
+        places = np.zeros(draws.shape + (num_frames,)) if places is None else places
         return (
             np.array(jpegs, object),
-            places.reshape(*draws.shape, self.num_frames).astype(np.int32),
+            places.reshape(*draws.shape, num_frames).astype(np.int32),
             np.int32(label),
             np.array(media_id, object),
             np.array(size, np.int32),
             np.array(problem.encode(errors="surrogateescape"), object),
         )
 
-    def _steps(self, file, shard, index, bounds, first, last):
+    def _steps(
+        self, file: BinaryIO, shard: int, index: int, bounds: np.ndarray, first: int, last: int
+    ) -> dict[int, bytes]:
         """{frame: its step} of the frames from `first` up to `last`, whatever else is in the record."""
         begin, end = bounds[[first, last]].tolist()
-        stretch = tfrecord.read_part(file, self.places[shard][index][0], begin, end)
+        stretch = tfrecord.read_part(file, self.records.places[shard][index][0], begin, end)
         return dict(zip(range(first, last), sequence_example.steps_of(stretch), strict=True))
 
-    def _label(self, context):
+    def _label(self, context: dict[str, list]) -> int:
         label = _only(context, schema.LABEL_INDEX, int)
-        if label is None or not 0 <= label < self.num_classes:
-            came = ", ".join(map(str, context.get(schema.LABEL_INDEX, []))) or "none"
-            raise ValueError(f"a label from 0 to {self.num_classes - 1} was expected, {came} came")
+        if label is None or not 0 <= label < self.spec.num_classes:
+            found = ", ".join(map(str, context.get(schema.LABEL_INDEX, []))) or "none"
+            raise ValueError(f"expected a label from 0 to {self.spec.num_classes - 1}, got {found}")
         return label
 
-    def _size(self, jpegs, frames):
+    def _size(self, jpegs: Sequence[bytes], frames: Sequence[int]) -> tuple[int, int]:
         header, size = None, None
         for picture, frame in zip(jpegs, frames, strict=True):
             if header is not None and picture.startswith(header):
@@ -120,25 +120,26 @@ class ClipReader:
                 raise ValueError(f"frame {frame} is {error}") from error
             if size is not None and jpeg.size(picture) != size:
                 raise ValueError(
-                    f"frames of one size were expected, frame {frames[0]} has {size[1]} x {size[0]} pixels, "
-                    "frame {} {} x {}".format(frame, *reversed(jpeg.size(picture)))
+                    f"expected frames of one size, got frame {frames[0]} of {size[1]} x {size[0]} pixels and "
+                    "frame {} of {} x {}".format(frame, *reversed(jpeg.size(picture)))
                 )
             size = jpeg.size(picture)
-        if min(size) < self.crop_size:
+        crop_size = self.spec.crop_size
+        if min(size) < crop_size:
             raise ValueError(
-                f"frames of {size[1]} x {size[0]} pixels came, at least the crop of {self.crop_size} x "
-                f"{self.crop_size} was expected; build the shards with a larger --short_side, or choose a smaller crop"
+                f"expected frames of at least the crop's {crop_size} x {crop_size} pixels, got {size[1]} x {size[0]}; "
+                "build the shards with a larger `short_side`, or choose a smaller crop"
             )
         return size
 
 
-def parse_problem(problem):
+def parse_problem(problem: bytes) -> tuple[str, int, int, str]:
     """(DAMAGED or LOST, number of the shard, number of the record in it, what is wrong in words) from `read`."""
     kind, shard, index, message = problem.decode(errors="surrogateescape").split(" ", 3)
     return kind, int(shard), int(index), message
 
 
-def _only(context, key, kind):
+def _only(context: dict[str, list], key: str, kind: type) -> Any:
     """The value of a context feature that holds one of this type, or None."""
     values = context.get(key, [])
     return values[0] if len(values) == 1 and isinstance(values[0], kind) else None

@@ -7,116 +7,35 @@ What the pipeline delivers is a pure function of the seed, the shards and the st
 order of its own, some at a time in turn, and shuffles within blocks of records; every record comes exactly once.
 """
 
-import atexit
-import contextlib
-import json
 import os
-import re
-import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 import tensorflow as tf
 
-from tsd_tf.contract import schema
+from tsd_tf.contract.clip_spec import ClipSpec
 from tsd_tf.contract.errors import UserError
-from tsd_tf.data import clip_reader, clip_sampling, remote
+from tsd_tf.data import clip_sampling
 from tsd_tf.data.clip_reader import ClipReader
-from tsd_tf.data.damage import Damage, index_shards
+from tsd_tf.data.records import Records
 
 _SHARDS_AT_ONCE = 16
 _BATCHES_AHEAD = 2
 _BLOCK = 64  # records that are shuffled together, before they are read
-_OPEN = weakref.WeakSet()  # iterations that have not ended
 _ORDER_OF_SHARDS, _ORDER_IN_BLOCK, _RECORD = 0, 1, 2
 
 
-def find_shards(data_dir, split):
-    """The shards of a split, in order.
-
-    Args:
-        data_dir: folder that a builder filled: local, s3:// or http(s)://.
-        split: "train", "validate", "test", ...
-
-    Returns:
-        List of paths.
+def training_batches(
+    records: Records, spec: ClipSpec, batch_size: int, seed: int, first_step: int = 0
+) -> tf.data.Dataset:
+    """The dataset of TrainingClips, which explains the arguments, with "damage" in every batch.
 
     Raises:
-        UserError: none there, not all there, or one that is empty.
+        UserError: a shard that cannot be read, or whose records cannot be found.
     """
-    data_dir = str(data_dir).rstrip("/")
-    pattern = re.compile(re.escape(split) + r"-(\d{5})-of-(\d{5})")
-    remote.prepare(data_dir)
-    try:
-        names = _list(data_dir, split)
-    except tf.errors.OpError as error:
-        raise UserError(f"cannot list the {split} shards of {data_dir}: {error.message}") from error
-    found = [match for name in sorted(names) if (match := pattern.fullmatch(name.rstrip("/")))]
-    if not found:
-        raise UserError(
-            f"no {split} shards: looked for {data_dir}/{split}-00000-of-*; "
-            f"python -m {_builder(data_dir)} --split={split} --output_dir={data_dir} makes them"
-        )
-    counts = {match[2] for match in found}
-    if len(counts) > 1 or len(found) != int(found[0][2]):
-        raise UserError(
-            f"{data_dir} holds {len(found)} {split} shards, whose names promise {' or '.join(sorted(counts))}; "
-            "build the split again with --overwrite"
-        )
-    shards = [f"{data_dir}/{match[0]}" for match in found]
-    _check_sizes(shards)
-    return shards
-
-
-def read_labels(data_dir):
-    """Class names of a data folder, by label index; UserError where there is no list."""
-    path = f"{str(data_dir).rstrip('/')}/{schema.LABELS_FILE}"
-    remote.prepare(data_dir)
-    try:
-        with tf.io.gfile.GFile(path) as file:
-            return file.read().splitlines()
-    except tf.errors.OpError as error:
-        raise UserError(
-            f"no class names: looked for {path}; "
-            f"python -m {_builder(str(data_dir))} --output_dir={data_dir} writes them"
-        ) from error
-
-
-def training_clips(
-    shards,
-    *,
-    num_frames,
-    crop_size,
-    random_flip,
-    num_classes,
-    batch_size,
-    seed,
-    first_step=0,
-    num_hosts=1,
-    host=0,
-):
-    """Endless batches of randomly placed, cropped and mirrored clips.
-
-    Args:
-        shards: list of paths.
-        num_frames: consecutive frames of a clip; shorter videos are looped.
-        crop_size: pixels of the square crop, at one random place for all frames of a clip.
-        random_flip: mirrors half of the clips.
-        num_classes: labels must lie in [0, num_classes).
-        batch_size: clips a batch.
-        seed: integer; with it all else is determined.
-        first_step: batches that an interrupted run has already seen; they are skipped without decoding.
-        num_hosts, host: every host reads the shards whose number is `host` modulo `num_hosts`.
-
-    Returns:
-        tf.data.Dataset of {"frames": uint8 (batch_size, num_frames, crop_size, crop_size, 3), "label": int32
-        (batch_size,), "media_id": string (batch_size,), "seed": int32 (batch_size, 2)}; the seed is for selectors
-        that draw frames at random. Iterate it through `checked`.
-
-    Raises:
-        UserError: an empty shard; fewer shards than hosts.
-    """
-    numbers, places = _prepare(shards, num_hosts, host)
+    numbers, places, num_frames, crop_size = records.numbers, records.places, spec.num_frames, spec.crop_size
     first_epoch, first_group, first_record = 0, 0, 0
     if first_step:
         counts = {number: len(places[number]) for number in numbers}
@@ -147,7 +66,7 @@ def training_clips(
         blocks = _records(places, group_shards).batch(_BLOCK).enumerate().map(_as_it_is(shuffle))
         return blocks.unbatch().skip(skip).map(_as_it_is(lambda record: (epoch, record[0], record[1])))
 
-    reader = ClipReader(shards, places, num_frames, num_classes, crop_size)
+    reader = ClipReader(records, spec)
 
     def clip_of_record(epoch, shard, index):
         clip_seed = clip_sampling.seed_of(seed, _RECORD, epoch, shard, index)
@@ -157,32 +76,28 @@ def training_clips(
             window = clip_sampling.random_crop(clip["size"][0], clip["size"][1], crop_size, clip_seed)
             jpegs = tf.ensure_shape(clip["jpegs"], (num_frames,))
             frames = _decode(jpegs, window, crop_size)
-            if not random_flip:
+            if not spec.random_flip:
                 return frames
             return tf.cond(clip_sampling.random_flip(clip_seed), lambda: _mirrored(frames), lambda: frames)
 
-        return _finished(clip, decode, (num_frames, crop_size, crop_size, 3), clip_sampling.selection_seed(clip_seed))
+        shape = (num_frames, crop_size, crop_size, 3)
+        finished = _finished(clip, decode, shape, clip_sampling.selection_seed(clip_seed))
+        # Not within `decode`: an error of the augmentation's own is no damage of the record.
+        return finished | {"frames": _augmented(finished["frames"], spec.augment, clip_seed)}
 
     epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
-    records = epochs.flat_map(_as_it_is(groups_of_epoch)).flat_map(_as_it_is(records_of_group))
-    return _batches(records, clip_of_record, batch_size, is_training=True)
+    visits = epochs.flat_map(_as_it_is(groups_of_epoch)).flat_map(_as_it_is(records_of_group))
+    return _batches(visits, clip_of_record, batch_size, is_training=True)
 
 
-def evaluation_clips(shards, *, num_frames, num_clips, crop_size, num_classes, batch_size, seed, num_hosts=1, host=0):
-    """Every video once, in the order of the shards, as `num_clips` randomly placed clips of its centre.
+def evaluation_batches(records: Records, spec: ClipSpec, num_clips: int, batch_size: int, seed: int) -> tf.data.Dataset:
+    """The dataset of EvaluationClips, which explains the arguments, with "damage" in every batch.
 
-    Args:
-        shards, num_frames, num_classes, seed, num_hosts, host: as for `training_clips`.
-        num_clips: Q, clips a video; frames that several share are decoded once.
-        crop_size: pixels of the square crop in the middle.
-        batch_size: videos a batch; the last one holds what is left.
-
-    Returns:
-        Finite tf.data.Dataset of {"frames": uint8 (batch, num_clips, num_frames, crop_size, crop_size, 3), "label":
-        int32 (batch,), "media_id": string (batch,), "seed": int32 (batch, num_clips, 2)}. Iterate it through `checked`.
+    Raises:
+        UserError: a shard that cannot be read, or whose records cannot be found.
     """
-    numbers, places = _prepare(shards, num_hosts, host)
-    reader = ClipReader(shards, places, num_frames, num_classes, crop_size)
+    crop_size = spec.crop_size
+    reader = ClipReader(records, spec)
 
     def clips_of_record(record):
         shard, index = record[0], record[1]
@@ -193,107 +108,18 @@ def evaluation_clips(shards, *, num_frames, num_clips, crop_size, num_classes, b
             window = clip_sampling.centre_crop(clip["size"][0], clip["size"][1], crop_size)
             return tf.gather(_decode(clip["jpegs"], window, crop_size), clip["places"])
 
-        shape = (num_clips, num_frames, crop_size, crop_size, 3)
+        shape = (num_clips, spec.num_frames, crop_size, crop_size, 3)
         return _finished(clip, decode, shape, clip_sampling.selection_seeds(num_clips, clip_seed))
 
-    return _batches(_records(places, numbers), clips_of_record, batch_size, is_training=False)
+    return _batches(_records(records.places, records.numbers), clips_of_record, batch_size, is_training=False)
 
 
-def checked(clips, shards, damage=None):
-    """Iterates a dataset of this module (or one distributed from it), and takes note of damaged records.
-
-    Args:
-        clips: the dataset.
-        shards: the paths that it reads: those of one host where it reads only these.
-        damage: a Damage, which is told of every damaged record and says what is tolerated; by default nothing is.
-
-    Yields:
-        What `clips` does, without "damage". Of evaluation_clips, damaged videos are left out; of training_clips and of
-        distributed datasets they keep their places, with the label -1.
-
-    Raises:
-        UserError: more is damaged than tolerated, or a shard has gone; it names the record and the shard.
-    """
-    batches = _checked(clips, damage or Damage(shards))
-    _OPEN.add(batches)
-    return batches
-
-
-def _checked(clips, damage):
-    leaves_out = isinstance(clips, tf.data.Dataset) and clips.element_spec["label"].shape[0] is None
-    for batch in clips:
-        batch = dict(batch)
-        problems = batch.pop("damage")
-        for problem in np.concatenate([part.numpy() for part in getattr(problems, "values", (problems,))]):
-            if not problem:
-                continue
-            kind, shard, index, message = clip_reader.parse_problem(problem)
-            if kind == clip_reader.LOST:
-                raise UserError(f"a shard has gone while it was read: {message}")
-            damage.add(shard, index, message)
-        if leaves_out and np.any(batch["label"] < 0):
-            batch = {name: tf.boolean_mask(value, batch["label"] >= 0) for name, value in batch.items()}
-            if not len(batch["label"]):
-                continue
-        yield batch
-
-
-@atexit.register
-def _close():
-    """Stops the threads that read ahead while they can still enter Python; later they would never end."""
-    for batches in list(_OPEN):
-        with contextlib.suppress(ValueError):  # it runs in another thread
-            batches.close()
-
-
-def count_records(shards):
-    """Records of each shard, found by its lengths alone, without reading what lies between: list of int."""
-    return [len(places) for places in index_shards(shards)]
-
-
-def _list(data_dir, split):
-    if remote.scheme_of(data_dir) not in ("http", "https"):
-        return tf.io.gfile.listdir(data_dir) if tf.io.gfile.isdir(data_dir) else []
-    # A web server does not list its folders: the manifest does.
-    try:
-        with tf.io.gfile.GFile(f"{data_dir}/{schema.MANIFEST_JSON.format(split=split)}") as file:
-            return list(json.loads(file.read())["shards"])
-    except tf.errors.NotFoundError:
-        return []
-    except (ValueError, KeyError) as error:
-        raise UserError(f"{data_dir}/{schema.MANIFEST_JSON.format(split=split)} is no manifest of a builder") from error
-
-
-def _shards_of_host(shards, num_hosts, host):
-    if not 0 <= host < num_hosts or len(shards) < num_hosts:
-        raise UserError(f"every host needs a shard: host {host} of {num_hosts} and {len(shards)} shards came")
-    _check_sizes(shards)
-    return list(range(host, len(shards), num_hosts))
-
-
-def _check_sizes(shards):
-    for shard in shards:
-        try:
-            length = tf.io.gfile.stat(shard).length
-        except tf.errors.OpError as error:
-            raise UserError(f"cannot read shard {shard}: {error.message}") from error
-        if not length:
-            raise UserError(f"shard {shard} is empty, at least one record was expected; build it again")
-
-
-def _order_of_shards(numbers, seed, epoch):
+def _order_of_shards(numbers: Sequence[int], seed: int, epoch: Any) -> tf.Tensor:
     seed = clip_sampling.seed_of(seed, _ORDER_OF_SHARDS, epoch)
     return tf.random.experimental.stateless_shuffle(tf.constant(numbers, tf.int64), seed)
 
 
-def _prepare(shards, num_hosts, host):
-    """(numbers of this host's shards, {number: places of its records})."""
-    numbers = _shards_of_host(shards, num_hosts, host)
-    found = index_shards([shards[number] for number in numbers])
-    return numbers, dict(zip(numbers, found, strict=True))
-
-
-def _records(places, numbers):
+def _records(places: dict[int, list], numbers: Any) -> tf.data.Dataset:
     """The records of some of the shards, in turn: int64 (2,) of the number of the shard and the index in it."""
     counts = tf.constant([len(places.get(number, ())) for number in range(max(places) + 1)], tf.int64)
 
@@ -306,21 +132,21 @@ def _records(places, numbers):
     )
 
 
-def _as_it_is(function):
+def _as_it_is(function: Callable) -> Callable:
     """Spares tf.data the search for Python control flow, of which there is none here: it takes seconds."""
     return tf.autograph.experimental.do_not_convert(function)
 
 
-def _read(reader, shard, index, draws):
+def _read(reader: ClipReader, shard: tf.Tensor, index: tf.Tensor, draws: tf.Tensor) -> dict[str, tf.Tensor]:
     """What ClipReader.read gives, by name."""
     names = ("jpegs", "places", "label", "media_id", "size", "problem")
     types = (tf.string, tf.int32, tf.int32, tf.string, tf.int32, tf.string)
-    shapes = ((None,), draws.shape + (reader.num_frames,), (), (), (2,), ())
+    shapes = ((None,), draws.shape + (reader.spec.num_frames,), (), (), (2,), ())
     values = tf.numpy_function(reader.read, [shard, index, draws], types, stateful=False)
     return {name: tf.ensure_shape(*pair) for name, *pair in zip(names, values, shapes, strict=True)}
 
 
-def _decode(jpegs, window, crop_size):
+def _decode(jpegs: tf.Tensor, window: tf.Tensor, crop_size: int) -> tf.Tensor:
     """The crops of all pictures: uint8 (n, crop_size, crop_size, 3)."""
 
     def decode(jpeg):
@@ -333,7 +159,7 @@ def _decode(jpegs, window, crop_size):
     return tf.map_fn(_as_it_is(decode), jpegs, fn_output_signature=signature)
 
 
-def _mirrored(frames):
+def _mirrored(frames: tf.Tensor) -> tf.Tensor:
     """The frames (n, height, width, 3), each mirrored left to right."""
 
     def mirror(frames):
@@ -347,7 +173,21 @@ def _mirrored(frames):
     return tf.ensure_shape(tf.numpy_function(mirror, [frames], tf.uint8, stateful=False), frames.shape)
 
 
-def _finished(clip, decode, shape, seed):
+def _augmented(frames: tf.Tensor, augment: Callable | None, seed: tf.Tensor) -> tf.Tensor:
+    if augment is None:
+        return frames
+    augmented = tf.convert_to_tensor(augment(frames, clip_sampling.augmentation_seed(seed)))
+    if augmented.dtype != tf.uint8 or not augmented.shape.is_compatible_with(frames.shape):
+        raise UserError(
+            f"`augment` must return uint8 frames of shape {tuple(frames.shape)}, as it takes them. "
+            f"Received: {augmented.dtype.name} frames of shape {augmented.shape}"
+        )
+    return tf.ensure_shape(augmented, frames.shape)
+
+
+def _finished(
+    clip: dict[str, tf.Tensor], decode: Callable[[], tf.Tensor], shape: tuple[int, ...], seed: tf.Tensor
+) -> dict[str, tf.Tensor]:
     """An element of a batch. A record whose pictures do not decode, or that has none, gives blank ones and no label."""
     here = tf.data.Dataset.from_tensors(0)
     decoded = here.map(_as_it_is(lambda _: (tf.ensure_shape(decode(), shape), True))).ignore_errors()
@@ -362,7 +202,7 @@ def _finished(clip, decode, shape, seed):
     }
 
 
-def _batches(records, clip_of_record, batch_size, is_training):
+def _batches(records: tf.data.Dataset, clip_of_record: Callable, batch_size: int, is_training: bool) -> tf.data.Dataset:
     options = tf.data.Options()
     # Shards are already divided; TensorFlow would divide files that it does not see.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
@@ -379,7 +219,7 @@ def _batches(records, clip_of_record, batch_size, is_training):
     return batches.prefetch(_BATCHES_AHEAD).with_options(options)
 
 
-def _with_stand_ins(batch):
+def _with_stand_ins(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Shows the next intact clip's frames in the place of a damaged one: batch norm sees real pictures only."""
     intact = tf.where(batch["label"] >= 0)[:, 0]
 
@@ -389,10 +229,3 @@ def _with_stand_ins(batch):
 
     is_needed = (tf.size(intact) > 0) & (tf.size(intact) < tf.size(batch["label"]))
     return batch | {"frames": tf.cond(is_needed, stand_in, lambda: batch["frames"])}
-
-
-def _builder(data_dir):
-    for name in ("ucf101", "sample", "custom"):
-        if name in data_dir:
-            return f"tfrecords.build_{name}"
-    return "tfrecords.build_kinetics --csv=... --videos_dir=..."

@@ -5,9 +5,11 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from tsd_tf.contract import files
+from tsd_tf.contract.clip_spec import ClipSpec
 from tsd_tf.contract.errors import UserError
-from tsd_tf.data import pipeline
-from tsd_tf.data.damage import Damage
+from tsd_tf.data.evaluation_clips import EvaluationClips
+from tsd_tf.data.records import Records
+from tsd_tf.data.shards import find_shards, read_labels
 from tsd_tf.evaluation import metrics, protocol, subjects
 from tsd_tf.evaluation.exported_halves import ExportedHalves
 from tsd_tf.evaluation.transmission_meter import TransmissionMeter
@@ -28,8 +30,8 @@ def prepare(subject):
     Raises:
         UserError: no shards, another class list, or a folder that cannot be written to.
     """
-    shards = pipeline.find_shards(subject.data_dir, subject.split)
-    labels = pipeline.read_labels(subject.data_dir)
+    shards = find_shards(subject.data_dir, subject.split)
+    labels = read_labels(subject.data_dir)
     known = subject.labels or labels
     if labels != known or len(labels) != subject.num_classes:
         number = next((n for n, (a, b) in enumerate(zip(labels, known, strict=False)) if a != b), None)
@@ -62,24 +64,22 @@ def evaluate(subject, *, clips, batch_size, seed, qualities=(90,), dump=False, d
         UserError: see `prepare`; weights that do not fit; data that cannot be read.
     """
     shards = prepare(subject)
-    labels = pipeline.read_labels(subject.data_dir)
+    labels = read_labels(subject.data_dir)
     strategy = strategy or default_strategy()
     classify = subject.load(strategy)
-    batches = pipeline.evaluation_clips(
-        shards,
-        num_frames=subject.num_frames,
-        num_clips=max(clips),
-        crop_size=subject.crop_size,
-        num_classes=subject.num_classes,
-        batch_size=batch_size * strategy.num_replicas_in_sync,
-        seed=seed,
-    )
-    damage = Damage(shards, damaged_share)
+    records = Records(shards, damaged_share)
     with (
-        tqdm(total=damage.total, desc="evaluate", unit="video", mininterval=1.0) as bar,
+        EvaluationClips(
+            records,
+            ClipSpec(subject.num_frames, subject.crop_size, subject.num_classes),
+            num_clips=max(clips),
+            batch_size=batch_size * strategy.num_replicas_in_sync,
+            seed=seed,
+        ) as batches,
+        tqdm(total=records.total, desc="evaluate", unit="video", mininterval=1.0) as bar,
         TransmissionMeter(qualities) as transmission,
     ):
-        predictions = protocol.collect(classify, _shown(pipeline.checked(batches, shards, damage), bar), transmission)
+        predictions = protocol.collect(classify, _shown(batches, bar), transmission)
         bytes_per_clip = transmission.means()
     facts = {
         **subject.facts,
@@ -91,7 +91,7 @@ def evaluate(subject, *, clips, batch_size, seed, qualities=(90,), dump=False, d
         "crop_size": subject.crop_size,
         "num_classes": subject.num_classes,
         "seed": seed,
-        "damaged": sorted(damage.records.values()),
+        "damaged": sorted(records.damaged.values()),
         "bytes_per_clip": bytes_per_clip,
         "packages": machine.versions(*_PACKAGES),
     }

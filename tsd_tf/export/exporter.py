@@ -1,6 +1,5 @@
 """Writes, checks and puts in place everything that is deployed of a trained run."""
 
-import contextlib
 import dataclasses
 import hashlib
 import itertools
@@ -15,8 +14,9 @@ from tqdm import tqdm
 
 from tsd_tf.contract import signatures
 from tsd_tf.contract.errors import UserError
-from tsd_tf.data import pipeline
-from tsd_tf.data.damage import Damage
+from tsd_tf.data.evaluation_clips import EvaluationClips
+from tsd_tf.data.records import Records
+from tsd_tf.data.shards import find_shards
 from tsd_tf.export import tflite, verification
 from tsd_tf.export.level_quantization import quantize_levels
 from tsd_tf.export.saved_model import save_client, save_cloud
@@ -54,7 +54,7 @@ def representative_clips(config, data_dir, count, seed=0):
         (uint8 (count, T, crop, crop, 3), where they come from).
     """
     try:
-        pipeline.find_shards(data_dir, "train")
+        find_shards(data_dir, "train")
     except UserError:
         return _clips(config, data_dir, ("test", "validate"), count, count, seed + 1)
     return _clips(config, data_dir, ("train",), 0, count, seed)
@@ -63,20 +63,12 @@ def representative_clips(config, data_dir, count, seed=0):
 def _clips(config, data_dir, splits, skip, count, seed):
     for split in splits:
         try:
-            shards = pipeline.find_shards(data_dir, split)
+            shards = find_shards(data_dir, split)
         except UserError:
             continue
-        clips = pipeline.evaluation_clips(
-            shards,
-            num_frames=config.num_frames,
-            num_clips=1,
-            crop_size=config.crop_size,
-            num_classes=config.num_classes,
-            batch_size=1,
-            seed=seed,
-        )
         # A damaged video is no reason not to export: the next one takes its place.
-        with contextlib.closing(pipeline.checked(clips, shards, Damage(shards, 1.0))) as batches:
+        records = Records(shards, damaged_share=1.0)
+        with EvaluationClips(records, config.clip_spec, num_clips=1, batch_size=1, seed=seed) as batches:
             frames = [batch["frames"].numpy()[:, 0] for batch in itertools.islice(batches, skip, skip + count)]
         if frames:
             return np.concatenate(frames), f"{data_dir} ({split})"

@@ -16,7 +16,6 @@ _FLAGS = {
     "num_frames": "T",
     "num_distilled_frames": "Ts",
     "gradient_accumulation": "accumulate",
-    "tolerated_share": "damaged_share",
     "work_directory": "workdir",
     "main_network_run": "kinetics_workdir",
     "class_names": "labels",

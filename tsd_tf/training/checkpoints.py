@@ -5,15 +5,47 @@ import json
 import os
 import pathlib
 import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from tsd_tf.contract import files
 from tsd_tf.contract.errors import UserError
+from tsd_tf.network import FewFrameNetwork
+from tsd_tf.training.observer import Observer
+from tsd_tf.training.run_state import RunState
 from tsd_tf.weights.hdf5 import load_weights
+from tsd_tf.work_directory import WorkDirectory
 
 
-def save(work_directory, network, training_variables, position, keep):
+class Checkpoints(Observer):
+    """Writes the checkpoints that are due, and `finished` at the end.
+
+    Args:
+        work_directory: a WorkDirectory.
+        keep: how many checkpoints stay, besides the best one on validation.
+    """
+
+    def __init__(self, work_directory: WorkDirectory, keep: int) -> None:
+        self.work_directory = work_directory
+        self.keep = keep
+
+    def step_ends(self, state: RunState) -> None:
+        if state.checkpoint_is_due:
+            save(self.work_directory, state.network, state.training_variables, state.position, self.keep)
+
+    def run_ends(self, state: RunState) -> None:
+        (self.work_directory.path / "finished").touch()
+
+
+def save(
+    work_directory: WorkDirectory,
+    network: FewFrameNetwork,
+    training_variables: Sequence[Any],
+    position: dict[str, int],
+    keep: int,
+) -> None:
     """Writes `checkpoints/step_<total_steps>/` and removes all but the newest checkpoints.
 
     Args:
@@ -43,7 +75,7 @@ def save(work_directory, network, training_variables, position, keep):
         files.remove(path)
 
 
-def save_best(work_directory, network, result):
+def save_best(work_directory: WorkDirectory, network: FewFrameNetwork, result: dict[str, Any]) -> None:
     """Writes `checkpoints/best_<total_steps>/`, which takes the place of the best one until now.
 
     Args:
@@ -59,7 +91,7 @@ def save_best(work_directory, network, result):
             files.remove(path)
 
 
-def best_result(work_directory):
+def best_result(work_directory: WorkDirectory) -> dict[str, Any] | None:
     """What `save_best` was given last, or None."""
     path = work_directory.best()
     if path is None:
@@ -70,7 +102,7 @@ def best_result(work_directory):
         raise UserError(f"{path} is damaged: its validation.json cannot be read; remove that folder") from error
 
 
-def newest(work_directory):
+def newest(work_directory: WorkDirectory) -> tuple[pathlib.Path, dict[str, int]] | None:
     """(folder, position) of the newest checkpoint, or None."""
     checkpoints = work_directory.checkpoints()
     if not checkpoints:
@@ -82,19 +114,19 @@ def newest(work_directory):
         raise UserError(f"{path} is damaged: its position.json cannot be read; remove that folder") from error
 
 
-def restore_network(path, network):
+def restore_network(path: str | os.PathLike, network: FewFrameNetwork) -> None:
     """Loads the weights and the state of the random numbers of the checkpoint folder `path`."""
     load_weights(network, pathlib.Path(path) / "network.weights.h5")
     _read_arrays(pathlib.Path(path) / "random_state.npz", _random_state(network))
 
 
-def restore_training(path, training_variables):
+def restore_training(path: str | os.PathLike, training_variables: Sequence[Any]) -> None:
     """Loads what `save` was given as `training_variables`, in the same order."""
     _read_arrays(pathlib.Path(path) / "training.npz", training_variables)
 
 
 @contextlib.contextmanager
-def _new_folder(final, size):
+def _new_folder(final: pathlib.Path, size: int) -> Iterator[pathlib.Path]:
     """A context: the folder that becomes `final` when the context ends: whole, or not at all.
 
     Args:
@@ -110,12 +142,12 @@ def _new_folder(final, size):
         raise UserError(f"cannot write the checkpoint {final}: {error.strerror or error}") from error
 
 
-def _size(variables):
+def _size(variables: Iterable[Any]) -> int:
     """Bytes of some variables as arrays in a file, each with a block of its own."""
     return sum(np.asarray(variable).nbytes + 4096 for variable in variables)
 
 
-def _check_space(folder, size):
+def _check_space(folder: pathlib.Path, size: int) -> None:
     """OSError where `size` bytes do not fit any more: HDF5 would say so in a page of tracebacks."""
     path = folder / ".space"
     with open(path, "wb") as file:
@@ -124,17 +156,17 @@ def _check_space(folder, size):
     path.unlink()
 
 
-def _random_state(network):
+def _random_state(network: FewFrameNetwork) -> list[Any]:
     """The variables that a weights file leaves out: the seeds that dropout counts up."""
     weights = {id(variable) for variable in network.weights}
     return [variable for variable in network.variables if id(variable) not in weights]
 
 
-def _write_arrays(path, variables):
+def _write_arrays(path: pathlib.Path, variables: Iterable[Any]) -> None:
     np.savez(path, **{str(index): np.asarray(variable) for index, variable in enumerate(variables)})
 
 
-def _read_arrays(path, variables):
+def _read_arrays(path: pathlib.Path, variables: Sequence[Any]) -> None:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             values = [arrays[str(index)] for index in range(len(arrays.files))]

@@ -11,7 +11,8 @@ import tensorflow as tf
 import tsd_tf
 from tsd_tf.contract import schema
 from tsd_tf.contract.errors import UserError
-from tsd_tf.data import pipeline, remote
+from tsd_tf.data import remote
+from tsd_tf.data.shards import find_shards
 
 
 def describe(config):
@@ -50,7 +51,7 @@ def data_hash(data_dir, split):
             return hashlib.sha256(file.read()).hexdigest()
     except tf.errors.NotFoundError:
         digest = hashlib.sha256()
-        for shard in pipeline.find_shards(data_dir, split):
+        for shard in find_shards(data_dir, split):
             digest.update(f"{shard.rpartition('/')[2]} {tf.io.gfile.stat(shard).length}\n".encode())
         return digest.hexdigest()
     except tf.errors.OpError as error:

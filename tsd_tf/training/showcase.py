@@ -1,61 +1,56 @@
 """What the client makes of a few fixed clips, for TensorBoard."""
 
-import numpy as np
+import functools
 
-from tsd_tf.data import pipeline
+import numpy as np
+import tensorflow as tf
+
+from tsd_tf.config import Config
+from tsd_tf.data.evaluation_clips import EvaluationClips
 from tsd_tf.data.preprocessing import to_network_input, to_uint8
+from tsd_tf.data.records import Records
+from tsd_tf.training.observer import Observer
+from tsd_tf.training.run_state import RunState
+from tsd_tf.training.summaries import Summaries
 from tsd_tf.video import pictures
 
 _NUM_CLIPS = 4
 
 
-class Showcase:
-    """Writes the histogram of P on four fixed clips, and for the first one a picture: uniform and distilled frames, P.
+class Showcase(Observer):
+    """At every checkpoint, writes the histogram of P on four fixed clips, and for the first one a picture.
 
-    Only where P is learned; other selectors write nothing.
+    The picture holds uniform frames, distilled frames and P. Only for selectors that learn P; others write nothing.
 
     Args:
-        network: the FewFrameNetwork that is trained.
-        config: its Config.
-        shards: the clips are of their first intact videos.
+        config: the run's Config.
+        records: a Records; the clips are of its first intact videos.
         summaries: Summaries.
-        damage: a Damage of these shards, which says how much of it is tolerated.
     """
 
-    def __init__(self, network, config, shards, summaries, damage):
-        self.network = network
+    def __init__(self, config: Config, records: Records, summaries: Summaries) -> None:
         self.config = config
-        self.shards = shards
+        self.records = records
         self.summaries = summaries
-        self.damage = damage
-        self.clips = None
 
-    def write(self, total_steps):
-        """Shows the network as it is now, after `total_steps` steps; of a P that is not finite the next loss tells."""
-        if not self.network.selector.is_learned:
+    def step_ends(self, state: RunState) -> None:
+        network = state.network
+        if not state.checkpoint_is_due or not network.selector.is_learned:
             return
-        if self.clips is None:
-            self.clips = self._read()
-        frames, seeds = self.clips
+        frames, seeds = self._clips
         inputs = to_network_input(frames)
-        matrix = self.network.transformation_matrix(inputs, seeds=seeds, training=False)
-        if not np.isfinite(matrix).all():
+        matrix = network.transformation_matrix(inputs, seeds=seeds, training=False)
+        if not np.isfinite(matrix).all():  # the next loss tells
             return
-        distilled = np.asarray(to_uint8(self.network.frame_distillation(inputs[:1], matrix[:1])))[0]
-        self.summaries.histogram("P", matrix, total_steps)
+        distilled = np.asarray(to_uint8(network.frame_distillation(inputs[:1], matrix[:1])))[0]
+        self.summaries.histogram("P", matrix, state.total_steps)
         picture = pictures.distilled_beside_uniform(frames[0].numpy(), distilled, np.asarray(matrix[0]))
-        self.summaries.image("uniform, distilled, P", picture, total_steps)
+        self.summaries.image("uniform, distilled, P", picture, state.total_steps)
         self.summaries.flush()
 
-    def _read(self):
-        clips = pipeline.evaluation_clips(
-            self.shards,
-            num_frames=self.config.num_frames,
-            num_clips=1,
-            crop_size=self.config.crop_size,
-            num_classes=self.config.num_classes,
-            batch_size=_NUM_CLIPS,
-            seed=self.config.seed,
-        )
-        batch = next(pipeline.checked(clips, self.shards, self.damage))
+    @functools.cached_property
+    def _clips(self) -> tuple[tf.Tensor, tf.Tensor]:
+        options = {"num_clips": 1, "batch_size": _NUM_CLIPS, "seed": self.config.seed}
+        with EvaluationClips(self.records, self.config.clip_spec, **options) as clips:
+            batch = next(iter(clips))
         return batch["frames"][:, 0], batch["seed"][:, 0]

@@ -1,35 +1,48 @@
-"""The training loop: stages in order, checkpoints, and resuming where the last checkpoint stands."""
+"""The training loop: stages in order, and resuming where the last checkpoint stands."""
 
 import contextlib
+import dataclasses
+import errno
 import functools
 import math
+import pathlib
 import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from tsd_tf.config import Config, Stage
+from tsd_tf.contract import references
 from tsd_tf.contract.errors import UserError
-from tsd_tf.data import pipeline
-from tsd_tf.data.damage import Damage
+from tsd_tf.data.records import Records
+from tsd_tf.data.shards import find_shards, read_labels
+from tsd_tf.data.training_clips import TrainingClips
+from tsd_tf.network import FewFrameNetwork
 from tsd_tf.network_builder import build_network
-from tsd_tf.training import checkpoints, log
+from tsd_tf.training import checkpoints
+from tsd_tf.training.checkpoints import Checkpoints
 from tsd_tf.training.claim import claim
-from tsd_tf.training.cluster import default_cluster
-from tsd_tf.training.disk import disk_errors
+from tsd_tf.training.cluster import Cluster, default_cluster
+from tsd_tf.training.log import Log
 from tsd_tf.training.loss_scale import LossScale
+from tsd_tf.training.observer import Observer
 from tsd_tf.training.precision import dtype_policy, needs_loss_scale
-from tsd_tf.training.progress import Progress, Silence
+from tsd_tf.training.progress import Progress
 from tsd_tf.training.replicas import dropout_seeds, make_averaging, moving_statistics, spread_seeds
-from tsd_tf.training.schedules import learning_rate
+from tsd_tf.training.run_state import RunState, learning_rate
 from tsd_tf.training.shares import check_shards, run_of
 from tsd_tf.training.showcase import Showcase
 from tsd_tf.training.stages import stage_model
 from tsd_tf.training.summaries import Summaries
 from tsd_tf.training.train_step import make_train_step
 from tsd_tf.training.validation import Validation, ValidationPlan
+from tsd_tf.work_directory import WorkDirectory
 
 _CHECKPOINT_SECONDS = 600.0
+# What a full or read-only disk answers.
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
 
 
 class Trainer:
@@ -45,19 +58,21 @@ class Trainer:
         validation: a ValidationPlan; None for the default one.
         damaged_share: of a split's records that may be damaged; more ends the run. On several machines it is a share of
             what each one reads of the split.
+        observers: further Observers, told behind the trainer's own; each worker tells its own ones.
     """
 
     def __init__(
         self,
-        work_directory,
-        config,
-        initialize=None,
-        cluster=None,
-        checkpoint_steps=None,
-        keep_checkpoints=3,
-        validation=None,
-        damaged_share=0.0,
-    ):
+        work_directory: WorkDirectory,
+        config: Config,
+        initialize: Callable[[FewFrameNetwork], None] | None = None,
+        cluster: Cluster | None = None,
+        checkpoint_steps: int | None = None,
+        keep_checkpoints: int = 3,
+        validation: ValidationPlan | None = None,
+        damaged_share: float = 0.0,
+        observers: Sequence[Observer] = (),
+    ) -> None:
         self.work_directory = work_directory
         self.config = config
         self.initialize = initialize
@@ -67,9 +82,10 @@ class Trainer:
         self.keep_checkpoints = keep_checkpoints
         self.validation_plan = validation or ValidationPlan()
         self.damaged_share = damaged_share
-        self._damage = {}
+        self.observers = observers
+        self._records: dict[tuple, Records] = {}
 
-    def prepare(self):
+    def prepare(self) -> list[list[str]]:
         """Makes the work directory, after checking that the run can start.
 
         Returns:
@@ -77,15 +93,15 @@ class Trainer:
 
         Raises:
             UserError: no shards, or too few for the replicas; another class list, a work directory of another
-                configuration or other data, or a read-only one; another worker with other flags.
+                configuration or other data, or a read-only one; another worker with another configuration.
         """
-        labels = pipeline.read_labels(self.config.data_dir)
+        labels = read_labels(self.config.data_dir)
         if len(labels) != self.config.num_classes:
             raise UserError(
                 f"{self.config.data_dir} has {len(labels)} classes in its labels.txt, the configuration expects "
-                f"{self.config.num_classes}; choose another --data_dir or --preset"
+                f"{self.config.num_classes}; choose another `data_dir` or `preset`"
             )
-        shards = [pipeline.find_shards(self.config.data_dir, stage.split) for stage in self.config.stages]
+        shards = [find_shards(self.config.data_dir, stage.split) for stage in self.config.stages]
         check_shards(self.config, shards, self.cluster)
         with self.cluster.watched():
             self.cluster.check_same(run_of(self.config))
@@ -95,72 +111,84 @@ class Trainer:
         return shards
 
     @functools.cached_property
-    def validation_shards(self):
+    def validation_shards(self) -> list[str]:
         """The shards that the network is tested on while it trains: a list of paths, [] for no validation."""
         return self.validation_plan.shards(self.config.data_dir)
 
     @property
-    def rate_factor(self):
+    def rate_factor(self) -> int:
         """What the rates of the schedule are multiplied by: the replicas' number where the configuration says so."""
         return self.cluster.num_replicas if self.config.scale_learning_rate else 1
 
-    def run(self):
+    def run(self) -> FewFrameNetwork:
         """Trains every stage that is not finished yet and returns the trained FewFrameNetwork.
 
         Raises:
             UserError: see `prepare`; a loss that is not finite; a worker that has gone; or a full disk.
         """
         shards = self.prepare()
-        with self.cluster.watched(), disk_errors(self.work_directory):
+        with self.cluster.watched(), self._disk_errors():
             network = self._run(shards)
             self.cluster.wait_for_all()
         return network
 
-    def _run(self, shards):
-        stages, is_chief = self.config.stages, self.cluster.is_chief
+    def _run(self, shards: list[list[str]]) -> FewFrameNetwork:
+        stages = self.config.stages
         keras.utils.set_random_seed(self.config.seed)
         with self.strategy.scope():
-            network = build_network(self.config, dtype_policy(self.config))
-        path, position = None, {"stage": 0, "step": 0, "total_steps": 0}
-        # The other workers get all this from the chief: their disks need not hold it.
-        found = checkpoints.newest(self.work_directory) if is_chief else None
-        if found:
-            path, position = found
-            checkpoints.restore_network(path, network)
-        elif is_chief and self.initialize:
-            self.initialize(network)
-        validation, showcase = None, None
-        if is_chief:
-            log.cut_back(self.work_directory.path / "log.jsonl", [stage.name for stage in stages], position)
-            validation = Validation(
-                self.work_directory,
-                network,
-                self.config,
-                self.validation_plan,
-                self.validation_shards,
-                self._damage_of(self.validation_shards),
-            )
-            summaries = Summaries(self.work_directory.path / "tensorboard")
-            shown = self.validation_shards or shards[-1]
-            showcase = Showcase(network, self.config, shown, summaries, self._damage_of(shown))
-        names = sorted(position)
-        values = self.cluster.chiefs([np.int64(position[name]) for name in names])
-        position = {name: int(value) for name, value in zip(names, values, strict=True)}
-        while position["stage"] < len(stages):
-            index = position["stage"]
-            if position["step"] < stages[index].num_steps:
-                position = self._run_stage(network, stages[index], shards[index], position, path, validation, showcase)
-            path, position = None, {**position, "stage": index + 1, "step": 0}
-        if is_chief:
-            summaries.close()
-            (self.work_directory.path / "finished").touch()
-        return network
+            state = RunState(build_network(self.config, dtype_policy(self.config)))
+        path = self._restore(state)
+        with contextlib.ExitStack() as observing:
+            state.observers = self._observers(state, shards, observing)
+            while state.stage_index < len(stages):
+                state.stage = stages[state.stage_index]
+                if state.step < state.stage.num_steps:
+                    self._run_stage(state, shards[state.stage_index], path)
+                path, state.stage_index, state.step = None, state.stage_index + 1, 0
+            state.tell("run_ends")
+        return state.network
 
-    def _run_stage(self, network, stage, shards, position, path, validation, showcase):
-        """Trains one stage from `position` on; `path` is the checkpoint that stands there, if one does."""
-        config, strategy = self.config, self.strategy
-        clips_a_step = stage.batch_size * strategy.num_replicas_in_sync
-        stage_seed = _stage_seed(config.seed, position["stage"])
+    def _restore(self, state: RunState) -> pathlib.Path | None:
+        """Gives the run its initial weights, or those of the last checkpoint, whose folder it returns."""
+        # The other workers get all this from the chief: their disks need not hold it.
+        found = checkpoints.newest(self.work_directory) if self.cluster.is_chief else None
+        path, position = found or (None, state.position)
+        if found:
+            checkpoints.restore_network(path, state.network)
+        elif self.cluster.is_chief and self.initialize:
+            self.initialize(state.network)
+        values = self.cluster.chiefs([np.int64(position[name]) for name in ("stage", "step", "total_steps")])
+        state.stage_index, state.step, state.total_steps = map(int, values)
+        return path
+
+    def _observers(self, state: RunState, shards: list[list[str]], observing: contextlib.ExitStack) -> list[Observer]:
+        """Who watches the run: the chief alone shows and writes something. `observing` closes them."""
+        config, directory, observers = self.config, self.work_directory, []
+
+        def add(observer: Observer) -> Observer:
+            observing.callback(observer.close)
+            observers.append(observer)
+            return observer
+
+        if self.cluster.is_chief:
+            add(Progress(config.num_frames))
+            add(Log(directory.path / "log.jsonl", [stage.name for stage in config.stages], state.position))
+            summaries = add(Summaries(directory.path / "tensorboard"))
+            # Before the checkpoint: a run that is killed in between validates these weights again.
+            if self.validation_shards:
+                records = self._records_of(self.validation_shards)
+                add(Validation(directory, state.network, config, self.validation_plan, records))
+            add(Checkpoints(directory, self.keep_checkpoints))
+            add(Showcase(config, self._records_of(self.validation_shards or shards[-1]), summaries))
+        for observer in self.observers:
+            add(observer)
+        return observers
+
+    def _run_stage(self, state: RunState, shards: list[str], path: pathlib.Path | None) -> None:
+        """Trains one stage from where the run is on; `path` is the checkpoint that stands there, if one does."""
+        config, strategy, stage, network = self.config, self.strategy, state.stage, state.network
+        state.clips_a_step = stage.batch_size * strategy.num_replicas_in_sync
+        stage_seed = _stage_seed(config.seed, state.stage_index)
         keras.utils.set_random_seed(stage_seed)  # What a stage draws does not depend on what was drawn before it.
         with strategy.scope():
             trained = stage_model(stage, network, config)
@@ -169,101 +197,89 @@ class Trainer:
             loss_scale = LossScale() if needs_loss_scale(dtype_policy(config)) else None
         known = {id(variable) for variable in network.variables}
         temporary = [variable for variable in trained.model.variables if id(variable) not in known]
-        training_variables = [*optimizer.variables, *temporary, *(loss_scale.variables if loss_scale else ())]
+        state.training_variables = [*optimizer.variables, *temporary, *(loss_scale.variables if loss_scale else ())]
         if path is not None:
-            checkpoints.restore_training(path, training_variables)
-        self.cluster.copy_from_chief([*network.variables, *training_variables])
+            checkpoints.restore_training(path, state.training_variables)
+        self.cluster.copy_from_chief([*network.variables, *state.training_variables])
         spread_seeds(strategy, dropout_seeds(trained.model))
-        train_step = make_train_step(trained, optimizer, config, strategy, clips_a_step, loss_scale)
+        train_step = make_train_step(trained, optimizer, config, strategy, state.clips_a_step, loss_scale)
         average_statistics = make_averaging(strategy, moving_statistics(trained.model))
-        clips = self._clips(shards, stage, trained.num_frames, position["step"], stage_seed)
-        read_here = shards[self.cluster.worker :: self.cluster.num_workers]
-        checked = pipeline.checked(clips, read_here, self._damage_of(read_here))
         saved = time.monotonic()
-        with (
-            self._progress(stage, position, clips_a_step, showcase) as progress,
-            contextlib.closing(checked) as batches,
-        ):
-            while position["step"] < stage.num_steps:
-                step = position["step"]
-                rate = learning_rate(stage, step) * self.rate_factor
-                optimizer.learning_rate.assign(rate)
+        state.tell("stage_begins")
+        with self._clips(shards, stage, trained.num_frames, state.step, stage_seed) as clips:
+            batches = iter(clips)
+            while state.step < stage.num_steps:
+                state.learning_rate = learning_rate(stage, state.step) * self.rate_factor
+                state.tell("step_begins")
+                optimizer.learning_rate.assign(state.learning_rate)
                 batch = next(batches)
-                values = {name: float(value) for name, value in train_step(batch).items()}
-                for name in ("loss", "gradient_norm"):
-                    if not math.isfinite(values[name]):
-                        raise UserError(
-                            f"the {name.replace('_', ' ')} of step {step} of stage {stage.name} is {values[name]}; its "
-                            f"batch held the records {', '.join(_media_ids(batch))}. Lower the rate, or look at these "
-                            "videos"
-                        )
+                state.values = {name: float(value) for name, value in train_step(batch).items()}
+                _check_finite(state, batch)
                 average_statistics()
-                progress.update(values, rate)
-                position = {**position, "step": step + 1, "total_steps": position["total_steps"] + 1}
-                if not self.cluster.is_chief:
-                    continue
-                due = self._checkpoint_is_due(position["step"], stage, saved)
-                # Before the checkpoint: a run that is killed in between validates these weights again.
-                if validation.is_due(stage, position["step"], at_checkpoint=due):
-                    progress.validated(validation.run(stage, position))
-                if due:
-                    checkpoints.save(
-                        self.work_directory, network, training_variables, position, keep=self.keep_checkpoints
-                    )
-                    showcase.write(position["total_steps"])
+                state.step += 1
+                state.total_steps += 1
+                state.checkpoint_is_due = self._checkpoint_is_due(state, saved)
+                state.tell("step_ends")
+                if state.checkpoint_is_due:
                     saved = time.monotonic()
-        return position
+        state.tell("stage_ends")
 
-    def _clips(self, shards, stage, num_frames, first_step, seed):
+    def _clips(self, shards: list[str], stage: Stage, num_frames: int, first_step: int, seed: int) -> TrainingClips:
         """The clips of a stage from a step on, from this worker's shards, dealt to its replicas."""
-        cluster = self.cluster
-        clips = pipeline.training_clips(
-            shards,
-            num_frames=num_frames,
-            crop_size=self.config.crop_size,
-            random_flip=self.config.random_flip,
-            num_classes=self.config.num_classes,
+        augmentation = self.config.augmentation
+        augment = references.resolve(augmentation, "augmentation") if augmentation else None
+        return TrainingClips(
+            self._records_of(shards, self.cluster.num_workers, self.cluster.worker),
+            dataclasses.replace(self.config.clip_spec, num_frames=num_frames, augment=augment),
             batch_size=stage.batch_size,
             seed=seed,
-            first_step=first_step * cluster.num_local_replicas,
-            num_hosts=cluster.num_workers,
-            host=cluster.worker,
+            first_step=first_step * self.cluster.num_local_replicas,
+            strategy=self.strategy,
         )
-        if cluster.num_replicas == 1:
-            return clips
-        # Said to be endless, clips need no agreement among the workers, at every step, that there are more.
-        clips = clips.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
-        return self.strategy.distribute_datasets_from_function(lambda _: clips)
 
-    def _damage_of(self, shards):
-        """What is known to be damaged in some shards: one Damage whoever reads them, so each record is told of once."""
-        return self._damage.setdefault(tuple(shards), Damage(shards, self.damaged_share))
+    def _records_of(self, shards: list[str], num_hosts: int = 1, host: int = 0) -> Records:
+        """One Records of some shards whoever reads them: each record is told of, and read whole, only once."""
+        records = Records(shards, self.damaged_share, num_hosts, host)
+        return self._records.setdefault((*shards, num_hosts), records)
 
-    def _progress(self, stage, position, clips_a_step, showcase):
-        if not self.cluster.is_chief:
-            return Silence()
-        num_frames = self.config.num_frames
-        return Progress(self.work_directory, stage, position, clips_a_step, num_frames, showcase.summaries)
-
-    def _checkpoint_is_due(self, step, stage, saved):
-        if step == stage.num_steps:
+    def _checkpoint_is_due(self, state: RunState, saved: float) -> bool:
+        if state.step == state.stage.num_steps:
             return True
         if self.checkpoint_steps is not None:
-            return step % self.checkpoint_steps == 0
+            return state.step % self.checkpoint_steps == 0
         return time.monotonic() - saved >= _CHECKPOINT_SECONDS
 
+    @contextlib.contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        """Says what to do about a disk that is full or read-only."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in _DISK_ERRORS:
+                raise
+            raise UserError(
+                f"cannot write to the work directory {self.work_directory.path}: {error.strerror}. The same command "
+                "goes on from the last checkpoint"
+            ) from error
 
-def _optimizer(stage, config):
+
+def _optimizer(stage: Stage, config: Config) -> keras.optimizers.Optimizer:
     if stage.optimizer == "adam":
         return keras.optimizers.Adam(stage.learning_rate)
     return keras.optimizers.SGD(stage.learning_rate, momentum=config.momentum)
 
 
-def _stage_seed(seed, stage_index):
+def _stage_seed(seed: int, stage_index: int) -> int:
     """The seed of a stage's clips: a pure function of the run's seed and the stage's place."""
     return int(np.random.SeedSequence([seed, stage_index]).generate_state(1)[0] % 2**31)
 
 
-def _media_ids(batch):
-    parts = getattr(batch["media_id"], "values", (batch["media_id"],))
-    return [media_id.decode() for part in parts for media_id in part.numpy()]
+def _check_finite(state: RunState, batch: dict[str, Any]) -> None:
+    for name in ("loss", "gradient_norm"):
+        if not math.isfinite(state.values[name]):
+            parts = getattr(batch["media_id"], "values", (batch["media_id"],))
+            media_ids = ", ".join(media_id.decode() for part in parts for media_id in part.numpy())
+            raise UserError(
+                f"the {name.replace('_', ' ')} of step {state.step} of stage {state.stage.name} is "
+                f"{state.values[name]}; its batch held the records {media_ids}. Lower the rate, or look at these videos"
+            )

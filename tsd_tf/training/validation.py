@@ -3,14 +3,23 @@
 import dataclasses
 import math
 import time
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from tqdm import tqdm
 
+from tsd_tf.config import Config
 from tsd_tf.contract.errors import UserError
-from tsd_tf.data import pipeline
+from tsd_tf.data.evaluation_clips import EvaluationClips
+from tsd_tf.data.records import Records
+from tsd_tf.data.shards import find_shards
 from tsd_tf.evaluation import protocol
 from tsd_tf.evaluation.network_classifier import NetworkClassifier
+from tsd_tf.network import FewFrameNetwork
 from tsd_tf.training import checkpoints
+from tsd_tf.training.observer import Observer
+from tsd_tf.training.run_state import RunState
+from tsd_tf.work_directory import WorkDirectory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,21 +40,21 @@ class ValidationPlan:
     num_videos: int = 1000
     batch_size: int = 4
 
-    def shards(self, data_dir):
+    def shards(self, data_dir: str) -> list[str]:
         """The shards to validate on, [] where there is to be no validation: prints why."""
         if self.num_videos == 0:
             return []
         try:
-            return pipeline.find_shards(data_dir, self.split or "validate")
+            return find_shards(data_dir, self.split or "validate")
         except UserError:
             if self.split is not None:
                 raise
-            print(f"No validation while it trains: {data_dir} has no validate shards (--validation_split names others)")
+            print(f"No validation while it trains: {data_dir} has no validate shards, and no other split was named")
             return []
 
 
-class Validation:
-    """Tests the network as evaluate.py does, and keeps the weights that were best.
+class Validation(Observer):
+    """Tests the network as evaluate.py does, reports and prints the result, and keeps the weights that were best.
 
     Stages of the coarse extractor are left out: what they train is not the network.
 
@@ -54,30 +63,53 @@ class Validation:
         network: the FewFrameNetwork that is trained.
         config: its Config.
         plan: a ValidationPlan.
-        shards: what the plan's `shards` found.
-        damage: a Damage of these shards, which says how much of it is tolerated; None for nothing.
+        records: the Records of what the plan's `shards` found.
     """
 
-    def __init__(self, work_directory, network, config, plan, shards, damage=None):
+    def __init__(
+        self,
+        work_directory: WorkDirectory,
+        network: FewFrameNetwork,
+        config: Config,
+        plan: ValidationPlan,
+        records: Records,
+    ) -> None:
         self.work_directory = work_directory
-        self.network = network
         self.classifier = NetworkClassifier(network)  # Kept, since it is traced when it is first called.
-        self.config = config
         self.plan = plan
-        self.shards = shards
-        self.damage = damage
+        self.clips = EvaluationClips(
+            records,
+            config.clip_spec,
+            num_clips=plan.num_clips,
+            batch_size=plan.batch_size,
+            seed=config.seed,
+            num_videos=plan.num_videos,
+        )
         best = checkpoints.best_result(work_directory)
         self.best_top1 = best["top1"] if best else -math.inf
 
-    def is_due(self, stage, step, at_checkpoint):
-        """Whether to validate after step `step` of a Stage."""
-        if not self.shards or stage.trains == "coarse_extractor":
+    def step_ends(self, state: RunState) -> None:
+        if not self.is_due(state):
+            return
+        result = self.run(state)
+        tqdm.write(
+            f"step {result['total_steps']}: top-1 {result['top1']:.1%} (standard error "
+            f"{result['top1_standard_error']:.1%}) on {result['videos']} videos of {result['split']}"
+        )
+        state.report({"validation": result})
+
+    def close(self) -> None:
+        self.clips.close()
+
+    def is_due(self, state: RunState) -> bool:
+        """Whether to validate after the last step."""
+        if state.stage.trains == "coarse_extractor":
             return False
         if self.plan.steps is None:
-            return at_checkpoint
-        return step % self.plan.steps == 0 or step == stage.num_steps
+            return state.checkpoint_is_due
+        return state.step % self.plan.steps == 0 or state.step == state.stage.num_steps
 
-    def run(self, stage, position):
+    def run(self, state: RunState) -> dict[str, Any]:
         """Tests the network, and writes `checkpoints/best_...` if it is better than ever.
 
         Returns:
@@ -85,35 +117,24 @@ class Validation:
             "seconds"}.
         """
         began = time.monotonic()
-        config, plan = self.config, self.plan
-        clips = pipeline.evaluation_clips(
-            self.shards,
-            num_frames=config.num_frames,
-            num_clips=plan.num_clips,
-            crop_size=config.crop_size,
-            num_classes=config.num_classes,
-            batch_size=plan.batch_size,
-            seed=config.seed,
-        )
-        clips = clips.take(math.ceil(plan.num_videos / plan.batch_size))
-        batches = pipeline.checked(clips, self.shards, self.damage)
+        plan = self.plan
         with tqdm(desc="validate", unit="video", mininterval=1.0, leave=False) as bar:
-            summary = protocol.collect(self.classifier, _shown(batches, bar)).summary(plan.num_clips)
+            summary = protocol.collect(self.classifier, _shown(self.clips, bar)).summary(plan.num_clips)
         result = {
-            "stage": stage.name,
-            "step": position["step"],
-            "total_steps": position["total_steps"],
+            "stage": state.stage.name,
+            "step": state.step,
+            "total_steps": state.total_steps,
             "split": plan.split or "validate",
             **{name: summary[name] for name in ("top1", "top1_standard_error", "top5", "videos", "clips")},
             "seconds": time.monotonic() - began,
         }
         if result["top1"] > self.best_top1:
             self.best_top1 = result["top1"]
-            checkpoints.save_best(self.work_directory, self.network, result)
+            checkpoints.save_best(self.work_directory, state.network, result)
         return result
 
 
-def _shown(batches, bar):
+def _shown(batches: Iterable[dict[str, Any]], bar: tqdm) -> Iterator[dict[str, Any]]:
     for batch in batches:
         yield batch
         bar.update(len(batch["label"]))

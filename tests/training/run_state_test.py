@@ -1,7 +1,7 @@
 import pytest
 
 from tsd_tf.config import Stage, kinetics400
-from tsd_tf.training.schedules import learning_rate
+from tsd_tf.training.run_state import learning_rate
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,86 @@
+"""What every source of clips has in common: checked iteration, and an end."""
+
+import atexit
+import contextlib
+import weakref
+from collections.abc import Generator, Iterable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tsd_tf.contract.clip_spec import ClipSpec
+from tsd_tf.contract.errors import UserError
+from tsd_tf.data import clip_reader
+from tsd_tf.data.records import Records
+
+_SOURCES: weakref.WeakSet = weakref.WeakSet()
+
+
+class ClipSource:
+    """Iterable of batches of clips; each iteration begins anew.
+
+    An iteration takes note of damaged records in `records`, and raises a UserError that names the record and its shard
+    where more are damaged than tolerated, or where a shard has gone.
+
+    Use it as a context, or call `close`: that stops the threads of iterations that have not come to their end. The end
+    of the program does so, too.
+
+    Attributes:
+        records: a Records.
+        spec: a ClipSpec.
+        dataset: the batches as a tf.data.Dataset, "damage" among them: for each clip b"", or what is wrong with it.
+    """
+
+    dataset: tf.data.Dataset
+    _leaves_damaged_out = False
+
+    def __init__(self, records: Records, spec: ClipSpec) -> None:
+        self.records = records
+        self.spec = spec
+        self._open: weakref.WeakSet = weakref.WeakSet()
+        _SOURCES.add(self)
+
+    def __iter__(self) -> Generator[dict[str, Any], None, None]:
+        batches = self._checked()
+        self._open.add(batches)
+        return batches
+
+    def close(self) -> None:
+        """Ends all iterations."""
+        for batches in list(self._open):
+            batches.close()
+
+    def __enter__(self) -> "ClipSource":
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
+
+    def _batches(self) -> Iterable[dict[str, Any]]:
+        return self.dataset
+
+    def _checked(self) -> Generator[dict[str, Any], None, None]:
+        for batch in self._batches():
+            batch = dict(batch)
+            problems = batch.pop("damage")
+            for problem in np.concatenate([part.numpy() for part in getattr(problems, "values", (problems,))]):
+                if not problem:
+                    continue
+                kind, shard, index, message = clip_reader.parse_problem(problem)
+                if kind == clip_reader.LOST:
+                    raise UserError(f"a shard has gone while it was read: {message}")
+                self.records.add_damage(shard, index, message)
+            if self._leaves_damaged_out and np.any(batch["label"] < 0):
+                batch = {name: tf.boolean_mask(value, batch["label"] >= 0) for name, value in batch.items()}
+                if not len(batch["label"]):
+                    continue
+            yield batch
+
+
+@atexit.register
+def _close() -> None:
+    """Stops the threads that read ahead while they can still enter Python; later they would never end."""
+    for source in list(_SOURCES):
+        with contextlib.suppress(ValueError):  # it runs in another thread
+            source.close()

@@ -1,0 +1,50 @@
+"""Clips to test on."""
+
+import functools
+import math
+
+import tensorflow as tf
+
+from tsd_tf.contract.clip_spec import ClipSpec
+from tsd_tf.data import pipeline
+from tsd_tf.data.clip_source import ClipSource
+from tsd_tf.data.records import Records
+
+
+class EvaluationClips(ClipSource):
+    """Every video once, in the order of the shards, as randomly placed clips of its centre.
+
+    A batch is {"frames": uint8 (batch, num_clips, num_frames, crop_size, crop_size, 3), "label": int32 (batch,),
+    "media_id": string (batch,), "seed": int32 (batch, num_clips, 2)}. Damaged videos are left out.
+
+    Args:
+        records: a Records.
+        spec: a ClipSpec; clips are neither mirrored nor augmented.
+        num_clips: Q, clips a video; frames that several share are decoded once.
+        batch_size: videos a batch; the last one holds what is left.
+        seed: integer; it determines where the clips begin.
+        num_videos: videos at most, rounded up to whole batches; None for all.
+    """
+
+    _leaves_damaged_out = True
+
+    def __init__(
+        self,
+        records: Records,
+        spec: ClipSpec,
+        *,
+        num_clips: int,
+        batch_size: int,
+        seed: int,
+        num_videos: int | None = None,
+    ) -> None:
+        super().__init__(records, spec)
+        self.num_clips = num_clips
+        self.batch_size = batch_size
+        self.seed = seed
+        self.num_videos = num_videos
+
+    @functools.cached_property
+    def dataset(self) -> tf.data.Dataset:
+        batches = pipeline.evaluation_batches(self.records, self.spec, self.num_clips, self.batch_size, self.seed)
+        return batches if self.num_videos is None else batches.take(math.ceil(self.num_videos / self.batch_size))

@@ -1,0 +1,83 @@
+"""The shards and the class list of a data folder."""
+
+import json
+import os
+import re
+
+import tensorflow as tf
+
+from tsd_tf.contract import schema
+from tsd_tf.contract.errors import UserError
+from tsd_tf.data import remote
+from tsd_tf.data.records import check_sizes
+
+
+def find_shards(data_dir: str | os.PathLike, split: str) -> list[str]:
+    """The shards of a split, in order.
+
+    Args:
+        data_dir: folder that a builder filled: local, s3:// or http(s)://.
+        split: "train", "validate", "test", ...
+
+    Returns:
+        List of paths.
+
+    Raises:
+        UserError: none there, not all there, or one that is empty.
+    """
+    data_dir = str(data_dir).rstrip("/")
+    pattern = re.compile(re.escape(split) + r"-(\d{5})-of-(\d{5})")
+    remote.prepare(data_dir)
+    try:
+        names = _list(data_dir, split)
+    except tf.errors.OpError as error:
+        raise UserError(f"cannot list the {split} shards of {data_dir}: {error.message}") from error
+    found = [match for name in sorted(names) if (match := pattern.fullmatch(name.rstrip("/")))]
+    if not found:
+        raise UserError(
+            f"no {split} shards: looked for {data_dir}/{split}-00000-of-*; "
+            f"python -m {_builder(data_dir)} --split={split} --output_dir={data_dir} makes them"
+        )
+    counts = {match[2] for match in found}
+    if len(counts) > 1 or len(found) != int(found[0][2]):
+        raise UserError(
+            f"{data_dir} holds {len(found)} {split} shards, whose names promise {' or '.join(sorted(counts))}; "
+            "build the split again"
+        )
+    shards = [f"{data_dir}/{match[0]}" for match in found]
+    check_sizes(shards)
+    return shards
+
+
+def read_labels(data_dir: str | os.PathLike) -> list[str]:
+    """Class names of a data folder, by label index; UserError where there is no list."""
+    path = f"{str(data_dir).rstrip('/')}/{schema.LABELS_FILE}"
+    remote.prepare(data_dir)
+    try:
+        with tf.io.gfile.GFile(path) as file:
+            return file.read().splitlines()
+    except tf.errors.OpError as error:
+        raise UserError(
+            f"no class names: looked for {path}; "
+            f"python -m {_builder(str(data_dir))} --output_dir={data_dir} writes them"
+        ) from error
+
+
+def _list(data_dir: str, split: str) -> list[str]:
+    if remote.scheme_of(data_dir) not in ("http", "https"):
+        return tf.io.gfile.listdir(data_dir) if tf.io.gfile.isdir(data_dir) else []
+    # A web server does not list its folders: the manifest does.
+    try:
+        with tf.io.gfile.GFile(f"{data_dir}/{schema.MANIFEST_JSON.format(split=split)}") as file:
+            return list(json.loads(file.read())["shards"])
+    except tf.errors.NotFoundError:
+        return []
+    except (ValueError, KeyError) as error:
+        raise UserError(f"{data_dir}/{schema.MANIFEST_JSON.format(split=split)} is no manifest of a builder") from error
+
+
+def _builder(data_dir: str) -> str:
+    for name in ("ucf101", "sample", "custom"):
+        if name in data_dir:
+            return f"tfrecords.build_{name}"
+    return "tfrecords.build_kinetics --csv=... --videos_dir=..."

@@ -1,0 +1,57 @@
+"""Clips to train on."""
+
+import functools
+from collections.abc import Iterable
+from typing import Any
+
+import tensorflow as tf
+
+from tsd_tf.contract.clip_spec import ClipSpec
+from tsd_tf.data import pipeline
+from tsd_tf.data.clip_source import ClipSource
+from tsd_tf.data.records import Records
+
+
+class TrainingClips(ClipSource):
+    """Endless batches of randomly placed, cropped, mirrored and augmented clips.
+
+    A batch is {"frames": uint8 (batch_size, num_frames, crop_size, crop_size, 3), "label": int32 (batch_size,),
+    "media_id": string (batch_size,), "seed": int32 (batch_size, 2)}; the seed is for selectors that draw frames at
+    random. The crop is at one random place for all frames of a clip. Damaged records keep their places, with the label
+    -1 and the frames of another clip.
+
+    Args:
+        records: a Records.
+        spec: a ClipSpec.
+        batch_size: clips a batch.
+        seed: integer; it determines everything that is drawn.
+        first_step: batches that an interrupted run has already seen; they are skipped without decoding.
+        strategy: a tf.distribute strategy whose replicas get a batch each; None for plain batches.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        spec: ClipSpec,
+        *,
+        batch_size: int,
+        seed: int,
+        first_step: int = 0,
+        strategy: tf.distribute.Strategy | None = None,
+    ) -> None:
+        super().__init__(records, spec)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.first_step = first_step
+        self.strategy = strategy
+
+    @functools.cached_property
+    def dataset(self) -> tf.data.Dataset:
+        return pipeline.training_batches(self.records, self.spec, self.batch_size, self.seed, self.first_step)
+
+    def _batches(self) -> Iterable[dict[str, Any]]:
+        if self.strategy is None or self.strategy.num_replicas_in_sync == 1:
+            return self.dataset
+        # Said to be endless, clips need no agreement among the workers, at every step, that there are more.
+        endless = self.dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+        return self.strategy.distribute_datasets_from_function(lambda _: endless)
