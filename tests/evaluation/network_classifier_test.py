@@ -57,7 +57,7 @@ np.savez(output, **found)
 
 
 def test_every_video_counts_once_on_any_number_of_replicas(sample_shards, tiny_config, tmp_path):
-    config = tiny_config(initializer_stddev=0.4, logit_scale=1.0)
+    config = tiny_config(main_network="resnet3d_18", initializer_stddev=0.4, logit_scale=1.0)
     (tmp_path / "config.json").write_text(config.to_json())
     arguments = [str(sample_shards), str(tmp_path / "config.json"), str(tmp_path / "found.npz")]
     done = subprocess.run([sys.executable, "-c", SCRIPT, *arguments], capture_output=True, text=True, timeout=600)

@@ -13,7 +13,7 @@ from tsd_tf.network_builder import build_network
 
 @pytest.mark.parametrize("method", ["tsd", "i3d_r"])
 def test_every_video_is_predicted_once_whatever_the_batch(tiny_config, sample_shards, method):
-    config = tiny_config(method=method)
+    config = tiny_config(method=method, main_network="resnet3d_18")
     network = build_network(config)
     shards = find_shards(sample_shards, "test")
 
@@ -31,7 +31,7 @@ def test_every_video_is_predicted_once_whatever_the_batch(tiny_config, sample_sh
 
 
 def test_probabilities_are_the_networks_softmax_clip_by_clip(tiny_config):
-    network = build_network(tiny_config())
+    network = build_network(tiny_config(main_network="resnet3d_18"))
     frames = tf.constant(np.random.default_rng(0).integers(0, 256, (1, 2, 8, 64, 64, 3)), tf.uint8)
     batch = {
         "frames": frames,

@@ -17,6 +17,12 @@ from tsd_tf.weights import deepmind_i3d
 from tsd_tf.work_directory import WorkDirectory
 
 
+@pytest.fixture(scope="session")
+def tiny_config(tiny_config):
+    """As everywhere, with the main network that is the quickest to trace."""
+    return lambda **changes: tiny_config(**{"main_network": "resnet3d_18", **changes})
+
+
 def i3d_config(tiny_config):
     stages = (
         Stage("i3d_trimmed", "network", 1, 0.01, split="trimmed", num_frames=4, batch_size=2),
@@ -119,12 +125,10 @@ def test_checkpoints_of_i3d_are_refused_for_other_main_networks(tiny_config, tmp
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("method", "main_network"), [("i3d_r", "inception_i3d"), ("i3d_a", "inception_i3d"), ("tsd", "resnet3d_18")]
-)
-def test_other_methods_and_networks_take_the_same_path(tiny_config, tmp_path, sample_shards, method, main_network):
+@pytest.mark.parametrize("method", ["i3d_r", "i3d_a"])
+def test_other_methods_take_the_same_path(tiny_config, tmp_path, sample_shards, method):
     stage = Stage("end_to_end", "network", 1, 0.01, batch_size=2)
-    config = tiny_config(method=method, main_network=main_network, stages=(stage,))
+    config = tiny_config(method=method, stages=(stage,))
     network = recipe.train_on_kinetics(
         config,
         tmp_path / "run",
@@ -140,7 +144,8 @@ def test_other_methods_and_networks_take_the_same_path(tiny_config, tmp_path, sa
 
 def test_deepminds_checkpoint_stands_in_for_the_training_of_i3d(tiny_config, tmp_path):
     still = (Stage("sampling", "network", 1, 1e-30, batch_size=2),)
-    config = tiny_config(method="i3d_e", stages=still, main_network_batch_norm_momentum=1.0)
+    changes = {"stages": still, "main_network_batch_norm_momentum": 1.0}
+    config = tiny_config(method="i3d_e", main_network="inception_i3d", **changes)
     source = build_network(config).main_network
     names, values = zip(*deepmind_i3d.variables_by_name(source).items(), strict=True)
     prefix = str(tmp_path / "model.ckpt")

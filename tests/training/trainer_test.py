@@ -47,6 +47,12 @@ class Recorder(Observer):
         self.events.append("close")
 
 
+@pytest.fixture(scope="session")
+def tiny_config(tiny_config):
+    """As everywhere, with the main network that is the quickest to trace."""
+    return lambda **changes: tiny_config(**{"main_network": "resnet3d_18", **changes})
+
+
 def trainer(directory, config, observers=()):
     """With a checkpoint after every step and a validation at the end of each stage."""
     plan = ValidationPlan(split="test", steps=2, num_videos=2, batch_size=2)
@@ -147,7 +153,7 @@ def test_tensorboard_shows_scalars_the_histogram_of_p_and_distilled_frames(train
 )
 def test_a_p_that_does_not_learn_warns_once(tiny_config, tmp_path, capsys, changes, word):
     stage = Stage("tsd_stage1", "client", 12, 1e-6, batch_size=2)
-    config = tiny_config(method="tsd", main_network="resnet3d_18", stages=(stage,), **changes)
+    config = tiny_config(method="tsd", stages=(stage,), **changes)
     run = WorkDirectory(tmp_path / "run")
     Trainer(run, config, validation=ValidationPlan(num_videos=0)).run()
     (warning,) = [line for line in log(run) if "warning" in line]
@@ -183,7 +189,7 @@ def test_an_interrupted_run_goes_on_where_its_last_checkpoint_stands(trained, co
 
 def test_a_run_that_accumulates_gradients_goes_on_where_it_was(tiny_config, tmp_path):
     stage = Stage("tsd_stage2", "network", 2, 0.01, batch_size=4)
-    config = tiny_config(main_network="resnet3d_18", stages=(stage,), gradient_accumulation=2)
+    config = tiny_config(stages=(stage,), gradient_accumulation=2)
     plan = ValidationPlan(num_videos=0)
     whole = WorkDirectory(tmp_path / "whole")
     expected = Trainer(whole, config, checkpoint_steps=1, validation=plan).run()
@@ -266,7 +272,7 @@ def damaged(tiny_config, sample_shards, damage_record, tmp_path):
     """A run that sees each of its 12 records once, the first of them damaged: (its Config, that record's name)."""
     shutil.copytree(sample_shards, tmp_path / "data")
     stage = Stage("tsd_stage1", "client", 3, 0.01, batch_size=4)
-    config = tiny_config(data_dir=str(tmp_path / "data"), main_network="resnet3d_18", stages=(stage,))
+    config = tiny_config(data_dir=str(tmp_path / "data"), stages=(stage,))
     return config, damage_record(tmp_path / "data", "train")
 
 
