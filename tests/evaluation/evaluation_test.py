@@ -116,7 +116,7 @@ def test_presets_take_frame_counts():
     assert (config.num_frames, config.num_distilled_frames, config.main_network) == (80, 20, "resnet3d_18")
     config = subjects.preset("ucf101", "i3d", num_distilled_frames=5)
     assert (config.num_frames, config.num_distilled_frames) == (5, 5)
-    with pytest.raises(UserError, match="--Ts must be at most --T"):
+    with pytest.raises(UserError, match="`num_distilled_frames` must be at most `num_frames`"):
         subjects.preset("ucf101", "tsd", num_frames=5, num_distilled_frames=20)
 
 

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 import tsd_tf
-from tsd_tf.selectors.coarse import CoarseSelector
+from tsd_tf.selectors import CoarseSelector
 
 
 def functional(input_shape, num_classes):

@@ -35,7 +35,7 @@ class ClientHalf:
         self._selector = network.selector
         self.weights = [variable.value for variable in self._selector.variables]
         self._tsd_block, self._constant = None, None
-        if self._selector.tsd_block is not None:
+        if self.feature_shape is not None:
             self._tsd_block = LiteTSDBlock(self._selector.tsd_block, self.feature_shape)
             self.weights = [variable.value for variable in self._selector.coarse_extractor.weights]
             self.weights += self._tsd_block.weights
@@ -46,7 +46,7 @@ class ClientHalf:
     @property
     def feature_shape(self) -> tuple[int, int, int] | None:
         """(h, w, c) of the coarse features of one frame; None where P is not made of these alone, by a TSD block."""
-        if self._selector.tsd_block is None:
+        if not self._selector.is_coarse or self._selector.tsd_block is None:
             return None
         return tuple(self._selector.coarse_extractor.output_shape[1:])
 

@@ -1,5 +1,8 @@
 """What a training program does, from nothing to a trained network: the order in which parts are trained or loaded."""
 
+import pathlib
+from typing import Any
+
 from tsd_tf.config import Config
 from tsd_tf.contract import references
 from tsd_tf.contract.errors import UserError
@@ -12,16 +15,16 @@ from tsd_tf.work_directory import WorkDirectory
 
 
 def train_on_kinetics(
-    config,
-    workdir,
+    config: Config,
+    workdir: str | pathlib.Path,
     *,
-    i3d_config,
-    i3d_workdir,
-    main_network_weights=None,
-    i3d_checkpoint=None,
-    inception_checkpoint=None,
-    **trainer_options,
-):
+    i3d_config: Config | None,
+    i3d_workdir: str | pathlib.Path | None,
+    main_network_weights: str | pathlib.Path | None = None,
+    i3d_checkpoint: str | None = None,
+    inception_checkpoint: str | None = None,
+    **trainer_options: Any,
+) -> FewFrameNetwork:
     """Trains `config` on Kinetics, or on a data set laid out like it (Section 4.2).
 
     Methods other than I3D start from a trained I3D: the one that is named, else that of `i3d_workdir`, which is trained
@@ -30,8 +33,8 @@ def train_on_kinetics(
     Args:
         config: a Config.
         workdir: the run's work directory.
-        i3d_config: the Config of the I3D run that other methods start from.
-        i3d_workdir: its work directory.
+        i3d_config: the Config of the I3D run that other methods start from; None where none is needed.
+        i3d_workdir: its work directory, or None.
         main_network_weights: a work directory or .weights.h5 file to take the main network from, or None.
         i3d_checkpoint: prefix of one of DeepMind's TensorFlow checkpoints to take it from, or None.
         inception_checkpoint: prefix of TF-Slim's 2D Inception-v1, inflated to start the training of I3D from, or None.
@@ -47,7 +50,7 @@ def train_on_kinetics(
         )
     needs_i3d = config.method != "i3d" and not main_network_weights and not i3d_checkpoint
 
-    def initialize(network):
+    def initialize(network: FewFrameNetwork) -> None:
         if i3d_checkpoint:
             deepmind_i3d.load(network.main_network, i3d_checkpoint)
         elif main_network_weights or needs_i3d:
@@ -93,7 +96,9 @@ def _start_client(network: FewFrameNetwork, config: Config) -> None:
         mobilenet.load(network.selector.coarse_extractor, config.mobilenet_weights, config.coarse_width)
 
 
-def fine_tune(config, workdir, kinetics_workdir, **trainer_options):
+def fine_tune(
+    config: Config, workdir: str | pathlib.Path, kinetics_workdir: str | pathlib.Path, **trainer_options: Any
+) -> FewFrameNetwork:
     """Trains `config` from a run on Kinetics, its last layer new (Section 4.2, Training TSD on UCF101)."""
     trainer = Trainer(
         WorkDirectory(workdir),
