@@ -55,6 +55,21 @@ def test_parameters_of_tsn():
 
 
 @pytest.mark.parametrize(("network", "num_frames"), NETWORKS)
+def test_training_reaches_every_layer_without_a_call_context(network, num_frames):
+    """As in Keras' JAX trainer, where `stateless_call` runs `call` alone."""
+    model = network(3, **TINY)
+    frames = clips(num_frames)
+    model.build(frames.shape)
+    values = [variable.value for variable in model.trainable_variables]
+    others = [variable.value for variable in model.non_trainable_variables]
+    for training in (True, False):
+        stateless, _ = model.stateless_call(values, others, frames, training=training)
+        np.testing.assert_allclose(stateless, model(frames, training=training), atol=1e-5)
+        for variable, value in zip(model.non_trainable_variables, others, strict=True):
+            variable.assign(value)
+
+
+@pytest.mark.parametrize(("network", "num_frames"), NETWORKS)
 def test_tsd_trains_in_front_of_it(network, num_frames, gradients):
     coarse = {"coarse_size": 32, "coarse_width": 0.25, "coarse_features_layer": "conv_pw_1_relu"}
     selector = TSD(num_frames + 1, num_frames, embedding_channels=4, **coarse)

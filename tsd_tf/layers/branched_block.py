@@ -25,7 +25,7 @@ class BranchedBlock(keras.layers.Layer):
         for branch in self.branches:
             x = inputs
             for layer in branch:
-                x = layer(x)  # Keras hands `training` on to the layers that take it
+                x = layer(x, training=training)
             outputs.append(x)
         return ops.concatenate(outputs, axis=-1)
 

@@ -65,5 +65,5 @@ class ARTNetResNet18(MainNetwork):
         self.batch_norm.build(shape)
         return shape
 
-    def _run_blocks(self, x: Any) -> Any:
-        return ops.relu(self.batch_norm(super()._run_blocks(x)))
+    def _run_blocks(self, x: Any, training: bool | None) -> Any:
+        return ops.relu(self.batch_norm(super()._run_blocks(x, training), training=training))

@@ -77,7 +77,7 @@ class C3D(MainNetwork):
         return (shape[0], units)
 
     def call(self, frames: Any, training: bool | None = None) -> Any:
-        x = self._run_blocks(frames)
+        x = self._run_blocks(frames, training)
         x = ops.reshape(x, (-1, math.prod(x.shape[1:])))
         for layer in self.dense:
             x = self.dropout(layer(x), training=training)

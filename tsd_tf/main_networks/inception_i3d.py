@@ -75,7 +75,7 @@ class InceptionI3D(MainNetwork):
         outputs = {}
         x = frames
         for block in self.blocks:
-            x = block(x) if isinstance(block, keras.layers.MaxPooling3D) else block(x, training=training)
+            x = block(x, training=training)
             outputs[block.name] = x
         pool = tuple(min(size, left) for size, left in zip(_HEAD_POOL, x.shape[1:4], strict=True))
         x = ops.average_pool(x, pool, strides=1, padding="valid")

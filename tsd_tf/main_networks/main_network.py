@@ -66,12 +66,12 @@ class MainNetwork(keras.Model):
         return shape
 
     def call(self, frames: Any, training: bool | None = None) -> Any:
-        return self._classify(ops.mean(self._run_blocks(frames), axis=(1, 2, 3)), training)
+        return self._classify(ops.mean(self._run_blocks(frames, training), axis=(1, 2, 3)), training)
 
-    def _run_blocks(self, x: Any) -> Any:
-        """The output of the last block; Keras hands `training` on to the blocks that take it."""
+    def _run_blocks(self, x: Any, training: bool | None) -> Any:
+        """The output of the last block; Keras drops `training` for layers that do not take it."""
         for block in self.blocks:
-            x = block(x)
+            x = block(x, training=training)
         return x
 
     def _classify(self, x: Any, training: bool | None) -> Any:

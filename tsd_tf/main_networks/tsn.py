@@ -72,6 +72,6 @@ class TSN(MainNetwork):
         return super()._build_blocks((None, *shape[2:]))
 
     def call(self, frames: Any, training: bool | None = None) -> Any:
-        x = self._run_blocks(ops.reshape(frames, (-1, *frames.shape[2:])))
+        x = self._run_blocks(ops.reshape(frames, (-1, *frames.shape[2:])), training)
         scores = self._classify(ops.mean(x, axis=(1, 2)), training)
         return ops.mean(ops.reshape(scores, (-1, frames.shape[1], self.num_classes)), axis=1)
