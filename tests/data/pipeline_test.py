@@ -153,7 +153,7 @@ def test_hosts_share_an_epoch(write_shards):
     shards, lengths = write_shards([[4] * 2, [4] * 2, [4] * 2, [4] * 2, [4] * 2])
     seen = [ids(training(Records(shards, num_hosts=2, host=host), steps)) for host, steps in ((0, 3), (1, 2))]
     assert sorted(seen[0] + seen[1]) == sorted(lengths)
-    with pytest.raises(UserError, match="host 0 of 6 and 5 shards"):
+    with pytest.raises(UserError, match="Received: host=0, num_hosts=6, and 5 shards"):
         Records(shards, num_hosts=6)
 
 
