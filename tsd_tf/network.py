@@ -46,7 +46,7 @@ class FewFrameNetwork(keras.Model):
             self.selector(keras.KerasTensor(input_shape))  # builds what a selector without `build` holds
         elif not self.selector.built:
             self.selector.build(input_shape)
-        self.num_classes = self.compute_output_shape(input_shape)[-1]
+        self.num_classes: Any = self.compute_output_shape(input_shape)[-1]
         self.trainable_flags = TrainableFlags(self)
 
     def _distilled_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:

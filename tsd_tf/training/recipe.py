@@ -1,4 +1,7 @@
-"""What a training program does, from nothing to a trained network: the order in which parts are trained or loaded."""
+"""What a training program does: which parts are trained or loaded, in which order."""
+
+import os
+from typing import Any
 
 from tsd_tf.config import Config
 from tsd_tf.contract import references
@@ -12,20 +15,20 @@ from tsd_tf.work_directory import WorkDirectory
 
 
 def train_on_kinetics(
-    config,
-    workdir,
+    config: Config,
+    workdir: str | os.PathLike,
     *,
-    i3d_config,
-    i3d_workdir,
-    main_network_weights=None,
-    i3d_checkpoint=None,
-    inception_checkpoint=None,
-    **trainer_options,
-):
+    i3d_config: Config,
+    i3d_workdir: str | os.PathLike,
+    main_network_weights: str | os.PathLike | None = None,
+    i3d_checkpoint: str | None = None,
+    inception_checkpoint: str | None = None,
+    **trainer_options: Any,
+) -> FewFrameNetwork:
     """Trains `config` on Kinetics, or on a data set laid out like it (Section 4.2).
 
     Methods other than I3D start from a trained I3D: the one that is named, else that of `i3d_workdir`, which is trained
-    first if it is not there. What can be refused is refused before any training.
+    first if it is missing. Mistakes that can be found before the training are.
 
     Args:
         config: a Config.
@@ -36,9 +39,6 @@ def train_on_kinetics(
         i3d_checkpoint: prefix of one of DeepMind's TensorFlow checkpoints to take it from, or None.
         inception_checkpoint: prefix of TF-Slim's 2D Inception-v1, inflated to start the training of I3D from, or None.
         trainer_options: see Trainer.
-
-    Returns:
-        The trained FewFrameNetwork.
     """
     if config.main_network != "inception_i3d" and (i3d_checkpoint or inception_checkpoint):
         raise UserError(
@@ -47,7 +47,7 @@ def train_on_kinetics(
         )
     needs_i3d = config.method != "i3d" and not main_network_weights and not i3d_checkpoint
 
-    def initialize(network):
+    def initialize(network: FewFrameNetwork) -> None:
         if i3d_checkpoint:
             deepmind_i3d.load(network.main_network, i3d_checkpoint)
         elif main_network_weights or needs_i3d:
@@ -66,7 +66,7 @@ def train_on_kinetics(
         lacks_i3d = cluster.chiefs_choice(lacks_i3d)
     if lacks_i3d:
         if cluster.is_chief:
-            # Weights that cannot be had are missed now, not after I3D's training.
+            # Missing weights are found now, not after I3D's training.
             _start_client(build_network(config), config)
             print(f"The main network comes first: training it in {i3d_workdir}")
         train_on_kinetics(
@@ -81,7 +81,7 @@ def train_on_kinetics(
 
 
 def _check_parts(config: Config) -> None:
-    """UserError where a part of the user's own is not usable: before anything is written."""
+    """UserError if a part of the user's own is not usable, before anything is written."""
     if references.is_reference(config.method) or references.is_reference(config.main_network):
         build_network(config)
     if config.augmentation is not None:
@@ -93,8 +93,10 @@ def _start_client(network: FewFrameNetwork, config: Config) -> None:
         mobilenet.load(network.selector.coarse_extractor, config.mobilenet_weights, config.coarse_width)
 
 
-def fine_tune(config, workdir, kinetics_workdir, **trainer_options):
-    """Trains `config` from a run on Kinetics, its last layer new (Section 4.2, Training TSD on UCF101)."""
+def fine_tune(
+    config: Config, workdir: str | os.PathLike, kinetics_workdir: str | os.PathLike, **trainer_options: Any
+) -> FewFrameNetwork:
+    """Trains `config` from a run on Kinetics, with a new last layer (Section 4.2, Training TSD on UCF101)."""
     trainer = Trainer(
         WorkDirectory(workdir),
         config,
