@@ -1,6 +1,6 @@
-"""What a training program does: which parts are trained or loaded, in which order."""
+"""What a training program does, from nothing to a trained network: the order in which parts are trained or loaded."""
 
-import os
+import pathlib
 from typing import Any
 
 from tsd_tf.config import Config
@@ -16,11 +16,11 @@ from tsd_tf.work_directory import WorkDirectory
 
 def train_on_kinetics(
     config: Config,
-    workdir: str | os.PathLike,
+    workdir: str | pathlib.Path,
     *,
-    i3d_config: Config,
-    i3d_workdir: str | os.PathLike,
-    main_network_weights: str | os.PathLike | None = None,
+    i3d_config: Config | None,
+    i3d_workdir: str | pathlib.Path | None,
+    main_network_weights: str | pathlib.Path | None = None,
     i3d_checkpoint: str | None = None,
     inception_checkpoint: str | None = None,
     **trainer_options: Any,
@@ -33,8 +33,8 @@ def train_on_kinetics(
     Args:
         config: a Config.
         workdir: the run's work directory.
-        i3d_config: the Config of the I3D run that other methods start from.
-        i3d_workdir: its work directory.
+        i3d_config: the Config of the I3D run that other methods start from; None where none is needed.
+        i3d_workdir: its work directory, or None.
         main_network_weights: a work directory or .weights.h5 file to take the main network from, or None.
         i3d_checkpoint: prefix of one of DeepMind's TensorFlow checkpoints to take it from, or None.
         inception_checkpoint: prefix of TF-Slim's 2D Inception-v1, inflated to start the training of I3D from, or None.
@@ -50,8 +50,8 @@ def train_on_kinetics(
     def initialize(network: FewFrameNetwork) -> None:
         if i3d_checkpoint:
             deepmind_i3d.load(network.main_network, i3d_checkpoint)
-        elif main_network_weights or needs_i3d:
-            initialization.load_main_network(network, main_network_weights or i3d_workdir)
+        elif source := main_network_weights or (needs_i3d and i3d_workdir):
+            initialization.load_main_network(network, source)
         elif inception_checkpoint:
             inflation.load(network.main_network, inception_checkpoint)
         _start_client(network, config)
@@ -61,10 +61,12 @@ def train_on_kinetics(
     cluster = trainer.cluster
     _check_parts(config)
     trainer.prepare()
-    lacks_i3d = needs_i3d and not run.checkpoints() and not WorkDirectory(i3d_workdir).finished()
+    lacks_i3d = needs_i3d and not run.checkpoints() and not (i3d_workdir and WorkDirectory(i3d_workdir).finished())
     with cluster.watched():
         lacks_i3d = cluster.chiefs_choice(lacks_i3d)
     if lacks_i3d:
+        if i3d_config is None or i3d_workdir is None:
+            raise UserError(f"`method` {config.method} starts from I3D: give `i3d_config` and `i3d_workdir`")
         if cluster.is_chief:
             # Missing weights are found now, not after I3D's training.
             _start_client(build_network(config), config)
@@ -94,9 +96,9 @@ def _start_client(network: FewFrameNetwork, config: Config) -> None:
 
 
 def fine_tune(
-    config: Config, workdir: str | os.PathLike, kinetics_workdir: str | os.PathLike, **trainer_options: Any
+    config: Config, workdir: str | pathlib.Path, kinetics_workdir: str | pathlib.Path, **trainer_options: Any
 ) -> FewFrameNetwork:
-    """Trains `config` from a run on Kinetics, with a new last layer (Section 4.2, Training TSD on UCF101)."""
+    """Trains `config` from a run on Kinetics, its last layer new (Section 4.2, Training TSD on UCF101)."""
     trainer = Trainer(
         WorkDirectory(workdir),
         config,
