@@ -121,7 +121,8 @@ def step_value(step: memoryview) -> bytes:
     except (IndexError, TypeError, struct.error) as error:
         raise ValueError(f"not a tf.train.SequenceExample: {error}") from error
     if len(values) != 1 or not isinstance(values[0], bytes):
-        raise ValueError(f"expected one value of type bytes, got {len(values)} values")
+        got = ", ".join(type(value).__name__ for value in values) or "none"
+        raise ValueError(f"expected one value of type bytes, got {got}")
     return values[0]
 
 
