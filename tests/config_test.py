@@ -96,7 +96,7 @@ def test_values_it_refuses(changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"trains": "cloud"}, "trains 'network', 'client' or 'coarse_extractor'. Received: trains='cloud'"),
+        ({"trains": "cloud"}, "`trains` must be 'network', 'client' or 'coarse_extractor'. Received: trains='cloud'"),
         ({"num_steps": 0}, "`num_steps` of stage s must be at least 1. Received: 0"),
         ({"batch_size": 0}, "`batch_size` of stage s must be at least 1. Received: 0"),
         ({"learning_rate": 0.0}, "`learning_rate` of stage s must be positive. Received: 0.0"),

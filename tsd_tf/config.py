@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
+from typing import Any
 
 from tsd_tf.contract import references
 from tsd_tf.contract.clip_spec import ClipSpec
+from tsd_tf.contract.errors import UserError
 
 METHODS = ("i3d", "i3d_r", "i3d_e", "i3d_a", "tsd")
 MAIN_NETWORKS = ("inception_i3d", "artnet_resnet18", "tsn_bn_inception", "c3d", "resnet3d_18")
@@ -18,14 +20,14 @@ class Stage:
 
     Attributes:
         name: names the stage in logs and checkpoints.
-        trains: what moves: "network" (everything), "client" (main network frozen, its batch norm in inference mode),
-            or "coarse_extractor" (the client's MobileNet alone, as a classifier of single frames).
+        trains: "network" (everything), "client" (the main network is frozen, its batch norm in inference mode), or
+            "coarse_extractor" (the client's MobileNet alone, as a classifier of single frames).
         num_steps: optimiser steps.
-        learning_rate: rate of the first step.
+        learning_rate: the rate of the first step.
         decay_factor, boundaries: the rate is multiplied by `decay_factor` at each step in `boundaries`.
-        split: the shards it trains on.
+        split: the shards that it trains on.
         num_frames: frames of a training clip, for stages that train the main network on consecutive frames; None for T.
-        batch_size: clips a replica and step.
+        batch_size: clips per replica and step.
         optimizer: "sgd" (with the run's momentum, as in the paper) or "adam".
     """
 
@@ -34,27 +36,27 @@ class Stage:
     num_steps: int
     learning_rate: float
     decay_factor: float = 0.1
-    boundaries: tuple = ()
+    boundaries: tuple[int, ...] = ()
     split: str = "train"
     num_frames: int | None = None
     batch_size: int = 6
     optimizer: str = "sgd"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "boundaries", tuple(self.boundaries))
         if self.trains not in ("network", "client", "coarse_extractor"):
-            raise ValueError(
-                f"A stage trains 'network', 'client' or 'coarse_extractor'. Received: trains={self.trains!r}"
+            raise UserError(
+                f"`trains` must be 'network', 'client' or 'coarse_extractor'. Received: trains={self.trains!r}"
             )
         if self.optimizer not in ("sgd", "adam"):
-            raise ValueError(f"`optimizer` must be 'sgd' or 'adam'. Received: optimizer={self.optimizer!r}")
+            raise UserError(f"`optimizer` must be 'sgd' or 'adam'. Received: optimizer={self.optimizer!r}")
         for name in ("num_steps", "batch_size"):
             if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` of stage {self.name} must be at least 1. Received: {getattr(self, name)}")
+                raise UserError(f"`{name}` of stage {self.name} must be at least 1. Received: {getattr(self, name)}")
         if self.learning_rate <= 0:
-            raise ValueError(f"`learning_rate` of stage {self.name} must be positive. Received: {self.learning_rate}")
+            raise UserError(f"`learning_rate` of stage {self.name} must be positive. Received: {self.learning_rate}")
         if any(low >= high for low, high in zip(self.boundaries, self.boundaries[1:], strict=False)):
-            raise ValueError(f"`boundaries` of stage {self.name} must ascend. Received: {self.boundaries}")
+            raise UserError(f"`boundaries` of stage {self.name} must ascend. Received: {self.boundaries}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,12 +81,12 @@ class Config:
         mobilenet_weights: "imagenet" (Keras downloads them), "none", or a .weights.h5 file.
         momentum, weight_decay: of SGD; the decay is an L2 penalty on kernels.
         gradient_clip_norm, client_gradient_clip_norm: bound on the norm of all gradients, or of the client's; or None.
-        gradient_accumulation: parts that a replica's clips are computed in, one after the other, before each update.
+        gradient_accumulation: the parts into which a replica's clips are split, one after the other, for each update.
         mixed_precision: float16 on GPU, bfloat16 on CPU; see tsd_tf.training.precision.
         last_layer_rate_factor: factor on the rate of the main network's last layer (10 for fine-tuning, Section 4.2).
         stages: the Stages of the training, in order.
         scale_learning_rate: multiplies the rates by the number of replicas, as the clips of a step are.
-        seed: of initialisation, clip sampling and shuffling.
+        seed: the seed of initialisation, clip sampling and shuffling.
     """
 
     dataset: str = "kinetics400"
@@ -120,19 +122,16 @@ class Config:
     mixed_precision: bool = False
     last_layer_rate_factor: float = 1.0
     scale_learning_rate: bool = False
-    stages: tuple = ()
+    stages: tuple[Stage, ...] = ()
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "stages", tuple(self.stages))
-        if self.num_frames < 1:
-            raise ValueError(f"`num_frames` must be at least 1. Received: num_frames={self.num_frames}")
-        if self.num_distilled_frames < 1:
-            raise ValueError(
-                f"`num_distilled_frames` must be at least 1. Received: num_distilled_frames={self.num_distilled_frames}"
-            )
+        for name in ("num_frames", "num_distilled_frames", "num_classes"):
+            if getattr(self, name) < 1:
+                raise UserError(f"`{name}` must be at least 1. Received: {name}={getattr(self, name)}")
         if self.num_distilled_frames > self.num_frames:
-            raise ValueError(
+            raise UserError(
                 "`num_distilled_frames` must be at most `num_frames`: a clip is distilled into fewer frames. "
                 f"Received: num_distilled_frames={self.num_distilled_frames}, num_frames={self.num_frames}"
             )
@@ -142,40 +141,38 @@ class Config:
         ):
             value = getattr(self, name)
             if value not in names and not references.is_reference(value):
-                raise ValueError(f"`{name}` must be one of {', '.join(names)}, or {form}. Received: {name}={value}")
+                raise UserError(f"`{name}` must be one of {', '.join(names)}, or {form}. Received: {name}={value}")
         if self.augmentation is not None and not references.is_reference(self.augmentation):
-            raise ValueError(
+            raise UserError(
                 f"`augmentation` must have the form package.module:function. Received: augmentation={self.augmentation}"
             )
         if self.main_network == "c3d":
             # Temporal attention trains on all T frames of a clip.
             name = "num_frames" if self.method == "i3d_a" else "num_distilled_frames"
             if getattr(self, name) != C3D_FRAMES or self.num_distilled_frames != C3D_FRAMES:
-                raise ValueError(
+                raise UserError(
                     f"`main_network` c3d takes clips of {C3D_FRAMES} frames, so `method` {self.method} needs "
                     f"{C3D_FRAMES} as `{name}`. "
                     f"Received: num_frames={self.num_frames}, num_distilled_frames={self.num_distilled_frames}"
                 )
             for stage in self.stages:
                 if stage.trains == "network" and stage.num_frames not in (None, C3D_FRAMES):
-                    raise ValueError(
+                    raise UserError(
                         f"`num_frames` of stage {stage.name} must be {C3D_FRAMES} or None for `main_network` c3d. "
                         f"Received: {stage.num_frames}"
                     )
         for name in ("gradient_clip_norm", "client_gradient_clip_norm"):
             if getattr(self, name) is not None and getattr(self, name) <= 0:
-                raise ValueError(f"`{name}` must be positive. Received: {name}={getattr(self, name)}")
+                raise UserError(f"`{name}` must be positive. Received: {name}={getattr(self, name)}")
         for stage in self.stages:
             if self.gradient_accumulation < 1 or stage.batch_size % self.gradient_accumulation:
-                raise ValueError(
+                raise UserError(
                     "`gradient_accumulation` must divide the clips a replica and step into equal parts. Received: "
                     f"gradient_accumulation={self.gradient_accumulation}, and {stage.batch_size} clips in stage "
                     f"{stage.name}"
                 )
-        if self.num_classes < 1:
-            raise ValueError(f"`num_classes` must be at least 1. Received: num_classes={self.num_classes}")
         if not 1 <= self.crop_size <= self.short_side:
-            raise ValueError(
+            raise UserError(
                 "`crop_size` must be between 1 and `short_side`. "
                 f"Received: crop_size={self.crop_size}, short_side={self.short_side}"
             )
@@ -201,19 +198,19 @@ class Config:
 
     @classmethod
     def from_json(cls, text: str) -> "Config":
-        """Reads what `to_json` wrote; raises ValueError on anything else."""
+        """Reads what `to_json` wrote; raises UserError on anything else."""
         try:
             values = json.loads(text)
             values["stages"] = tuple(Stage(**stage) for stage in values["stages"])
             return cls(**values)
         except (TypeError, KeyError, AttributeError, json.JSONDecodeError) as error:
-            raise ValueError(f"not a configuration of this version of tsd_tf: {error}") from error
+            raise UserError(f"not a configuration of this version of tsd_tf: {error}") from error
 
 
 def _refuse_reference(method: str) -> None:
-    """ValueError for a selector of the user's own: its class says which schedule it wants."""
+    """UserError for a selector of the user's own: its class says which schedule it wants."""
     if references.is_reference(method):
-        raise ValueError(
+        raise UserError(
             f"a preset's `method` must be one of {', '.join(METHODS)}; tsd_tf.network_builder.preset makes one for a "
             f"selector of your own. Received: method={method}"
         )
@@ -222,17 +219,14 @@ def _refuse_reference(method: str) -> None:
 def kinetics400(method: str = "tsd") -> Config:
     """The paper's setting on Kinetics-400 (Section 4.2), with the schedule of one of METHODS."""
     _refuse_reference(method)
-    end_to_end = {"num_steps": 90_000, "learning_rate": 0.01, "decay_factor": 0.3, "boundaries": (30_000, 60_000)}
+    end_to_end = ("network", 90_000, 0.01, 0.3, (30_000, 60_000))
     if method == "i3d":
-        stages = (Stage("i3d", "network", 115_000, 0.1, 0.1, (97_000, 108_000)),)
-        return Config(method=method, num_frames=64, num_distilled_frames=64, stages=stages)
+        i3d = Stage("i3d", "network", 115_000, 0.1, 0.1, (97_000, 108_000))
+        return Config(method=method, num_frames=64, num_distilled_frames=64, stages=(i3d,))
     if method == "tsd":
-        stages = (
-            Stage("tsd_stage1", "client", 50_000, 0.1, 0.1, (10_000, 20_000, 30_000, 40_000)),
-            Stage("tsd_stage2", "network", **end_to_end),
-        )
-        return Config(method=method, stages=stages)
-    return Config(method=method, stages=(Stage("sampling", "network", **end_to_end),))
+        client = Stage("tsd_stage1", "client", 50_000, 0.1, 0.1, (10_000, 20_000, 30_000, 40_000))
+        return Config(method=method, stages=(client, Stage("tsd_stage2", *end_to_end)))
+    return Config(method=method, stages=(Stage("sampling", *end_to_end),))
 
 
 def ucf101(method: str = "tsd") -> Config:
@@ -251,29 +245,26 @@ def ucf101(method: str = "tsd") -> Config:
 def sample(method: str = "tsd") -> Config:
     """A small setting for the procedural sample data set (tfrecords.build_sample), trainable on two CPU cores.
 
-    What differs from the paper, and why: batch norm settles in hundreds of steps (momentum 0.9); Adam gets the main
-    network off the ground in hundreds of steps; the coarse extractor is trained on single frames, as no ImageNet
+    What differs from the paper, and why: batch norm settles in hundreds of steps (momentum 0.9), and Adam gets the main
+    network off the ground in as many; the coarse extractor is trained on single frames, as no ImageNet
     weights fit its size; I3D first sees clips trimmed to the action; and at this width the paper's initial deviation
     and rate make P one-hot within 50 steps, so the block starts from 0.1, its logits are scaled by
     1 / sqrt(H W C') = 1/32 and the client's gradient is clipped. No flips: they would turn one diagonal into the other.
     """
     _refuse_reference(method)
     coarse = _sample_stage("coarse", "coarse_extractor", 400, 0.05, split="trimmed", num_frames=1, batch_size=64)
-    end_to_end = {"num_steps": 200, "learning_rate": 0.0005, "optimizer": "adam"}
+    last = "tsd_stage2" if method == "tsd" else "sampling"
+    end_to_end = _sample_stage(last, "network", 200, 0.0005, optimizer="adam")
+    stages: tuple[Stage, ...] = (end_to_end,)
     if method == "i3d":
         stages = (
             _sample_stage("i3d_trimmed", "network", 400, 0.001, split="trimmed", num_frames=8, optimizer="adam"),
             _sample_stage("i3d", "network", 150, 0.0005, optimizer="adam"),
         )
     elif method == "tsd":
-        stages = (
-            coarse,
-            _sample_stage("tsd_stage1", "client", 150, 0.03),
-            _sample_stage("tsd_stage2", "network", **end_to_end),
-        )
-    else:
-        sampling = _sample_stage("sampling", "network", **end_to_end)
-        stages = (coarse, sampling) if method == "i3d_a" else (sampling,)
+        stages = (coarse, _sample_stage("tsd_stage1", "client", 150, 0.03), end_to_end)
+    elif method == "i3d_a":
+        stages = (coarse, end_to_end)
     return Config(
         dataset="sample",
         data_dir="data/sample",
@@ -301,7 +292,9 @@ def sample(method: str = "tsd") -> Config:
     )
 
 
-def _sample_stage(name, trains, num_steps, learning_rate, batch_size=16, **fields):
+def _sample_stage(
+    name: str, trains: str, num_steps: int, learning_rate: float, batch_size: int = 16, **fields: Any
+) -> Stage:
     """A stage of `sample`: the rate falls at 60 % and at 85 % of the steps."""
     boundaries = (round(0.6 * num_steps), round(0.85 * num_steps))
     return Stage(name, trains, num_steps, learning_rate, 0.3, boundaries, batch_size=batch_size, **fields)

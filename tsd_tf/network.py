@@ -15,8 +15,8 @@ from tsd_tf.trainable_flags import TrainableFlags
 class FewFrameNetwork(keras.Model):
     """Clip -> selector -> P -> Y = XP -> main network -> logits (Section 3.3; Figure 5).
 
-    `client` and `cloud` are the two halves that are deployed apart; they share no variable, and calling the network
-    is calling one on the other's answer.
+    `client` and `cloud` are the two halves that are deployed apart. They share no variable; calling the network calls
+    one on the other's answer.
 
     Args:
         selector: a tsd_tf.selectors.Selector.
@@ -28,8 +28,8 @@ class FewFrameNetwork(keras.Model):
         seeds: (batch, 2) ints, one seed a clip, or None: see tsd_tf.selectors.Selector.
 
     Attributes:
-        num_classes: logits of the main network; there once the network is built, as is the next one.
-        trainable_flags: TrainableFlags of what the makers of the parts left trainable.
+        num_classes: logits of the main network; set when the network is built, as the next one is.
+        trainable_flags: TrainableFlags, which hold what the authors of the parts left trainable.
 
     Output shape: logits (batch, num_classes), float32.
     """
@@ -46,7 +46,7 @@ class FewFrameNetwork(keras.Model):
             self.selector(keras.KerasTensor(input_shape))  # builds what a selector without `build` holds
         elif not self.selector.built:
             self.selector.build(input_shape)
-        self.num_classes = self.compute_output_shape(input_shape)[-1]
+        self.num_classes: Any = self.compute_output_shape(input_shape)[-1]
         self.trainable_flags = TrainableFlags(self)
 
     def _distilled_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -54,7 +54,7 @@ class FewFrameNetwork(keras.Model):
         return self.frame_distillation.compute_output_shape(input_shape, matrix_shape)
 
     def transformation_matrix(self, frames: Any, seeds: Any = None, training: bool | None = None) -> Any:
-        """P, (batch, T, T_s): what the selector answers for these frames."""
+        """P, (batch, T, T_s), of these frames."""
         return self.selector(frames, seeds=seeds, training=training)
 
     def client(self, frames: Any, seeds: Any = None, training: bool | None = None) -> Any:

@@ -21,8 +21,6 @@ _NORMALISED = {
     "tsn_bn_inception": TSN,
     "resnet3d_18": ResNet3D18,
 }
-
-
 _COARSE_ARGUMENTS = ("coarse_size", "coarse_width", "coarse_features_layer", "coarse_batch_norm_momentum")
 _BLOCK_ARGUMENTS = ("embedding_channels", "output_kernel", "initializer_stddev", "logit_scale", "in_time_order")
 
@@ -40,10 +38,10 @@ def selector_class(method: str) -> type[Selector]:
 def preset(name: str, method: str) -> Config:
     """The Config of a preset for one of METHODS, or for a selector of the user's own.
 
-    A learned selector of one's own has the two stages of tsd, another the one of the sampling methods.
+    A learned selector of the user's own gets the two stages of tsd, any other the one of the sampling methods.
 
     Args:
-        name: "kinetics400", "ucf101" or "sample", as the functions of tsd_tf.config.
+        name: "kinetics400", "ucf101" or "sample": the functions of tsd_tf.config.
         method: see Config.
 
     Raises:
@@ -54,17 +52,17 @@ def preset(name: str, method: str) -> Config:
         return make(method)
     selector = selector_class(method)
     config = make("tsd" if selector.is_learned else "i3d_e")
-    stages = [stage for stage in config.stages if selector.is_coarse or stage.trains != "coarse_extractor"]
+    stages = tuple(stage for stage in config.stages if selector.is_coarse or stage.trains != "coarse_extractor")
     return dataclasses.replace(config, method=method, stages=stages)
 
 
 def build_selector(config: Config) -> Selector:
     """The selector of `config.method` for its T and T_s, unbuilt; UserError where it names none.
 
-    One of the user's own is called with T and T_s, and where it derives from CoarseSelector with its arguments, too.
+    One of the user's own is called with T and T_s, and with CoarseSelector's arguments if it derives from that class.
     """
     selector = selector_class(config.method)
-    names = _COARSE_ARGUMENTS if selector.is_coarse else ()
+    names: tuple[str, ...] = _COARSE_ARGUMENTS if selector.is_coarse else ()
     if config.method == "tsd":
         names += _BLOCK_ARGUMENTS
     arguments = {name: getattr(config, name) for name in names}
@@ -74,15 +72,15 @@ def build_selector(config: Config) -> Selector:
 def build_main_network(config: Config, selector: Selector | None = None) -> keras.layers.Layer:
     """The main network of `config`, unbuilt.
 
-    One of the user's own is what its function answers to `function(input_shape, num_classes)`, where `input_shape` is
-    (T_s, height, width, 3): None in place of T_s where the stages show it clips of other lengths, too.
+    One of the user's own is what `function(input_shape, num_classes)` returns; `input_shape` is (T_s, height, width,
+    3), with None for T_s if the stages also show it clips of other lengths.
 
     Args:
         config: a Config.
-        selector: what stands before it; None for one that answers with T_s frames in training, too.
+        selector: what stands before it; None for one that picks T_s frames in training, too.
 
     Raises:
-        UserError: `config.main_network` names nothing, or something that answers with no Keras model or layer.
+        UserError: `config.main_network` names nothing, or something that returns no Keras model or layer.
     """
     if references.is_reference(config.main_network):
         make = references.resolve(config.main_network, "main_network")
@@ -103,12 +101,12 @@ def build_main_network(config: Config, selector: Selector | None = None) -> kera
 
 
 def _clip_lengths(config: Config, selector: Selector | None) -> set[int]:
-    """The numbers of frames that the main network is shown: in use, and in the stages that train it."""
-    lengths = {config.num_distilled_frames}
+    """The numbers of frames that the main network sees: in use, and in the stages that train it."""
+    lengths: set[int] = {config.num_distilled_frames}
     for stage in config.stages:
         if stage.trains == "coarse_extractor":
             continue
-        if stage.num_frames not in (None, config.num_frames):
+        if stage.num_frames is not None and stage.num_frames != config.num_frames:
             lengths.add(stage.num_frames)
         elif selector is not None:
             clip = keras.KerasTensor((None, config.num_frames, config.crop_size, config.crop_size, 3))
@@ -124,7 +122,7 @@ def build_network(config: Config, dtype_policy: str = "float32") -> FewFrameNetw
         dtype_policy: Keras' name of what selector and main network compute in; Y = XP is float32 always.
 
     Raises:
-        UserError: a part of the user's own that cannot be found, or does not do what such a part does.
+        UserError: a part of the user's own cannot be found, or does not do what such a part does.
     """
     size = config.crop_size
     with default_dtype(dtype_policy):

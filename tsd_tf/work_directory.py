@@ -1,10 +1,12 @@
 """The work directory of a run: its configuration, class names and checkpoints, readable without training code."""
 
+import os
 import pathlib
 import re
 
 from tsd_tf.config import Config
 from tsd_tf.contract.errors import UserError
+from tsd_tf.network import FewFrameNetwork
 from tsd_tf.network_builder import build_network
 from tsd_tf.weights.hdf5 import load_weights
 
@@ -15,68 +17,69 @@ _BEST = re.compile(r"best_(\d{8})")
 class WorkDirectory:
     """A folder with `config.json`, `labels.txt` and `checkpoints/step_00000123/network.weights.h5`.
 
-    `checkpoints/best_00000120` holds the weights that were best on validation, and `validation.json`: how good.
+    `checkpoints/best_00000120` holds the weights that were best on validation, and how good they were in
+    `validation.json`.
     A file `finished` appears when all stages are trained; `environment.json` has the versions and the data's hashes.
 
     Args:
-        path: the folder; need not exist yet.
+        path: the folder; it need not exist yet.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike) -> None:
         self.path = pathlib.Path(path)
 
     @property
-    def config_path(self):
+    def config_path(self) -> pathlib.Path:
         return self.path / "config.json"
 
     @property
-    def environment_path(self):
+    def environment_path(self) -> pathlib.Path:
         return self.path / "environment.json"
 
     @property
-    def labels_path(self):
+    def labels_path(self) -> pathlib.Path:
         return self.path / "labels.txt"
 
     @property
-    def checkpoints_path(self):
+    def checkpoints_path(self) -> pathlib.Path:
         return self.path / "checkpoints"
 
-    def config(self):
+    def config(self) -> Config:
         """The run's Config; UserError where there is none, or one of another version."""
         try:
             return Config.from_json(self.config_path.read_text())
         except OSError as error:
             raise UserError(
                 f"{self.path} is not a work directory: looked for {self.config_path}; "
-                "train_kinetics.py makes one, --workdir names another"
+                "train_kinetics.py makes one, `work_directory` names another"
             ) from error
         except ValueError as error:
             raise UserError(f"{self.config_path}: {error}") from error
 
-    def labels(self):
+    def labels(self) -> list[str]:
         """The class names, by label index."""
         try:
             return self.labels_path.read_text().splitlines()
         except OSError as error:
             raise UserError(f"{self.path} has no class names: looked for {self.labels_path}") from error
 
-    def checkpoints(self):
+    def checkpoints(self) -> dict[int, pathlib.Path]:
         """The finished checkpoints, oldest first, as {step: folder}."""
         return self._folders(_CHECKPOINT)
 
-    def best(self):
+    def best(self) -> pathlib.Path | None:
         """The folder of the weights that were best on validation so far, or None."""
-        # Where two are, the older one has just been surpassed.
+        # If there are two, the older one has just been surpassed.
         return next(reversed(self._folders(_BEST).values()), None)
 
-    def checkpoint(self, which="latest"):
+    def checkpoint(self, which: str | int = "latest") -> pathlib.Path:
         """The folder of one checkpoint.
 
         Args:
             which: "latest", "best" (on validation), or the number of its step.
 
         Raises:
-            UserError: it is not there.
+            UserError: there is none.
         """
         found = {str(step): path for step, path in self.checkpoints().items()}
         if not found:
@@ -89,7 +92,7 @@ class WorkDirectory:
             raise UserError(f"{self.path} has no checkpoint {which}{reason}. It has: {', '.join(found)}")
         return found[str(which)]
 
-    def _folders(self, pattern):
+    def _folders(self, pattern: re.Pattern[str]) -> dict[int, pathlib.Path]:
         if not self.checkpoints_path.is_dir():
             return {}
         found = {
@@ -97,15 +100,15 @@ class WorkDirectory:
         }
         return dict(sorted(found.items()))
 
-    def finished(self):
+    def finished(self) -> bool:
         """Whether the run has trained all of its stages."""
         return (self.path / "finished").exists()
 
-    def load_network(self, config=None, checkpoint="latest"):
+    def load_network(self, config: Config | None = None, checkpoint: str | int = "latest") -> FewFrameNetwork:
         """The run's FewFrameNetwork with the weights of a checkpoint.
 
         Args:
-            config: what to build, where it is not the run's own Config; its variables must be the same.
+            config: builds the network in place of the run's own Config; its variables must be the same.
             checkpoint: "latest", "best" or a step: see `checkpoint`.
         """
         config = config or self.config()
@@ -115,8 +118,8 @@ class WorkDirectory:
         return network
 
 
-def latest(runs_dir, dataset="*"):
-    """The WorkDirectory under `runs_dir/<dataset>/` whose newest checkpoint is the newest of all."""
+def latest(runs_dir: str | os.PathLike, dataset: str = "*") -> WorkDirectory:
+    """The WorkDirectory under `runs_dir/<dataset>/` with the newest checkpoint of all."""
     found = [
         (max(path.stat().st_mtime for path in run.checkpoints().values()), run)
         for run in map(WorkDirectory, sorted(pathlib.Path(runs_dir).glob(f"{dataset}/*")))
@@ -125,6 +128,6 @@ def latest(runs_dir, dataset="*"):
     if not found:
         raise UserError(
             f"no trained run found: looked for {pathlib.Path(runs_dir) / dataset}/*/checkpoints/step_*; "
-            "train_kinetics.py makes one, --workdir names one elsewhere"
+            "train_kinetics.py makes one, `work_directory` names one elsewhere"
         )
     return max(found, key=lambda item: item[0])[1]

@@ -14,9 +14,9 @@ class ClipSpec:
         crop_size: pixels of the square crop.
         num_classes: labels lie in [0, num_classes).
         random_flip: mirrors half of the training clips.
-        augment: an augmentation of one's own, None for none: a pure function of TensorFlow operations, (frames, seed)
-            -> frames, both uint8 (num_frames, crop_size, crop_size, 3), seed int32 (2,). It is applied to training
-            clips after the crop and the flip; its seed is drawn for it alone.
+        augment: the user's own augmentation, or None: a pure function of TensorFlow operations, (frames, seed) ->
+            frames, both uint8 (num_frames, crop_size, crop_size, 3), seed int32 (2,). It is applied to training clips
+            after the crop and the flip; the seed is drawn for it alone.
     """
 
     num_frames: int

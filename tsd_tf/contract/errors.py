@@ -4,6 +4,6 @@
 class UserError(ValueError):
     """Something that the caller can mend: the message says what was expected, what was received and what to do.
 
-    Arguments and fields are named in backticks, and with their value as `name=value` after "Received:"; programs show
-    them as their flags (tsd_tf.programs.command_line).
+    It names arguments and fields in backticks, and their values as `name=value` after "Received:"; programs show them
+    as their flags (tsd_tf.programs.command_line).
     """

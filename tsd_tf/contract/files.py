@@ -22,8 +22,8 @@ def whole(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """A context that gives a path to write a file or a folder to; it is renamed to `path` when the context ends.
 
     Its bytes are on the disk before that, so that it is whole even if the power fails. After an error the old content
-    stays, and nothing is left behind; what a killed process leaves is removed by the next one that writes there.
-    Several processes, also on several machines, may write the same file at once: the last one wins.
+    stays and nothing is left behind; what a killed process leaves is removed by the next one that writes there.
+    Several processes, even on several machines, may write the same file at once: the last one wins.
 
     Args:
         path: file or folder; replaced if it exists. The folder that it lies in is made if it is missing.
@@ -72,13 +72,13 @@ def write_json(path: str | os.PathLike, value: Any, indent: int = 2) -> None:
 
 
 def remove(path: pathlib.Path) -> None:
-    """Removes a folder: it is renamed first, so that it is never seen half empty."""
+    """Removes a folder; it is renamed first, so that it is never seen half empty."""
     aside = path.rename(_aside(path))
     shutil.rmtree(aside)
 
 
 def require_writable(folder: str | os.PathLike[str]) -> None:
-    """OSError unless files can be written in `folder`; better found out before a long test than after it."""
+    """OSError unless files can be written in `folder`: better found out before a long test than after it."""
     with tempfile.TemporaryFile(dir=folder):
         pass
 

@@ -19,7 +19,7 @@ def is_reference(text: str) -> bool:
 
 
 def short_name(text: str) -> str:
-    """The name behind the module of a reference, and any other text as it is: what may be part of a file's name."""
+    """The name after the module of a reference, any other text as it is: fit to be part of a file name."""
     return text.rpartition(":")[2]
 
 
@@ -31,8 +31,8 @@ def resolve(reference: str, field: str) -> Callable[..., Any]:
         field: the argument or field that holds it, for errors.
 
     Raises:
-        UserError: another form, no such module, something that the module imports is missing, or no such class or
-            function in it. Other errors of the module pass through: their tracebacks show what is wrong with it.
+        UserError: the form is another one, there is no such module, something that the module imports is missing, or it
+            has no such class or function. Other errors of the module pass through: their tracebacks show what is wrong.
     """
     received = f"Received: {field}={reference}"
     match = _REFERENCE.fullmatch(reference)

@@ -11,12 +11,12 @@ from tsd_tf.contract.clip_spec import ClipSpec
 from tsd_tf.data import clip_sampling, jpeg, remote, sequence_example, tfrecord
 from tsd_tf.data.records import Records
 
-DAMAGED, LOST = "damaged", "lost"  # the record is wrong; its shard cannot be read any more
+DAMAGED, LOST = "damaged", "lost"  # the record is wrong; its shard can no longer be read
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Known:
-    """What is remembered of a record whose checksum was right; `bounds` as of sequence_example.context_and_steps."""
+    """What is kept of a record whose checksum was right; `bounds` are those of sequence_example.context_and_steps."""
 
     label: int
     media_id: bytes
@@ -27,11 +27,11 @@ class ClipReader:
     """Reads records one by one, each where it lies, and of its pictures only those that are needed.
 
     In Python and not in TensorFlow, whose reader gives up a shard at the first wrong checksum, and whose parser copies
-    every picture of a record. A record is read whole and its checksum compared when it is first asked for; from then on
-    only the stretch that holds the clip is read. What is remembered for it takes about 1.4 kB a record of 250 pictures.
+    every picture of a record. The first read of a record takes all of it and compares its checksum; later ones take
+    only the stretch that holds the clip. What is kept for that is about 1.4 kB for a record of 250 pictures.
 
     Args:
-        records: a Records, which keeps what is remembered.
+        records: a Records, which keeps what is known of each record.
         spec: a ClipSpec; frames must not be smaller than its crop.
     """
 
@@ -39,7 +39,7 @@ class ClipReader:
         self.records = records
         self.spec = spec
 
-    def read(self, shard: int, index: int, draws: np.ndarray) -> tuple[np.ndarray, ...]:
+    def read(self, shard: int, index: int, draws: np.ndarray) -> tuple[np.ndarray | np.int32, ...]:
         """Reads the clips of one record.
 
         Args:
@@ -56,38 +56,39 @@ class ClipReader:
             problem: bytes, for `parse_problem`: what is wrong with the record, or would be if `jpegs` did not decode.
         """
         records, num_frames = self.records, self.spec.num_frames
-        media_id = b""
+        media_id, jpegs, label, size = b"", [], -1, (0, 0)
+        places = np.zeros((*draws.shape, num_frames), np.int32)
         try:
             with remote.open_file(records.shards[shard]) as file:
-                known, steps = records.known.get((shard, index)), None
+                known, steps = records.known.get((shard, index)), {}
                 if known is None:
                     record = tfrecord.read_record(file, *records.places[shard][index])
-                    context, steps, bounds = sequence_example.context_and_steps(record, schema.IMAGE_ENCODED)
+                    context, found, bounds = sequence_example.context_and_steps(record, schema.IMAGE_ENCODED)
                     media_id = _only(context, schema.MEDIA_ID, bytes) or b""
                     known = _Known(self._label(context), media_id, np.array(bounds, np.uint32))
-                    if not steps:
+                    if not found:
                         raise ValueError(f"expected JPEG frames under {schema.IMAGE_ENCODED}, got none")
-                    records.known[shard, index] = known
-                label, media_id = known.label, known.media_id
+                    records.known[shard, index], steps = known, dict(enumerate(found))
+                media_id = known.media_id
                 frames = clip_sampling.frames(len(known.bounds) - 1, num_frames, draws)
-                places = np.arange(num_frames)
+                order = np.arange(num_frames)
                 if draws.ndim:
-                    frames, places = np.unique(frames, return_inverse=True)
-                if steps is None:
+                    frames, order = np.unique(frames, return_inverse=True)
+                if not steps:
                     steps = self._steps(file, shard, index, known.bounds, frames.min(), frames.max() + 1)
-            jpegs = [sequence_example.step_value(steps[frame]) for frame in frames]
-            size = self._size(jpegs, frames)
+            pictures = [sequence_example.step_value(steps[frame]) for frame in frames]
+            size = self._size(pictures, frames)
+            jpegs, label, places = pictures, known.label, order.reshape(places.shape).astype(np.int32)
             kind, reason = DAMAGED, f"one of its frames {min(frames)} to {max(frames)} does not decode as a JPEG"
         except (tfrecord.DamagedRecordError, ValueError) as error:
-            kind, reason, jpegs, label, size, places = DAMAGED, error, [], -1, (0, 0), None
+            kind, reason = DAMAGED, str(error)
         except remote.ERRORS as error:
-            kind, reason, jpegs, label, size, places = LOST, remote.reason(error), [], -1, (0, 0), None
+            kind, reason = LOST, remote.reason(error)
         name = f" ({media_id.decode(errors='replace')})" if media_id else ""
         problem = f"{kind} {shard} {index} record {index}{name} of shard {records.shards[shard]}: {reason}"
-        places = np.zeros(draws.shape + (num_frames,)) if places is None else places
         return (
             np.array(jpegs, object),
-            places.reshape(*draws.shape, num_frames).astype(np.int32),
+            places,
             np.int32(label),
             np.array(media_id, object),
             np.array(size, np.int32),
@@ -96,8 +97,8 @@ class ClipReader:
 
     def _steps(
         self, file: BinaryIO, shard: int, index: int, bounds: np.ndarray, first: int, last: int
-    ) -> dict[int, bytes]:
-        """{frame: its step} of the frames from `first` up to `last`, whatever else is in the record."""
+    ) -> dict[int, memoryview]:
+        """{frame: its step} of the frames from `first` up to `last`, read without the rest of the record."""
         begin, end = bounds[[first, last]].tolist()
         stretch = tfrecord.read_part(file, self.records.places[shard][index][0], begin, end)
         return dict(zip(range(first, last), sequence_example.steps_of(stretch), strict=True))
@@ -109,21 +110,22 @@ class ClipReader:
             raise ValueError(f"expected a label from 0 to {self.spec.num_classes - 1}, got {found}")
         return label
 
-    def _size(self, jpegs: Sequence[bytes], frames: Sequence[int]) -> tuple[int, int]:
-        header, size = None, None
+    def _size(self, jpegs: Sequence[bytes], frames: np.ndarray) -> tuple[int, int]:
+        header, size = b"", (0, 0)
         for picture, frame in zip(jpegs, frames, strict=True):
-            if header is not None and picture.startswith(header):
+            if header and picture.startswith(header):
                 continue
             try:
                 header = jpeg.header(picture)
             except ValueError as error:
                 raise ValueError(f"frame {frame} is {error}") from error
-            if size is not None and jpeg.size(picture) != size:
+            height, width = jpeg.size(picture)
+            if any(size) and (height, width) != size:
                 raise ValueError(
                     f"expected frames of one size, got frame {frames[0]} of {size[1]} x {size[0]} pixels and "
-                    "frame {} of {} x {}".format(frame, *reversed(jpeg.size(picture)))
+                    f"frame {frame} of {width} x {height}"
                 )
-            size = jpeg.size(picture)
+            size = height, width
         crop_size = self.spec.crop_size
         if min(size) < crop_size:
             raise ValueError(

@@ -7,7 +7,7 @@ execution, so that a resumed run draws what an uninterrupted one would have draw
 import numpy as np
 import tensorflow as tf
 
-# What a record's seed is used for, folded into it so that the draws are independent of each other.
+# What a record's seed is used for: folded into it, so that the draws are independent of each other.
 _START, _CROP_Y, _CROP_X, _FLIP, _SELECTION, _AUGMENTATION = range(6)
 
 
@@ -40,7 +40,7 @@ def start_draws(num_clips: int, seed: tf.Tensor) -> tf.Tensor:
 def frames(video_length: int, num_frames: int, draws: np.ndarray) -> np.ndarray:
     """Indices of consecutive frames from a uniformly random start; a video shorter than the clip is looped.
 
-    In NumPy: readers call it while they look at a record.
+    In NumPy, since readers call it while they look at a record.
 
     Args:
         video_length: frames of the video, at least 1.

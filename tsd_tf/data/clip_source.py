@@ -1,4 +1,4 @@
-"""What every source of clips has in common: checked iteration, and an end."""
+"""What every source of clips has in common: checked iteration, and closing."""
 
 import atexit
 import contextlib
@@ -20,11 +20,11 @@ _SOURCES: weakref.WeakSet = weakref.WeakSet()
 class ClipSource:
     """Iterable of batches of clips; each iteration begins anew.
 
-    An iteration takes note of damaged records in `records`, and raises a UserError that names the record and its shard
-    where more are damaged than tolerated, or where a shard has gone.
+    An iteration notes damaged records in `records`. It raises a UserError that names the record and its shard if more
+    are damaged than tolerated, or if a shard has gone.
 
-    Use it as a context, or call `close`: that stops the threads of iterations that have not come to their end. The end
-    of the program does so, too.
+    Use it as a context, or call `close`: that stops the threads of unfinished iterations. So does the end of the
+    program.
 
     Attributes:
         records: a Records.

@@ -12,7 +12,7 @@ from tsd_tf.data.records import Records
 
 
 class EvaluationClips(ClipSource):
-    """Every video once, in the order of the shards, as randomly placed clips of its centre.
+    """Every video once, in the order of the shards: clips from random times, cropped at the centre.
 
     A batch is {"frames": uint8 (batch, num_clips, num_frames, crop_size, crop_size, 3), "label": int32 (batch,),
     "media_id": string (batch,), "seed": int32 (batch, num_clips, 2)}. Damaged videos are left out.
@@ -20,8 +20,8 @@ class EvaluationClips(ClipSource):
     Args:
         records: a Records.
         spec: a ClipSpec; clips are neither mirrored nor augmented.
-        num_clips: Q, clips a video; frames that several share are decoded once.
-        batch_size: videos a batch; the last one holds what is left.
+        num_clips: Q, clips of each video; frames that several of them share are decoded once.
+        batch_size: videos in a batch; the last batch holds what is left.
         seed: integer; it determines where the clips begin.
         num_videos: videos at most, rounded up to whole batches; None for all.
     """

@@ -1,10 +1,10 @@
 """From shards to batches of clips, in phases: read, parse, sample, decode, preprocess, batch.
 
-Frames are chosen before they are decoded: of a record's JPEGs only those of the clip are, and of these only the crop.
+Frames are chosen before they are decoded: only the JPEGs of the clip are decoded, and of these only the crop.
 Preprocessing is left to the network's side (data/preprocessing.py): frames travel as uint8, a quarter of the bytes.
 
 What the pipeline delivers is a pure function of the seed, the shards and the step. An epoch visits the shards in an
-order of its own, some at a time in turn, and shuffles within blocks of records; every record comes exactly once.
+order of its own, several at a time in turn, and shuffles within blocks of records; every record comes exactly once.
 """
 
 import os
@@ -82,7 +82,7 @@ def training_batches(
 
         shape = (num_frames, crop_size, crop_size, 3)
         finished = _finished(clip, decode, shape, clip_sampling.selection_seed(clip_seed))
-        # Not within `decode`: an error of the augmentation's own is no damage of the record.
+        # Not within `decode`: an error of the augmentation is not a damaged record.
         return finished | {"frames": _augmented(finished["frames"], spec.augment, clip_seed)}
 
     epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
@@ -133,7 +133,7 @@ def _records(places: dict[int, list], numbers: Any) -> tf.data.Dataset:
 
 
 def _as_it_is(function: Callable) -> Callable:
-    """Spares tf.data the search for Python control flow, of which there is none here: it takes seconds."""
+    """Keeps tf.data from searching for Python control flow, which takes seconds and finds none here."""
     return tf.autograph.experimental.do_not_convert(function)
 
 
@@ -169,7 +169,7 @@ def _mirrored(frames: tf.Tensor) -> tf.Tensor:
         return frames
 
     # OpenCV takes a twentieth of the time of TensorFlow's reversal, which would cost a quarter of the decoding. Nothing
-    # else reads `frames`, so that they may be overwritten.
+    # else reads `frames`, so they may be overwritten.
     return tf.ensure_shape(tf.numpy_function(mirror, [frames], tf.uint8, stateful=False), frames.shape)
 
 
@@ -188,7 +188,7 @@ def _augmented(frames: tf.Tensor, augment: Callable | None, seed: tf.Tensor) -> 
 def _finished(
     clip: dict[str, tf.Tensor], decode: Callable[[], tf.Tensor], shape: tuple[int, ...], seed: tf.Tensor
 ) -> dict[str, tf.Tensor]:
-    """An element of a batch. A record whose pictures do not decode, or that has none, gives blank ones and no label."""
+    """An element of a batch; of a record without pictures that decode, it has blank ones and the label -1."""
     here = tf.data.Dataset.from_tensors(0)
     decoded = here.map(_as_it_is(lambda _: (tf.ensure_shape(decode(), shape), True))).ignore_errors()
     blank = here.map(_as_it_is(lambda _: (tf.zeros(shape, tf.uint8), False)))
@@ -207,11 +207,11 @@ def _batches(records: tf.data.Dataset, clip_of_record: Callable, batch_size: int
     # Shards are already divided; TensorFlow would divide files that it does not see.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     options.deterministic = True
-    # Its thread, which sleeps for up to a minute, misses that an iterator is closed where cores are few: every stage
-    # would end with that minute. There is nothing to tune: one map is parallel, and a call a core is right for it (left
-    # to itself, TensorFlow stops at 16).
+    # On few cores its thread, which sleeps for up to a minute, does not notice that an iterator is closed: every stage
+    # would end with that minute. There is nothing to tune: only one map is parallel, and one call per core is right for
+    # it (left to itself, TensorFlow stops at 16).
     options.autotune.enabled = False
-    # One call reads and decodes a whole clip, so that its memory is used again while it is in the processor's cache.
+    # One call reads and decodes a whole clip, so that its memory is reused while it is in the processor's cache.
     clips = records.map(_as_it_is(clip_of_record), num_parallel_calls=os.cpu_count(), deterministic=True)
     batches = clips.batch(batch_size, drop_remainder=is_training)
     if is_training:
@@ -220,7 +220,7 @@ def _batches(records: tf.data.Dataset, clip_of_record: Callable, batch_size: int
 
 
 def _with_stand_ins(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Shows the next intact clip's frames in the place of a damaged one: batch norm sees real pictures only."""
+    """Puts the next intact clip's frames in place of a damaged one's, so that batch norm sees real pictures only."""
     intact = tf.where(batch["label"] >= 0)[:, 0]
 
     def stand_in():

@@ -14,14 +14,14 @@ from tsd_tf.data import remote, tfrecord
 
 
 class Records:
-    """The records of some shards, and what reading them has told.
+    """The records of some shards, and what is known of them from reading.
 
-    Sources of clips may share it, for the same classes. Then each record is read whole only once, for its checksum, and
+    Sources of clips for the same classes may share it: each record is then read whole only once, for its checksum, and
     a damaged one is reported once.
 
     Args:
         shards: list of paths.
-        damaged_share: how many of the records may be damaged, from 0 (none) to 1; more end the run.
+        damaged_share: the share of the records that may be damaged, from 0 to 1; more end the run.
         num_hosts, host: every host reads the shards whose number is `host` modulo `num_hosts`.
 
     Attributes:
@@ -31,14 +31,16 @@ class Records:
         damaged: {(number of the shard, index in it): what is wrong, a sentence that names the record}.
 
     Raises:
-        UserError: fewer shards than hosts, or no share.
+        UserError: fewer shards than hosts, or a share that is none.
     """
 
     def __init__(self, shards: Sequence[str], damaged_share: float = 0.0, num_hosts: int = 1, host: int = 0) -> None:
         if not 0 <= damaged_share <= 1:
             raise UserError(f"`damaged_share` must lie in [0, 1]. Received: damaged_share={damaged_share}")
         if not 0 <= host < num_hosts or len(shards) < num_hosts:
-            raise UserError(f"every host needs a shard, received host {host} of {num_hosts} and {len(shards)} shards")
+            raise UserError(
+                f"every host needs a shard. Received: host={host}, num_hosts={num_hosts}, and {len(shards)} shards"
+            )
         self.shards = list(shards)
         self.damaged_share = damaged_share
         self.numbers = list(range(host, len(shards), num_hosts))
@@ -57,9 +59,9 @@ class Records:
         shards = [self.shards[number] for number in self.numbers]
         check_sizes(shards)
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
-            found = pool.map(_index, shards)
-            # Local shards take no time; a bar is for those behind a network.
-            found = list(tqdm(found, total=len(shards), desc="finding records", unit="shard", delay=3, leave=False))
+            # Local shards take no time; the bar is for those behind a network.
+            shown = {"desc": "finding records", "unit": "shard", "delay": 3, "leave": False}
+            found = list(tqdm(pool.map(_index, shards), total=len(shards), **shown))
         return dict(zip(self.numbers, found, strict=True))
 
     @property

@@ -1,10 +1,12 @@
-"""Writes and reads tf.train.SequenceExample messages without TensorFlow: a worker starts at once and stays small.
+"""Writes and reads tf.train.SequenceExample messages without TensorFlow: workers start at once and stay small.
 
 The same arguments give the same bytes everywhere: protobuf's own writer does not promise an order of map entries.
 Wire format: https://protobuf.dev/programming-guides/encoding/, messages: tensorflow/core/example/feature.proto.
 """
 
 import struct
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 _VARINT, _LENGTH_DELIMITED = 0, 2
 _STEP_TAG = 1 << 3 | _LENGTH_DELIMITED  # FeatureList.feature
@@ -12,7 +14,7 @@ _MAX_BYTES = 1 << 31
 _FIXED_LENGTHS = {1: 8, 5: 4}
 
 
-def encode(context, feature_lists):
+def encode(context: Mapping[str, Any], feature_lists: Mapping[str, Sequence[Any]]) -> bytes:
     """Serialises one SequenceExample.
 
     Args:
@@ -60,7 +62,7 @@ def _varint(value):
     return bytes(out)
 
 
-def decode(message):
+def decode(message: bytes) -> tuple[dict[str, list], dict[str, list[list]]]:
     """Reads one serialised SequenceExample, of this module or of protobuf.
 
     Returns:
@@ -72,7 +74,7 @@ def decode(message):
     return _read(message, lambda key, value, at: [_values(step) for _, step, _ in _fields(value)])
 
 
-def context_and_steps(message, key):
+def context_and_steps(message: bytes, key: str) -> tuple[dict[str, list], list[memoryview], list[int]]:
     """Reads the context of a serialised SequenceExample, and finds the steps of one feature list without reading them.
 
     Args:
@@ -97,7 +99,7 @@ def context_and_steps(message, key):
     return context, *found.get(key, ([], []))
 
 
-def steps_of(stretch):
+def steps_of(stretch: bytes) -> list[memoryview]:
     """The steps of a stretch of a feature list, cut out between two of its bounds, as memoryviews for `step_value`.
 
     Args:
@@ -112,14 +114,15 @@ def steps_of(stretch):
         raise ValueError(f"no steps of a tf.train.SequenceExample: {error}") from error
 
 
-def step_value(step):
+def step_value(step: memoryview) -> bytes:
     """The one bytes value of a step of `context_and_steps`; ValueError where it is something else."""
     try:
         values = _values(step)
     except (IndexError, TypeError, struct.error) as error:
         raise ValueError(f"not a tf.train.SequenceExample: {error}") from error
     if len(values) != 1 or not isinstance(values[0], bytes):
-        raise ValueError(f"one value of type bytes was expected, {len(values)} came")
+        got = ", ".join(type(value).__name__ for value in values) or "none"
+        raise ValueError(f"expected one value of type bytes, got {got}")
     return values[0]
 
 
@@ -143,7 +146,7 @@ def _read(message, read_list):
 
 
 def _steps(feature_list):
-    """The values of `_fields` and where they end, in a third of the time: a list has hundreds of steps of kilobytes."""
+    """The values of `_fields` and their ends, in a third of the time: a list has hundreds of steps of kilobytes."""
     steps, ends, at, size = [], [], 0, len(feature_list)
     while at < size:
         if feature_list[at] != _STEP_TAG:
@@ -158,7 +161,7 @@ def _steps(feature_list):
         at += length
         ends.append(at)
     if at > size:
-        raise IndexError(f"a step of {length} bytes, {length - (at - size)} are there")
+        raise IndexError(f"expected a step of {length} bytes, got {length - (at - size)}")
     return steps, ends
 
 
@@ -209,7 +212,7 @@ def _fields(message, start=0):
                 length, at = _read_varint(message, at)
             begin, value, at = at, message[at : at + length], at + length
             if at > len(message):
-                raise IndexError(f"a field of {length} bytes, {len(value)} are there")
+                raise IndexError(f"expected a field of {length} bytes, got {len(value)}")
         else:
             raise TypeError(f"wire type {kind}")
         fields.append((tag >> 3, value, start + begin))

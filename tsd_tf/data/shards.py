@@ -23,7 +23,7 @@ def find_shards(data_dir: str | os.PathLike, split: str) -> list[str]:
         List of paths.
 
     Raises:
-        UserError: none there, not all there, or one that is empty.
+        UserError: there are none, some are missing, or one is empty.
     """
     data_dir = str(data_dir).rstrip("/")
     pattern = re.compile(re.escape(split) + r"-(\d{5})-of-(\d{5})")
@@ -35,8 +35,7 @@ def find_shards(data_dir: str | os.PathLike, split: str) -> list[str]:
     found = [match for name in sorted(names) if (match := pattern.fullmatch(name.rstrip("/")))]
     if not found:
         raise UserError(
-            f"no {split} shards: looked for {data_dir}/{split}-00000-of-*; "
-            f"python -m {_builder(data_dir)} --split={split} --output_dir={data_dir} makes them"
+            f"no {split} shards: looked for {data_dir}/{split}-00000-of-*; python -m {_builder(data_dir)} makes them"
         )
     counts = {match[2] for match in found}
     if len(counts) > 1 or len(found) != int(found[0][2]):
@@ -58,8 +57,7 @@ def read_labels(data_dir: str | os.PathLike) -> list[str]:
             return file.read().splitlines()
     except tf.errors.OpError as error:
         raise UserError(
-            f"no class names: looked for {path}; "
-            f"python -m {_builder(str(data_dir))} --output_dir={data_dir} writes them"
+            f"no class names: looked for {path}; python -m {_builder(str(data_dir))} writes them"
         ) from error
 
 
@@ -73,11 +71,13 @@ def _list(data_dir: str, split: str) -> list[str]:
     except tf.errors.NotFoundError:
         return []
     except (ValueError, KeyError) as error:
-        raise UserError(f"{data_dir}/{schema.MANIFEST_JSON.format(split=split)} is no manifest of a builder") from error
+        raise UserError(
+            f"{data_dir}/{schema.MANIFEST_JSON.format(split=split)} is not the manifest of a builder"
+        ) from error
 
 
 def _builder(data_dir: str) -> str:
     for name in ("ucf101", "sample", "custom"):
         if name in data_dir:
             return f"tfrecords.build_{name}"
-    return "tfrecords.build_kinetics --csv=... --videos_dir=..."
+    return "tfrecords.build_kinetics"

@@ -5,6 +5,8 @@ endian. Source: https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecord
 """
 
 import struct
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
 import google_crc32c
 
@@ -13,29 +15,29 @@ _FOOTER = struct.Struct("<I")
 
 
 class DamagedRecordError(Exception):
-    """A TFRecord file holds something else than whole records; the message says what.
+    """A TFRecord file holds something other than whole records; the message says what.
 
     Attributes:
         offset: the byte at which the record begins.
     """
 
-    def __init__(self, message, offset):
+    def __init__(self, message: str, offset: int) -> None:
         super().__init__(message)
         self.offset = offset
 
 
-def frame(payload):
+def frame(payload: bytes) -> bytes:
     """One record as the bytes of a TFRecord file."""
     length = struct.pack("<Q", len(payload))
     return length + _FOOTER.pack(_masked_crc(length)) + payload + _FOOTER.pack(_masked_crc(payload))
 
 
-def read_records(file, check_payloads=True):
+def read_records(file: BinaryIO, check_payloads: bool = True) -> Iterator[tuple[int, Any]]:
     """Yields (offset, payload) of every record of a binary file object.
 
     Args:
         file: open for reading, at its start; anything with read() and seek().
-        check_payloads: False seeks over the payloads and yields their lengths instead: quick, finds truncation only.
+        check_payloads: False skips the payloads and yields their lengths instead: quick, but finds truncation only.
 
     Raises:
         DamagedRecordError: at the first record that is not whole.
@@ -52,8 +54,8 @@ def read_records(file, check_payloads=True):
         file.seek(offset)
 
 
-def scan(file):
-    """Yields (offset, payload or DamagedRecordError) and goes on behind a damaged payload; a damaged length ends it.
+def scan(file: BinaryIO) -> Iterator[tuple[int, bytes | DamagedRecordError]]:
+    """Yields (offset, payload or DamagedRecordError); continues after a damaged payload, but not a damaged length.
 
     Args:
         file: open for reading, at its start.
@@ -76,7 +78,7 @@ def scan(file):
         file.seek(following)
 
 
-def index(file):
+def index(file: BinaryIO) -> list[tuple[int, int]]:
     """The place of every record: list of (offset, length of its payload), found by the lengths alone.
 
     Args:
@@ -88,7 +90,7 @@ def index(file):
     return list(read_records(file, check_payloads=False))
 
 
-def read_record(file, offset, length):
+def read_record(file: BinaryIO, offset: int, length: int) -> bytes:
     """The payload of one record.
 
     Args:
@@ -102,8 +104,8 @@ def read_record(file, offset, length):
     return _check_payload(file, offset, length)
 
 
-def read_part(file, offset, begin, end):
-    """Some bytes of a record's payload, without a look at its checksum, which is of all of it.
+def read_part(file: BinaryIO, offset: int, begin: int, end: int) -> bytes:
+    """Some bytes of a record's payload; the checksum, which is that of the whole payload, is not compared.
 
     Args:
         file: open for reading, anywhere.
@@ -140,7 +142,7 @@ def _read_header(file, offset, size):
     length, expected = _HEADER.unpack(header)
     if _masked_crc(header[:8]) != expected:
         raise DamagedRecordError(
-            f"the length of the record at byte {offset} is damaged, or this is no TFRecord file", offset
+            f"the length of the record at byte {offset} is damaged, or this is not a TFRecord file", offset
         )
     following = offset + _HEADER.size + length + _FOOTER.size
     if following > size:

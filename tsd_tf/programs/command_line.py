@@ -17,7 +17,6 @@ _FLAGS = {
     "num_distilled_frames": "Ts",
     "gradient_accumulation": "accumulate",
     "work_directory": "workdir",
-    "main_network_run": "kinetics_workdir",
     "class_names": "labels",
     "beam_options": "runner",
 }

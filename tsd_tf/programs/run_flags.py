@@ -34,7 +34,7 @@ _FIELDS = {
     "scale_learning_rate": "scale_learning_rate",
     "seed": "seed",
 }
-# I3D has no client, and is trained once, on clips of its schedule's length, before it is tested with any.
+# I3D has no client. It is trained once, on clips of its schedule's length, and then tested on clips of any length.
 _FLAGS_OF_I3D = (
     "crop_size",
     "data_dir",
@@ -154,19 +154,17 @@ def config_from_flags(method: str | None = None) -> configs.Config:
     fields = {flag: field for flag, field in _FIELDS.items() if FLAGS[flag].value is not None}
     if method == "i3d":
         fields = {flag: field for flag, field in fields.items() if flag in _FLAGS_OF_I3D}
-    changes = {field: FLAGS[flag].value for flag, field in fields.items()}
+    changes: dict[str, Any] = {field: FLAGS[flag].value for flag, field in fields.items()}
     stages = preset.stages
     if method == "i3d" and FLAGS.main_network == "c3d":
         changes |= {"num_frames": configs.C3D_FRAMES, "num_distilled_frames": configs.C3D_FRAMES}
-        stages = [dataclasses.replace(stage, num_frames=None) for stage in stages]
+        stages = tuple(dataclasses.replace(stage, num_frames=None) for stage in stages)
     if FLAGS.batch_size is not None:
-        stages = [dataclasses.replace(stage, batch_size=FLAGS.batch_size) for stage in stages]
+        stages = tuple(dataclasses.replace(stage, batch_size=FLAGS.batch_size) for stage in stages)
     if FLAGS.max_steps is not None:
-        stages = [dataclasses.replace(stage, num_steps=min(stage.num_steps, FLAGS.max_steps)) for stage in stages]
-    try:
-        return dataclasses.replace(preset, method=method, stages=stages, **changes)
-    except ValueError as error:
-        raise UserError(str(error)) from error
+        most = FLAGS.max_steps
+        stages = tuple(dataclasses.replace(stage, num_steps=min(stage.num_steps, most)) for stage in stages)
+    return dataclasses.replace(preset, method=method, stages=stages, **changes)
 
 
 def _preset(method: str) -> configs.Config:
@@ -174,10 +172,7 @@ def _preset(method: str) -> configs.Config:
         from tsd_tf.network_builder import preset
 
         return preset(FLAGS.preset, method)
-    try:
-        return getattr(configs, FLAGS.preset)(method)
-    except ValueError as error:
-        raise UserError(str(error)) from error
+    return getattr(configs, FLAGS.preset)(method)
 
 
 def trainer_options_from_flags() -> dict[str, Any]:

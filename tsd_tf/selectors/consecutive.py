@@ -10,7 +10,7 @@ from tsd_tf.selectors.fixed_frames import FixedFrames
 class Consecutive(FixedFrames):
     """The first T_s frames of the clip: I3D's test on T_s consecutive frames (Section 4.1).
 
-    The start of the clip is already random, so these are T_s consecutive frames at a random place of the video.
+    The clip itself starts at random, so these are T_s consecutive frames at a random place in the video.
     """
 
     def indices(self) -> np.ndarray:

@@ -47,8 +47,8 @@ class Random(Selector):
     Call arguments:
         frames: (batch, T, height, width, 3).
         seeds: (batch, 2) ints; the frames of a clip depend on its seed alone. Without seeds, training draws them
-            from the layer's seed generator, whose state is saved and restored with the weights' as dropout's is,
-            and clip i of a batch has the seed (0, i) otherwise.
+            from the layer's seed generator, whose state is saved and restored as dropout's is; otherwise clip i of a
+            batch has the seed (0, i).
     """
 
     looks_at_frames = False

@@ -6,21 +6,21 @@ import keras
 
 
 class Selector(keras.layers.Layer):
-    """A layer that looks at a clip and answers with the transformation matrix P (Section 3.3).
+    """A layer that makes the transformation matrix P of a clip (Section 3.3).
 
-    All methods of the paper are one network; they differ only in how P is made. What a selector can do is told by its
-    attributes, which a subclass sets on the class or in its constructor.
+    All methods of the paper are one network; they differ only in how P is made. Attributes say what a selector can do;
+    a subclass sets them on the class or in its constructor.
 
     Args:
         num_frames: T, the frames of a clip.
         num_distilled_frames: T_s, the frames that are left; 1 <= T_s <= T.
 
     Attributes:
-        is_learned: whether P is predicted by trained weights, so that a stage of its own trains them and P is watched.
+        is_learned: whether trained weights predict P; a stage of its own then trains them, and P is watched.
         looks_at_frames: whether P depends on the frames; else it is the same for every clip, or drawn from its seed.
         is_coarse: whether it is a CoarseSelector, whose arguments a configuration holds.
-        coarse_extractor: the network that looks at single frames, made small, or None.
-        tsd_block: the TSDBlock that makes P of the coarse features and of nothing else, or None.
+        coarse_extractor: the keras.Model that sees single frames, made small, or None.
+        tsd_block: the TSDBlock that makes P from the coarse features alone, or None.
 
     Call arguments:
         frames: (batch, T, height, width, 3), RGB in [-1, 1].
@@ -32,8 +32,8 @@ class Selector(keras.layers.Layer):
     is_learned = False
     looks_at_frames = True
     is_coarse = False
-    coarse_extractor: keras.Model | None = None
-    tsd_block: keras.layers.Layer | None = None
+    coarse_extractor: Any = None
+    tsd_block: Any = None
 
     def __init__(self, num_frames: int, num_distilled_frames: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -57,7 +57,7 @@ class Selector(keras.layers.Layer):
         """What P says about the frames of a clip, as distributions over them.
 
         Args:
-            matrix: P as the selector answers in training, (batch, T, columns) float32.
+            matrix: P as the selector makes it in training, (batch, T, columns) float32.
 
         Returns:
             (batch, T, distributions) float32; each sums to 1 over the frames. By default the columns of P.

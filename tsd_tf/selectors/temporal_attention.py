@@ -13,9 +13,9 @@ class TemporalAttention(CoarseSelector):
     """One importance a frame: soft on all T frames in training, the T_s best frames in test (Sections 3.3, 4.1).
 
     Coarse extractor - average over the feature map - one score a frame - softmax over the T frames: a_i. In training
-    frame i is scaled with T a_i, so that equal importance leaves the frames as they are; P is then T x T and
-    diagonal, and the main network sees T frames. In test, P picks the T_s frames of the highest importance, unscaled
-    and in time order. The paper states neither the architecture nor the scale.
+    frame i is scaled by T a_i, so that equal importance leaves the frames as they are; P is then T x T and diagonal,
+    and the main network sees T frames. In test, P picks the T_s most important frames, unscaled and in time order.
+    The paper states neither the architecture nor the scale.
 
     Args:
         num_frames, num_distilled_frames: T and T_s.

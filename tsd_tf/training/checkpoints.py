@@ -1,4 +1,4 @@
-"""Training state on disk: written aside, renamed when whole, and read back with checks."""
+"""Training state on disk: written whole, and read back with checks."""
 
 import contextlib
 import json
@@ -14,6 +14,7 @@ from tsd_tf.contract import files
 from tsd_tf.contract.errors import UserError
 from tsd_tf.network import FewFrameNetwork
 from tsd_tf.training.observer import Observer
+from tsd_tf.training.replicas import dropout_seeds
 from tsd_tf.training.run_state import RunState
 from tsd_tf.weights.hdf5 import load_weights
 from tsd_tf.work_directory import WorkDirectory
@@ -56,19 +57,19 @@ def save(
         keep: how many checkpoints stay.
 
     Raises:
-        UserError: it cannot be written, or a weight is not finite: the checkpoints before it stay.
+        UserError: it cannot be written, or a weight is not finite; earlier checkpoints stay.
     """
     for variable in network.weights:
         if not np.isfinite(np.asarray(variable)).all():
             raise UserError(
                 f"{variable.path} is not finite after step {position['total_steps']}; no checkpoint of it was written. "
-                "Lower the rate; the same command goes on from the checkpoint before"
+                "Lower the rate; the same command continues from the last checkpoint"
             )
 
     final = work_directory.checkpoints_path / f"step_{position['total_steps']:08d}"
     with _new_folder(final, _size([*network.variables, *training_variables])) as folder:
         network.save_weights(folder / "network.weights.h5")
-        _write_arrays(folder / "random_state.npz", _random_state(network))
+        _write_arrays(folder / "random_state.npz", dropout_seeds(network))
         _write_arrays(folder / "training.npz", training_variables)
         (folder / "position.json").write_text(json.dumps(position) + "\n")
     for path in list(work_directory.checkpoints().values())[:-keep]:
@@ -76,11 +77,11 @@ def save(
 
 
 def save_best(work_directory: WorkDirectory, network: FewFrameNetwork, result: dict[str, Any]) -> None:
-    """Writes `checkpoints/best_<total_steps>/`, which takes the place of the best one until now.
+    """Writes `checkpoints/best_<total_steps>/`, which replaces the best one so far.
 
     Args:
         work_directory, network: as for `save`.
-        result: what validation said, a dict that JSON can hold, with "total_steps"; it becomes `validation.json`.
+        result: of the validation, with "total_steps"; it becomes `validation.json`.
     """
     final = work_directory.checkpoints_path / f"best_{result['total_steps']:08d}"
     with _new_folder(final, _size(network.variables)) as folder:
@@ -115,9 +116,9 @@ def newest(work_directory: WorkDirectory) -> tuple[pathlib.Path, dict[str, int]]
 
 
 def restore_network(path: str | os.PathLike, network: FewFrameNetwork) -> None:
-    """Loads the weights and the state of the random numbers of the checkpoint folder `path`."""
+    """Loads the weights and the random state of the checkpoint folder `path`."""
     load_weights(network, pathlib.Path(path) / "network.weights.h5")
-    _read_arrays(pathlib.Path(path) / "random_state.npz", _random_state(network))
+    _read_arrays(pathlib.Path(path) / "random_state.npz", dropout_seeds(network))
 
 
 def restore_training(path: str | os.PathLike, training_variables: Sequence[Any]) -> None:
@@ -127,11 +128,11 @@ def restore_training(path: str | os.PathLike, training_variables: Sequence[Any])
 
 @contextlib.contextmanager
 def _new_folder(final: pathlib.Path, size: int) -> Iterator[pathlib.Path]:
-    """A context: the folder that becomes `final` when the context ends: whole, or not at all.
+    """A context: a folder that becomes `final` when the context ends, whole or not at all.
 
     Args:
         final: its path.
-        size: bytes that will be written, about.
+        size: about how many bytes will be written.
     """
     try:
         with files.whole(final) as folder:
@@ -148,18 +149,12 @@ def _size(variables: Iterable[Any]) -> int:
 
 
 def _check_space(folder: pathlib.Path, size: int) -> None:
-    """OSError where `size` bytes do not fit any more: HDF5 would say so in a page of tracebacks."""
+    """OSError where `size` bytes no longer fit: HDF5 would say so in a page of tracebacks."""
     path = folder / ".space"
     with open(path, "wb") as file:
         if hasattr(os, "posix_fallocate"):  # not on macOS
             os.posix_fallocate(file.fileno(), 0, size)
     path.unlink()
-
-
-def _random_state(network: FewFrameNetwork) -> list[Any]:
-    """The variables that a weights file leaves out: the seeds that dropout counts up."""
-    weights = {id(variable) for variable in network.weights}
-    return [variable for variable in network.variables if id(variable) not in weights]
 
 
 def _write_arrays(path: pathlib.Path, variables: Iterable[Any]) -> None:

@@ -1,19 +1,23 @@
-"""Whose a work directory is: written by the first start of a run, checked by every later one."""
+"""Which run owns a work directory: written by its first start, checked by every later one."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
+from tsd_tf.config import Config
 from tsd_tf.contract import files
 from tsd_tf.contract.errors import UserError
 from tsd_tf.training import environment
+from tsd_tf.work_directory import WorkDirectory
 
 
-def claim(work_directory, config, labels):
-    """Writes config.json, environment.json and labels.txt, or checks that those there are this run's.
+def claim(work_directory: WorkDirectory, config: Config, labels: Sequence[str]) -> None:
+    """Writes config.json, environment.json and labels.txt, or checks that the existing ones are this run's.
 
-    The folder of the data may be another one by now, as long as the data's hashes are the same.
+    The data may have moved to another folder, as long as its hashes are the same.
 
     Args:
-        work_directory: a WorkDirectory; made if it is not there.
+        work_directory: a WorkDirectory; made if it is missing.
         config: the run's Config.
         labels: the class names, by label index.
 
@@ -35,13 +39,13 @@ def claim(work_directory, config, labels):
             files.write_json(work_directory.environment_path, here)
         if not begun:
             files.write(work_directory.labels_path, "".join(f"{label}\n" for label in labels))
-            # Last: where it is, the other two are.
+            # Last, so that the other two exist where it does.
             files.write(work_directory.config_path, config.to_json())
     except OSError as error:
         raise UserError(f"cannot write the work directory {work_directory.path}: {error.strerror or error}") from error
 
 
-def _check_config(work_directory, config, may_move):
+def _check_config(work_directory: WorkDirectory, config: Config, may_move: bool) -> None:
     there, here = dataclasses.asdict(work_directory.config()), dataclasses.asdict(config)
     if may_move:
         there["data_dir"] = here["data_dir"]
@@ -49,12 +53,12 @@ def _check_config(work_directory, config, may_move):
     if differences:
         raise UserError(
             f"the work directory {work_directory.path} belongs to a run of another configuration: "
-            f"{'; '.join(differences)}. Choose another --workdir, or remove that one"
+            f"{'; '.join(differences)}. Choose another `work_directory`, or remove that one"
         )
 
 
-def _differences(place, there, here):
-    """What is not the same, as "stages[0].num_steps is 2 there and 3 here"."""
+def _differences(place: str, there: Any, here: Any) -> list[str]:
+    """What differs, as "stages[0].num_steps is 2 there and 3 here"."""
     if isinstance(there, dict) and isinstance(here, dict):
         inner = [(f"{place}.{name}" if place else name, there[name], here[name]) for name in there]
     elif isinstance(there, tuple) and isinstance(here, tuple) and place == "stages" and len(there) == len(here):

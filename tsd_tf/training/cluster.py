@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -13,7 +15,7 @@ import tensorflow as tf
 from tsd_tf.contract.errors import UserError
 
 _JOBS = ("chief", "worker")
-# What TensorFlow raises where another process has gone, or has not answered in time.
+# What TensorFlow raises when another process has gone, or has not answered in time.
 _LOST = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -26,7 +28,7 @@ _LOST = (
 class Cluster:
     """A tf.distribute strategy, and which of its processes this one is.
 
-    The chief, worker 0, alone reads and writes the work directory; what the others need of it, it sends them.
+    Only the chief, worker 0, reads and writes the work directory; it sends the others what they need from it.
 
     Args:
         strategy: a tf.distribute strategy; a MultiWorkerMirroredStrategy spans several processes.
@@ -37,7 +39,7 @@ class Cluster:
         worker: index of this one.
     """
 
-    def __init__(self, strategy):
+    def __init__(self, strategy: tf.distribute.Strategy) -> None:
         self.strategy = strategy
         resolver = strategy.cluster_resolver
         tasks = _tasks(resolver.cluster_spec().as_dict()) if resolver else []
@@ -48,24 +50,24 @@ class Cluster:
         )
 
     @property
-    def is_chief(self):
+    def is_chief(self) -> bool:
         return self.worker == 0
 
     @property
-    def num_replicas(self):
+    def num_replicas(self) -> int:
         """Replicas of all processes together."""
         return self.strategy.num_replicas_in_sync
 
     @property
-    def num_local_replicas(self):
-        """Replicas of this process, the same number in each."""
+    def num_local_replicas(self) -> int:
+        """Replicas of this process; every process has as many."""
         return self.num_replicas // self.num_workers
 
-    def chiefs(self, arrays):
+    def chiefs(self, arrays: Sequence[Any]) -> list[np.ndarray]:
         """The chief's values of some arrays, on every worker.
 
         Args:
-            arrays: list of NumPy arrays or scalars, of the same types and shapes on all workers.
+            arrays: NumPy arrays, scalars or Keras variables, of the same types and shapes on all workers.
 
         Returns:
             List of NumPy arrays, bit for bit those of the chief.
@@ -75,7 +77,7 @@ class Cluster:
             return arrays
         data = b"".join(array.tobytes() for array in arrays)
         size = len(data)
-        # As integers, since adding zeros to them loses no bit.
+        # As integers: adding zeros to them loses no bit.
         words = np.frombuffer(data + bytes(-size % 8), np.int64)
         words = words if self.is_chief else np.zeros_like(words)
         data = self._sum(words).tobytes()[:size]
@@ -85,34 +87,34 @@ class Cluster:
             data = data[array.nbytes :]
         return found
 
-    def chiefs_choice(self, choice):
+    def chiefs_choice(self, choice: bool) -> bool:
         """The chief's answer to a yes-or-no question, on every worker."""
         return bool(self.chiefs([np.int64(choice)])[0])
 
-    def copy_from_chief(self, variables):
+    def copy_from_chief(self, variables: Sequence[Any]) -> None:
         """Gives Keras variables the values that they have on the chief."""
         if self.num_workers > 1:
             for variable, value in zip(variables, self.chiefs(variables), strict=True):
                 variable.assign(value)
 
-    def wait_for_all(self):
-        """Returns when every worker has come here."""
+    def wait_for_all(self) -> None:
+        """Returns when every worker has called it."""
         self.chiefs([np.int64(0)])
 
-    def check_same(self, described):
-        """UserError where `described`, which JSON can hold, is something else on the chief than here."""
+    def check_same(self, described: Any) -> None:
+        """UserError if `described`, which JSON can hold, is not the same here as on the chief."""
         if self.num_workers == 1:
             return
         mine = np.frombuffer(hashlib.sha256(json.dumps(described, sort_keys=True).encode()).digest(), np.uint8)
         if not np.array_equal(self.chiefs([mine])[0], mine):
             raise UserError(
-                f"worker {self.worker} was started with other flags, or on other data, than the chief; give all "
-                "workers the same command line and the same shards"
+                f"worker {self.worker} was started with another configuration, or on other data, than the chief; "
+                "start all workers in the same way, on the same shards"
             )
 
     @contextlib.contextmanager
-    def watched(self):
-        """Lets an error here end the other workers too, and theirs this one, with a UserError that says so."""
+    def watched(self) -> Iterator[None]:
+        """A context in which an error of one worker ends all: the others get a UserError that says so."""
         try:
             yield
         except BaseException as error:
@@ -122,8 +124,8 @@ class Cluster:
             if not isinstance(error, _LOST):
                 raise
             raise UserError(
-                f"worker {self.worker} of {self.num_workers} has lost another one, which has ended or cannot be "
-                "reached any more. Start the same command on all of them again: it goes on from the last checkpoint "
+                f"worker {self.worker} of {self.num_workers} has lost another one, which has ended or can no longer be "
+                "reached. Start the same command on all of them again: it continues from the last checkpoint "
                 f"({type(error).__name__}: {_reason(error)})"
             ) from error
 
@@ -142,7 +144,7 @@ class Cluster:
         return self.strategy.experimental_local_results(self.strategy.run(replica, args=(words,)))[0]
 
 
-def default_cluster():
+def default_cluster() -> Cluster:
     """The cluster that TF_CONFIG describes; without one, all visible GPUs of this machine, or its CPU.
 
     Call it before anything else is computed: TensorFlow connects the processes when it starts.
@@ -162,18 +164,15 @@ def default_cluster():
     return Cluster(tf.distribute.get_strategy())
 
 
-def num_workers_of(tf_config):
-    """How many processes a value of TF_CONFIG names.
+def num_workers_of(tf_config: str | None) -> int:
+    """How many processes a value of TF_CONFIG names, 1 for a process that trains alone.
 
     Args:
         tf_config: JSON, {"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}; a job
-            "chief" may be there beside "worker". None or empty for a process that trains alone.
-
-    Returns:
-        Their number, 1 for a process that trains alone.
+            "chief" may stand beside "worker". None or empty for a process that trains alone.
 
     Raises:
-        UserError: it is something else.
+        UserError: it has another form.
     """
     expected = (
         'expected {"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}} in TF_CONFIG'
@@ -206,8 +205,8 @@ def _reason(error):
 def _leave():
     """Ends the process at once.
 
-    TensorFlow would wait for a worker that has gone, for ever, and would take leave of the others, who would then wait
-    for this one: they notice only one that is silent.
+    TensorFlow would wait forever for a worker that has gone. It would also sign off from the others, which would then
+    wait for this one: they notice only a worker that falls silent.
     """
     sys.stdout.flush()
     sys.stderr.flush()

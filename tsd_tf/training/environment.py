@@ -2,27 +2,31 @@
 
 import hashlib
 import json
+import os
 import platform
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 import tsd_tf
+from tsd_tf.config import Config
 from tsd_tf.contract import schema
 from tsd_tf.contract.errors import UserError
 from tsd_tf.data import remote
 from tsd_tf.data.shards import find_shards
+from tsd_tf.work_directory import WorkDirectory
 
 
-def describe(config):
+def describe(config: Config) -> dict[str, dict[str, str]]:
     """The environment of a run that starts now: {"versions": {package: version}, "data": {split: hash}}.
 
     Args:
         config: a Config; the splits are those of its stages.
 
     Raises:
-        UserError: no shards of a split, or a manifest that cannot be read.
+        UserError: a split has no shards, or its manifest cannot be read.
     """
     return {
         "versions": {
@@ -38,10 +42,10 @@ def describe(config):
     }
 
 
-def data_hash(data_dir, split):
-    """SHA-256 of the split's manifest-<split>.json, whichever folder it lies in.
+def data_hash(data_dir: str | os.PathLike, split: str) -> str:
+    """SHA-256 of the split's manifest-<split>.json, which does not depend on the folder.
 
-    Shards that no builder of this project made have no manifest: their names and sizes are hashed instead.
+    Shards that were not made by a builder of this project have no manifest: their names and sizes are hashed instead.
     """
     data_dir = str(data_dir).rstrip("/")
     remote.prepare(data_dir)
@@ -58,8 +62,8 @@ def data_hash(data_dir, split):
         raise UserError(f"cannot read {path}: {error.message}") from error
 
 
-def read(work_directory):
-    """What `environment.json` of a work directory holds, or None where there is none."""
+def read(work_directory: WorkDirectory) -> dict[str, dict[str, str]] | None:
+    """What `environment.json` of a work directory holds, or None without one."""
     try:
         return json.loads(work_directory.environment_path.read_text())
     except FileNotFoundError:
@@ -68,10 +72,10 @@ def read(work_directory):
         raise UserError(f"{work_directory.environment_path} cannot be read: {error}; remove that file") from error
 
 
-def check(work_directory, there, here, data_dir):
+def check(work_directory: WorkDirectory, there: dict[str, Any], here: dict[str, Any], data_dir: str) -> None:
     """Compares the environment that a run was started in with the one it is resumed in.
 
-    Other shards are refused: what a step sees would be something else. Other versions are noted.
+    Other shards are refused, since steps would see other clips. Other versions are noted.
 
     Args:
         work_directory: of the run.
@@ -86,8 +90,8 @@ def check(work_directory, there, here, data_dir):
         if known != value:
             raise UserError(
                 f"the {split} shards of {data_dir} are not those that {work_directory.path} was started with: their "
-                f"manifest's hash was {known[:12]} and is {value[:12]}. Choose another --workdir, name the right "
-                f"--data_dir, or remove {work_directory.environment_path} to go on with these"
+                f"manifest's hash was {known[:12]} and is {value[:12]}. Choose another `work_directory`, name the "
+                f"right `data_dir`, or remove {work_directory.environment_path} to go on with these"
             )
     changed = [
         f"{name} {there['versions'].get(name)} then, {version} now"

@@ -1,14 +1,20 @@
 """Where a run's first weights come from."""
 
+import os
 import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+import keras
 
 from tsd_tf.contract.errors import UserError
 from tsd_tf.main_networks.interface import last_layer
+from tsd_tf.network import FewFrameNetwork
 from tsd_tf.weights.hdf5 import load_weights
 from tsd_tf.work_directory import WorkDirectory
 
 
-def copy_weights(source, target, skip=()):
+def copy_weights(source: keras.layers.Layer, target: keras.layers.Layer, skip: Iterable[Any] = ()) -> None:
     """Copies the variables of one built model to another of the same structure.
 
     Args:
@@ -16,7 +22,7 @@ def copy_weights(source, target, skip=()):
         skip: variables of `target` that keep their values.
 
     Raises:
-        UserError: another number of variables, or another shape of one that is not skipped.
+        UserError: the number of variables differs, or the shape of one that is not skipped.
     """
     skipped = {id(variable) for variable in skip}
     if len(source.variables) != len(target.variables):
@@ -35,7 +41,7 @@ def copy_weights(source, target, skip=()):
         new.assign(old)
 
 
-def load_main_network(network, path):
+def load_main_network(network: FewFrameNetwork, path: str | os.PathLike) -> None:
     """Loads the main network of `network` from a work directory or from a .weights.h5 file of a main network."""
     path = pathlib.Path(path)
     if path.is_dir():
@@ -44,7 +50,7 @@ def load_main_network(network, path):
         load_weights(network.main_network, path)
 
 
-def load_for_fine_tuning(network, path):
+def load_for_fine_tuning(network: FewFrameNetwork, path: str | os.PathLike) -> None:
     """Loads all of `network` but the main network's last layer from a work directory of another data set.
 
     Fine-tuning of Section 4.2: every parameter except the final layer starts from Kinetics.
@@ -54,7 +60,7 @@ def load_for_fine_tuning(network, path):
         there, here = getattr(source.selector, name), getattr(network.selector, name)
         if there != here:
             raise UserError(
-                f"cannot fine-tune from {path}: its {name} is {there}, here it is {here}; "
-                "give the same --T and --Ts, or another --kinetics_workdir"
+                f"cannot fine-tune from {path}: its `{name}` is {there}, here it is {here}; give the same one, or "
+                "another `kinetics_workdir`"
             )
     copy_weights(source, network, skip=last_layer(network.main_network, network.num_classes).variables)

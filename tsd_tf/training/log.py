@@ -1,4 +1,4 @@
-"""log.jsonl: what a run has to report, line by line."""
+"""log.jsonl: what a run reports, line by line."""
 
 import json
 import pathlib
@@ -14,8 +14,8 @@ class Log(Observer):
     """Appends every reported line, with its stage and step, to a file.
 
     Args:
-        path: of log.jsonl; made if it is not there. The lines that a resumed run will write again are dropped, and so
-            is one that was cut off when it was killed.
+        path: of log.jsonl; made if it is missing. Lines that a resumed run will write again are dropped, and so is one
+            that was cut off when the run was killed.
         stage_names: of the run, in order.
         position: where the run goes on, {"stage": index, "step": steps done in it, ...}.
     """

@@ -7,14 +7,14 @@ if TYPE_CHECKING:
 
 
 class Observer:
-    """Is told what happens in a run. Every method takes the RunState, and does nothing here: override those you need.
+    """Is told what happens in a run. Every method takes the RunState and does nothing here; override those you need.
 
-    The observers of a run are told in the order in which they are listed: whoever saves what is there comes behind
-    whoever changes it.
+    The observers of a run are told in the order of their list: one that saves something comes after those that change
+    it.
     """
 
     def stage_begins(self, state: "RunState") -> None:
-        """A stage is ready for its first step, or for the first one behind a checkpoint."""
+        """A stage is ready for its first step, or for the first one after a checkpoint."""
 
     def step_begins(self, state: "RunState") -> None:
         """The next step is number `state.step` (0, 1, ...) of the stage, at the rate `state.learning_rate`."""
@@ -23,7 +23,7 @@ class Observer:
         """A step was taken: `state.step` counts it, `state.values` is what it gave."""
 
     def reported(self, state: "RunState", line: dict[str, Any]) -> None:
-        """An observer had something to report about the step that was just taken.
+        """An observer has reported something about the last step.
 
         Args:
             state: the RunState.
@@ -38,4 +38,4 @@ class Observer:
         """All stages were trained."""
 
     def close(self) -> None:
-        """Releases files; called at the end of every run, also of one that ends with an error."""
+        """Releases files; called at the end of every run, even if it ends with an error."""

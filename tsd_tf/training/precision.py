@@ -7,12 +7,12 @@ from tsd_tf.contract.errors import UserError
 
 
 def dtype_policy(config: Config) -> str:
-    """Keras' dtype policy for a Config: variables are float32 always, and so is what P, Y = XP and logits are made in.
+    """Keras' dtype policy for a Config: variables are float32 always, and so are P, Y = XP and logits.
 
     With `mixed_precision`, the convolutions compute in float16 where there is a GPU, in bfloat16 on CPU.
 
     Raises:
-        UserError: bfloat16 with another main network than I3D, whose unit alone avoids the gradients that are wrong.
+        UserError: bfloat16 with another main network than I3D, whose unit alone avoids gradients that are wrong.
     """
     if not config.mixed_precision:
         return "float32"

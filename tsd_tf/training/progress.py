@@ -1,6 +1,7 @@
 """What a person sees of a running stage."""
 
 import sys
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -14,7 +15,7 @@ _SHOWN = ("loss", "accuracy", "entropy")
 
 
 class Progress(Observer):
-    """A progress bar with time left. Every ten steps it reports their means; warnings about P it reports and prints.
+    """A progress bar with the time left. Reports the means of every ten steps; reports and prints warnings about P.
 
     Args:
         num_frames: T.
@@ -22,12 +23,12 @@ class Progress(Observer):
 
     def __init__(self, num_frames: int) -> None:
         self.num_frames = num_frames
-        self.bar = None
+        self.bar: Any = None
 
     def stage_begins(self, state: RunState) -> None:
         stage = state.stage
         self.watch = MatrixWatch(self.num_frames, stage.num_steps)
-        self.recent = []
+        self.recent: list[dict[str, float]] = []
         self.bar = tqdm(total=stage.num_steps, initial=state.step, desc=stage.name, unit="step", mininterval=1.0)
 
     def step_ends(self, state: RunState) -> None:

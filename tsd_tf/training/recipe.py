@@ -28,7 +28,7 @@ def train_on_kinetics(
     """Trains `config` on Kinetics, or on a data set laid out like it (Section 4.2).
 
     Methods other than I3D start from a trained I3D: the one that is named, else that of `i3d_workdir`, which is trained
-    first if it is not there. What can be refused is refused before any training.
+    first if it is missing. Mistakes that can be found before the training are.
 
     Args:
         config: a Config.
@@ -39,9 +39,6 @@ def train_on_kinetics(
         i3d_checkpoint: prefix of one of DeepMind's TensorFlow checkpoints to take it from, or None.
         inception_checkpoint: prefix of TF-Slim's 2D Inception-v1, inflated to start the training of I3D from, or None.
         trainer_options: see Trainer.
-
-    Returns:
-        The trained FewFrameNetwork.
     """
     if config.main_network != "inception_i3d" and (i3d_checkpoint or inception_checkpoint):
         raise UserError(
@@ -53,8 +50,8 @@ def train_on_kinetics(
     def initialize(network: FewFrameNetwork) -> None:
         if i3d_checkpoint:
             deepmind_i3d.load(network.main_network, i3d_checkpoint)
-        elif main_network_weights or needs_i3d:
-            initialization.load_main_network(network, main_network_weights or i3d_workdir)
+        elif source := main_network_weights or (needs_i3d and i3d_workdir):
+            initialization.load_main_network(network, source)
         elif inception_checkpoint:
             inflation.load(network.main_network, inception_checkpoint)
         _start_client(network, config)
@@ -64,12 +61,14 @@ def train_on_kinetics(
     cluster = trainer.cluster
     _check_parts(config)
     trainer.prepare()
-    lacks_i3d = needs_i3d and not run.checkpoints() and not WorkDirectory(i3d_workdir).finished()
+    lacks_i3d = needs_i3d and not run.checkpoints() and not (i3d_workdir and WorkDirectory(i3d_workdir).finished())
     with cluster.watched():
         lacks_i3d = cluster.chiefs_choice(lacks_i3d)
     if lacks_i3d:
+        if i3d_config is None or i3d_workdir is None:
+            raise UserError(f"`method` {config.method} starts from I3D: give `i3d_config` and `i3d_workdir`")
         if cluster.is_chief:
-            # Weights that cannot be had are missed now, not after I3D's training.
+            # Missing weights are found now, not after I3D's training.
             _start_client(build_network(config), config)
             print(f"The main network comes first: training it in {i3d_workdir}")
         train_on_kinetics(
@@ -84,7 +83,7 @@ def train_on_kinetics(
 
 
 def _check_parts(config: Config) -> None:
-    """UserError where a part of the user's own is not usable: before anything is written."""
+    """UserError if a part of the user's own is not usable, before anything is written."""
     if references.is_reference(config.method) or references.is_reference(config.main_network):
         build_network(config)
     if config.augmentation is not None:

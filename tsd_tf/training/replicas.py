@@ -1,11 +1,13 @@
 """What every replica holds a copy of besides the weights: statistics of batch norm, and the seeds of dropout."""
 
+from collections.abc import Callable, Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 
-def moving_statistics(model):
+def moving_statistics(model: keras.Model) -> list[keras.Variable]:
     """The moving means and variances that training `model` changes: those of batch norm that is not frozen."""
     return [
         variable
@@ -15,17 +17,17 @@ def moving_statistics(model):
     ]
 
 
-def dropout_seeds(model):
-    """The variables that dropout counts up, which are no weights."""
+def dropout_seeds(model: keras.Model) -> list[keras.Variable]:
+    """The variables that dropout counts up; they are no weights, and a weights file leaves them out."""
     weights = {id(variable) for variable in model.weights}
     return [variable for variable in model.variables if id(variable) not in weights]
 
 
-def make_averaging(strategy, variables):
+def make_averaging(strategy: tf.distribute.Strategy, variables: Sequence[keras.Variable]) -> Callable[[], None]:
     """A function that gives all replicas the mean of their values of some variables.
 
-    Without it each replica would keep the statistics of its own clips, and a checkpoint those of the first replica:
-    neither would a resumed run go on as the interrupted one, nor would the weights depend on all clips.
+    Without it each replica would keep the statistics of its own clips, and a checkpoint those of the first replica: a
+    resumed run would not go on as the interrupted one, and the weights would not depend on all clips.
 
     Args:
         strategy: the tf.distribute strategy.
@@ -45,7 +47,7 @@ def make_averaging(strategy, variables):
     return average if strategy.num_replicas_in_sync > 1 and variables else lambda: None
 
 
-def spread_seeds(strategy, seeds):
+def spread_seeds(strategy: tf.distribute.Strategy, seeds: Sequence[keras.Variable]) -> None:
     """Gives each replica dropout of its own: seeds of the first replica (of the chief), plus the replica's number.
 
     Args:

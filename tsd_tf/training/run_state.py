@@ -15,7 +15,7 @@ class RunState:
 
     Attributes:
         network: the FewFrameNetwork that is trained.
-        stage: the Stage that runs; None before the first one.
+        stage: the Stage that runs, or is about to.
         stage_index: its number.
         step: steps taken in it.
         total_steps: steps taken in all stages.
@@ -23,12 +23,12 @@ class RunState:
         clips_a_step: the global batch size.
         learning_rate: of the last step, or of the one that begins.
         values: the scalars of the last step, {name: float}.
-        checkpoint_is_due: whether a checkpoint is written behind the last step.
+        checkpoint_is_due: whether a checkpoint is written after the last step.
         observers: who is told, in this order.
     """
 
     network: FewFrameNetwork
-    stage: Stage | None = None
+    stage: Stage
     stage_index: int = 0
     step: int = 0
     total_steps: int = 0

@@ -2,23 +2,27 @@
 
 import itertools
 import json
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
+from tsd_tf.config import Config
 from tsd_tf.contract.errors import UserError
 from tsd_tf.data import tfrecord
 from tsd_tf.training import environment
+from tsd_tf.training.cluster import Cluster
 
 
-def run_of(config):
-    """What must be the same on all workers: the configuration, and the data wherever it lies."""
+def run_of(config: Config) -> dict[str, Any]:
+    """What must be the same on all workers: the configuration and the data, whichever folder it lies in."""
     described = json.loads(config.to_json())
     del described["data_dir"]
     return {**described, "data": environment.describe(config)["data"]}
 
 
-def check_shards(config, shards, cluster):
-    """UserError where a worker would be left without a shard, or a replica without a clip of its own.
+def check_shards(config: Config, shards: Sequence[Sequence[str]], cluster: Cluster) -> None:
+    """UserError if a worker would be left without a shard, or a replica without a clip of its own.
 
     A batch may be larger than the data, since clips are drawn from it endlessly.
 
@@ -31,7 +35,7 @@ def check_shards(config, shards, cluster):
         if len(paths) < cluster.num_workers:
             raise UserError(
                 f"{cluster.num_workers} workers, but only {len(paths)} {stage.split} shards in {config.data_dir}: "
-                "every worker reads shards of its own. Start fewer workers, or build more shards (--num_shards)"
+                "every worker reads shards of its own. Start fewer workers, or build more shards"
             )
         mine, replicas = paths[cluster.worker :: cluster.num_workers], cluster.num_local_replicas
         found = 0

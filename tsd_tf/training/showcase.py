@@ -20,7 +20,7 @@ _NUM_CLIPS = 4
 class Showcase(Observer):
     """At every checkpoint, writes the histogram of P on four fixed clips, and for the first one a picture.
 
-    The picture holds uniform frames, distilled frames and P. Only for selectors that learn P; others write nothing.
+    The picture holds uniform frames, distilled frames and P. Nothing is written for selectors that do not learn P.
 
     Args:
         config: the run's Config.
@@ -40,7 +40,7 @@ class Showcase(Observer):
         frames, seeds = self._clips
         inputs = to_network_input(frames)
         matrix = network.transformation_matrix(inputs, seeds=seeds, training=False)
-        if not np.isfinite(matrix).all():  # the next loss tells
+        if not np.isfinite(matrix).all():  # the next loss will tell
             return
         distilled = np.asarray(to_uint8(network.frame_distillation(inputs[:1], matrix[:1])))[0]
         self.summaries.histogram("P", matrix, state.total_steps)

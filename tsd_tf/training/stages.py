@@ -26,16 +26,16 @@ class StageModel:
 
     model: keras.Model
     num_frames: int
-    variables: tuple
-    is_client: tuple
-    rate_factors: tuple
+    variables: tuple[keras.Variable, ...]
+    is_client: tuple[bool, ...]
+    rate_factors: tuple[float, ...]
 
 
 def stage_model(stage: Stage, network: FewFrameNetwork, config: Config) -> StageModel:
     """Freezes and unfreezes the parts of `network` as `stage` asks, and names what it trains.
 
-    Stage 1 of the paper freezes the main network, which also puts its batch norm into inference mode. What its maker
-    has frozen before it was built stays frozen in every stage.
+    Stage 1 of the paper freezes the main network, which also puts its batch norm into inference mode. What the author
+    of a part froze before it was built stays frozen in every stage.
 
     Args:
         stage: a Stage of `config`.
@@ -66,12 +66,14 @@ def stage_model(stage: Stage, network: FewFrameNetwork, config: Config) -> Stage
     if not model.built:
         model.build((None, num_frames, config.crop_size, config.crop_size, 3))
     client = {id(variable) for variable in selector.variables}
-    factor, last = config.last_layer_rate_factor, set()
+    factor, last = config.last_layer_rate_factor, set[int]()
     if factor != 1.0:
         last = {id(variable) for variable in last_layer(main_network, config.num_classes).variables}
     variables = tuple(model.trainable_variables)
     if not variables:
-        raise UserError(f"stage {stage.name} has nothing to train: all that it would move is frozen, or has no weights")
+        raise UserError(
+            f"stage {stage.name} has nothing to train: all that it would train is frozen, or has no weights"
+        )
     return StageModel(
         model=model,
         num_frames=num_frames,

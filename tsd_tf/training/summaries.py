@@ -15,10 +15,10 @@ _NUM_BINS = 30
 
 
 class Summaries(Observer):
-    """An events file for `tensorboard --logdir`, with the numbers of every reported line.
+    """An events file for TensorBoard, with the numbers of every reported line.
 
     Args:
-        folder: a pathlib.Path, of the file; made where it is missing.
+        folder: where to write it; made if it is missing.
 
     Raises:
         OSError: nothing can be written there.
@@ -26,7 +26,7 @@ class Summaries(Observer):
 
     def __init__(self, folder: pathlib.Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        files.require_writable(folder)  # TensorFlow's own error is of many lines.
+        files.require_writable(folder)  # TensorFlow's own error has many lines.
         self.writer = tf.summary.create_file_writer(str(folder))
 
     def reported(self, state: RunState, line: dict[str, Any]) -> None:
@@ -56,7 +56,7 @@ class Summaries(Observer):
         self._write(tag, tf.constant([str(width), str(height), png]), step, "images", "DATA_CLASS_BLOB_SEQUENCE")
 
     def flush(self) -> None:
-        """Puts on disk what was written."""
+        """Writes to disk what is buffered."""
         self.writer.flush()
 
     def close(self) -> None:

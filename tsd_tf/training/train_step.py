@@ -1,19 +1,33 @@
 """One optimiser step."""
 
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import tensorflow as tf
 
+from tsd_tf.config import Config
 from tsd_tf.data.preprocessing import to_network_input
 from tsd_tf.network import FewFrameNetwork
-from tsd_tf.training import matrix_statistics
+from tsd_tf.training.loss_scale import LossScale
+from tsd_tf.training.matrix_watch import entropy_and_maximum
+from tsd_tf.training.stages import StageModel
 
 
-def make_train_step(stage_model, optimizer, config, strategy, global_batch_size, loss_scale=None):
+def make_train_step(
+    stage_model: StageModel,
+    optimizer: keras.optimizers.Optimizer,
+    config: Config,
+    strategy: tf.distribute.Strategy,
+    global_batch_size: int,
+    loss_scale: LossScale | None = None,
+) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """A function of one distributed batch that takes one step.
 
     The loss is the cross-entropy, summed over the global batch and divided by its size, plus the L2 penalty
-    weight_decay / 2 * |w|^2 on kernels; so a batch split over replicas, or computed in parts, gives the gradient of the
-    whole one.
+    weight_decay / 2 * |w|^2 on kernels; so a batch that is split over replicas, or computed in parts, gives the
+    gradient of the whole one.
 
     Args:
         stage_model: a StageModel.
@@ -28,7 +42,7 @@ def make_train_step(stage_model, optimizer, config, strategy, global_batch_size,
         the gradient before it is clipped. Where P is learned, "entropy" and "maximum" of it, means over the batch; with
         a loss scale, "loss_scale" and "skipped", 1.0 where the gradient overflowed: the weights then stay.
     """
-    replica = _Replica(stage_model, optimizer, config, strategy, global_batch_size, loss_scale)
+    replica = _Replica(stage_model, optimizer, config, strategy.num_replicas_in_sync, global_batch_size, loss_scale)
 
     def summed(values):
         return {name: strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for name, value in values.items()}
@@ -61,7 +75,7 @@ def make_train_step(stage_model, optimizer, config, strategy, global_batch_size,
         if loss_scale is None:
             return {**values, "gradient_norm": update(gradients)}
         scale = float(loss_scale.value)
-        # An overflow at a scale as low as one is none: the gradient itself is not finite.
+        # At a scale as low as one it is not an overflow: the gradient itself is not finite.
         norm = update(gradients) if not overflowed else 0.0 if scale > 1.0 else float("nan")
         loss_scale.update(overflowed)
         return {**values, "gradient_norm": norm, "loss_scale": scale, "skipped": float(overflowed)}
@@ -70,59 +84,51 @@ def make_train_step(stage_model, optimizer, config, strategy, global_batch_size,
     return lambda batch: step(batch["frames"], batch["label"], batch["seed"])
 
 
+@dataclasses.dataclass
 class _Replica:
     """What one replica does in a step; everything here is called inside strategy.run."""
 
-    def __init__(self, stage_model, optimizer, config, strategy, global_batch_size, loss_scale):
-        self.model = stage_model.model
-        self.stage_model = stage_model
-        self.variables = stage_model.variables
-        self.optimizer = optimizer
-        self.config = config
-        self.num_replicas = strategy.num_replicas_in_sync
-        self.global_batch_size = global_batch_size
-        self.loss_scale = loss_scale
+    stage: StageModel
+    optimizer: keras.optimizers.Optimizer
+    config: Config
+    num_replicas: int
+    global_batch_size: int
+    loss_scale: LossScale | None
 
     def step(self, frames, labels, seeds):
         """The whole step; values are this replica's share of the sum over all."""
-        gradients, values = self._gradients(frames, labels, seeds, None)
-        return {**values, "gradient_norm": self._apply(gradients, None) / self.num_replicas}
+        gradients, values = self._gradients(frames, labels, seeds)
+        return {**values, "gradient_norm": self.update(gradients) / self.num_replicas}
 
     def zeros(self):
         """Where `add_part` begins."""
-        return [tf.zeros(variable.shape, variable.dtype) for variable in self.variables]
+        return [tf.zeros(variable.shape, variable.dtype) for variable in self.stage.variables]
 
     def add_part(self, gradients, frames, labels, seeds, part):
         """Adds the gradient of one part of this replica's clips; "overflows" counts values that are not finite."""
-        scale = None if self.loss_scale is None else self.loss_scale.value
         size = tf.shape(frames)[0] // self.config.gradient_accumulation
         clips = slice(part * size, (part + 1) * size)
-        more, values = self._gradients(frames[clips], labels[clips], seeds[clips], scale)
+        more, values = self._gradients(frames[clips], labels[clips], seeds[clips])
         overflows = tf.add_n([tf.reduce_sum(tf.cast(~tf.math.is_finite(one), tf.float32)) for one in more])
         added = [one + other for one, other in zip(gradients, more, strict=True)]
         return added, {**values, "overflows": overflows}
 
-    def update(self, gradients):
-        """Takes the step along the summed gradients and returns their norm."""
-        scale = None if self.loss_scale is None else self.loss_scale.value
-        return self._apply(gradients, scale)
-
-    def _gradients(self, frames, labels, seeds, scale):
+    def _gradients(self, frames, labels, seeds):
         with tf.GradientTape() as tape:
             logits, statistics = self._forward(to_network_input(frames), seeds)
             losses = keras.losses.sparse_categorical_crossentropy(tf.maximum(labels, 0), logits, from_logits=True)
             # The label -1 is that of a damaged record's stand-in.
             loss = tf.reduce_sum(tf.where(labels < 0, 0.0, losses)) / self.global_batch_size
-            scaled = loss if scale is None else loss * scale
+            scaled = loss if self.loss_scale is None else loss * self.loss_scale.value
         correct = tf.cast(tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), labels), tf.float32)
         clips = {"accuracy": correct, **statistics}
         values = {name: tf.reduce_sum(value) / self.global_batch_size for name, value in clips.items()}
-        # A part of the user's own may have variables that the loss does not depend on, or rows of an embedding.
-        gradients = tape.gradient(scaled, self.variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        # In a part of the user's own the loss may not depend on a variable, or only on some rows of an embedding.
+        gradients = tape.gradient(scaled, self.stage.variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return [tf.convert_to_tensor(gradient) for gradient in gradients], {"loss": loss, **values}
 
     def _forward(self, frames, seeds):
-        model = self.model
+        model = self.stage.model
         if not isinstance(model, FewFrameNetwork):
             return model(frames, training=True), {}
         if not model.selector.is_learned:
@@ -130,19 +136,21 @@ class _Replica:
         matrix = model.transformation_matrix(frames, seeds=seeds, training=True)
         logits = model.cloud(model.frame_distillation(frames, matrix), training=True)
         distributions = model.selector.distributions(tf.stop_gradient(matrix))
-        entropy, maximum = matrix_statistics.entropy_and_maximum(distributions)
+        entropy, maximum = entropy_and_maximum(distributions)
         return logits, {"entropy": entropy, "maximum": maximum}
 
-    def _apply(self, gradients, scale):
-        config, stage = self.config, self.stage_model
+    def update(self, gradients):
+        """Takes the step along this replica's gradients and returns the norm of all replicas' sum."""
+        config, stage = self.config, self.stage
         if self.num_replicas > 1:
             gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        if scale is not None:
+        if self.loss_scale is not None:
+            scale = self.loss_scale.value
             gradients = [gradient / scale for gradient in gradients]
         if config.weight_decay:
             gradients = [
                 gradient + config.weight_decay * tf.convert_to_tensor(variable) if len(variable.shape) > 1 else gradient
-                for gradient, variable in zip(gradients, self.variables, strict=True)
+                for gradient, variable in zip(gradients, stage.variables, strict=True)
             ]
         norm = tf.linalg.global_norm(gradients)
         if config.client_gradient_clip_norm is not None:
@@ -153,8 +161,8 @@ class _Replica:
             gradient if factor == 1.0 else gradient * factor
             for gradient, factor in zip(gradients, stage.rate_factors, strict=True)
         ]
-        # The optimiser sums over the replicas once more, over gradients that are the same on all of them by now.
-        self.optimizer.apply([gradient / self.num_replicas for gradient in gradients], self.variables)
+        # The gradients are the same on all replicas by now, and the optimiser sums over the replicas once more.
+        self.optimizer.apply([gradient / self.num_replicas for gradient in gradients], stage.variables)
         return norm
 
 

@@ -8,7 +8,7 @@ import math
 import pathlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -40,6 +40,7 @@ from tsd_tf.training.train_step import make_train_step
 from tsd_tf.training.validation import Validation, ValidationPlan
 from tsd_tf.work_directory import WorkDirectory
 
+_AnyObserver = TypeVar("_AnyObserver", bound=Observer)
 _CHECKPOINT_SECONDS = 600.0
 # What a full or read-only disk answers.
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
@@ -49,16 +50,16 @@ class Trainer:
     """Trains one run in its work directory.
 
     Args:
-        work_directory: a WorkDirectory; made if it is not there. One of another configuration is an error.
+        work_directory: a WorkDirectory; made if it is missing. One of another configuration is an error.
         config: a Config.
-        initialize: called with the freshly built network before the first step, to load pretrained weights.
+        initialize: loads pretrained weights; called with the freshly built network before the first step.
         cluster: the Cluster to train on; None for `default_cluster`.
         checkpoint_steps: steps between checkpoints; None writes one every ten minutes. Each stage ends with one.
-        keep_checkpoints: how many of them stay, besides the best one on validation.
+        keep_checkpoints: how many checkpoints stay, besides the best one on validation.
         validation: a ValidationPlan; None for the default one.
-        damaged_share: of a split's records that may be damaged; more ends the run. On several machines it is a share of
-            what each one reads of the split.
-        observers: further Observers, told behind the trainer's own; each worker tells its own ones.
+        damaged_share: the share of a split's records that may be damaged; more end the run. On several machines it is
+            the share of what each one reads of the split.
+        observers: further Observers, told after the trainer's own; each worker tells its own.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class Trainer:
             The shards of every stage: a list of lists of paths.
 
         Raises:
-            UserError: no shards, or too few for the replicas; another class list, a work directory of another
+            UserError: no shards, or too few for the replicas; another number of classes; a work directory of another
                 configuration or other data, or a read-only one; another worker with another configuration.
         """
         labels = read_labels(self.config.data_dir)
@@ -112,19 +113,19 @@ class Trainer:
 
     @functools.cached_property
     def validation_shards(self) -> list[str]:
-        """The shards that the network is tested on while it trains: a list of paths, [] for no validation."""
+        """The paths of the shards that the network is tested on while it trains, [] for no validation."""
         return self.validation_plan.shards(self.config.data_dir)
 
     @property
     def rate_factor(self) -> int:
-        """What the rates of the schedule are multiplied by: the replicas' number where the configuration says so."""
+        """The factor on the schedule's rates: the number of replicas if the configuration says so."""
         return self.cluster.num_replicas if self.config.scale_learning_rate else 1
 
     def run(self) -> FewFrameNetwork:
         """Trains every stage that is not finished yet and returns the trained FewFrameNetwork.
 
         Raises:
-            UserError: see `prepare`; a loss that is not finite; a worker that has gone; or a full disk.
+            UserError: see `prepare`; or a loss is not finite, a worker has gone, or the disk is full.
         """
         shards = self.prepare()
         with self.cluster.watched(), self._disk_errors():
@@ -136,7 +137,7 @@ class Trainer:
         stages = self.config.stages
         keras.utils.set_random_seed(self.config.seed)
         with self.strategy.scope():
-            state = RunState(build_network(self.config, dtype_policy(self.config)))
+            state = RunState(build_network(self.config, dtype_policy(self.config)), stages[0])
         path = self._restore(state)
         with contextlib.ExitStack() as observing:
             state.observers = self._observers(state, shards, observing)
@@ -149,11 +150,11 @@ class Trainer:
         return state.network
 
     def _restore(self, state: RunState) -> pathlib.Path | None:
-        """Gives the run its initial weights, or those of the last checkpoint, whose folder it returns."""
-        # The other workers get all this from the chief: their disks need not hold it.
+        """Gives the run its initial weights, or those of the last checkpoint, and returns that checkpoint's folder."""
+        # The other workers get all this from the chief; it need not be on their disks.
         found = checkpoints.newest(self.work_directory) if self.cluster.is_chief else None
         path, position = found or (None, state.position)
-        if found:
+        if path is not None:
             checkpoints.restore_network(path, state.network)
         elif self.cluster.is_chief and self.initialize:
             self.initialize(state.network)
@@ -162,10 +163,11 @@ class Trainer:
         return path
 
     def _observers(self, state: RunState, shards: list[list[str]], observing: contextlib.ExitStack) -> list[Observer]:
-        """Who watches the run: the chief alone shows and writes something. `observing` closes them."""
-        config, directory, observers = self.config, self.work_directory, []
+        """Who watches the run; only the chief shows and writes something. `observing` closes them."""
+        config, directory = self.config, self.work_directory
+        observers: list[Observer] = []
 
-        def add(observer: Observer) -> Observer:
+        def add(observer: _AnyObserver) -> _AnyObserver:
             observing.callback(observer.close)
             observers.append(observer)
             return observer
@@ -185,11 +187,11 @@ class Trainer:
         return observers
 
     def _run_stage(self, state: RunState, shards: list[str], path: pathlib.Path | None) -> None:
-        """Trains one stage from where the run is on; `path` is the checkpoint that stands there, if one does."""
+        """Trains one stage from where the run stands; `path` is the checkpoint at that place, if there is one."""
         config, strategy, stage, network = self.config, self.strategy, state.stage, state.network
         state.clips_a_step = stage.batch_size * strategy.num_replicas_in_sync
         stage_seed = _stage_seed(config.seed, state.stage_index)
-        keras.utils.set_random_seed(stage_seed)  # What a stage draws does not depend on what was drawn before it.
+        keras.utils.set_random_seed(stage_seed)  # What a stage draws does not depend on earlier stages.
         with strategy.scope():
             trained = stage_model(stage, network, config)
             optimizer = _optimizer(stage, config)
@@ -225,7 +227,7 @@ class Trainer:
         state.tell("stage_ends")
 
     def _clips(self, shards: list[str], stage: Stage, num_frames: int, first_step: int, seed: int) -> TrainingClips:
-        """The clips of a stage from a step on, from this worker's shards, dealt to its replicas."""
+        """The clips of a stage from a step on, of this worker's shards, dealt to its replicas."""
         augmentation = self.config.augmentation
         augment = references.resolve(augmentation, "augmentation") if augmentation else None
         return TrainingClips(
@@ -238,7 +240,7 @@ class Trainer:
         )
 
     def _records_of(self, shards: list[str], num_hosts: int = 1, host: int = 0) -> Records:
-        """One Records of some shards whoever reads them: each record is told of, and read whole, only once."""
+        """The one Records of some shards for all readers: each record is reported, and read whole, only once."""
         records = Records(shards, self.damaged_share, num_hosts, host)
         return self._records.setdefault((*shards, num_hosts), records)
 
@@ -259,7 +261,7 @@ class Trainer:
                 raise
             raise UserError(
                 f"cannot write to the work directory {self.work_directory.path}: {error.strerror}. The same command "
-                "goes on from the last checkpoint"
+                "continues from the last checkpoint"
             ) from error
 
 

@@ -27,11 +27,11 @@ class ValidationPlan:
     """Which validation a run does; it changes nothing about the training.
 
     Attributes:
-        split: the shards; None for those of "validate" where there are any, and no validation otherwise.
+        split: the shards; None for those of "validate", or for no validation if there are none.
         steps: steps between validations; None for one at every checkpoint.
         num_clips: Q, clips a video.
-        num_videos: videos at most, the first of the shards, rounded up to whole batches; 0 for no validation.
-        batch_size: videos at a time.
+        num_videos: videos at most, the first ones of the shards, rounded up to whole batches; 0 for no validation.
+        batch_size: videos in a batch.
     """
 
     split: str | None = None
@@ -41,7 +41,7 @@ class ValidationPlan:
     batch_size: int = 4
 
     def shards(self, data_dir: str) -> list[str]:
-        """The shards to validate on, [] where there is to be no validation: prints why."""
+        """The shards to validate on; [] for no validation, and prints why if none was to be expected."""
         if self.num_videos == 0:
             return []
         try:
@@ -56,7 +56,7 @@ class ValidationPlan:
 class Validation(Observer):
     """Tests the network as evaluate.py does, reports and prints the result, and keeps the weights that were best.
 
-    Stages of the coarse extractor are left out: what they train is not the network.
+    Stages of the coarse extractor are left out: they do not train the network.
 
     Args:
         work_directory: a WorkDirectory.
@@ -75,7 +75,7 @@ class Validation(Observer):
         records: Records,
     ) -> None:
         self.work_directory = work_directory
-        self.classifier = NetworkClassifier(network)  # Kept, since it is traced when it is first called.
+        self.classifier = NetworkClassifier(network)  # Kept, since its first call traces it.
         self.plan = plan
         self.clips = EvaluationClips(
             records,
@@ -110,7 +110,7 @@ class Validation(Observer):
         return state.step % self.plan.steps == 0 or state.step == state.stage.num_steps
 
     def run(self, state: RunState) -> dict[str, Any]:
-        """Tests the network, and writes `checkpoints/best_...` if it is better than ever.
+        """Tests the network, and writes `checkpoints/best_...` if it is better than before.
 
         Returns:
             {"stage", "step", "total_steps", "split", "top1", "top1_standard_error", "top5", "videos", "clips",
