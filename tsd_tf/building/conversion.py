@@ -70,7 +70,8 @@ def convert(
     Returns:
         (serialised tf.train.SequenceExample or None, Outcome)
     """
-    jpegs, shape = [], (0, 0)
+    jpegs: list[bytes] = []
+    shape: tuple[int, ...] = (0, 0)
     try:
         video = Video(path)
         pictures = video.frames(

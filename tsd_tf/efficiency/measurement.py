@@ -58,7 +58,7 @@ def measure(row: Row, example: np.ndarray, timing_runs: int = 0) -> Measurement:
         timing_runs: timed runs of each half after a first one that warms up; 0 for counts alone.
     """
     counts = _counts(row.main_network, row.method, row.num_frames, row.num_distilled_frames, row.size, timing_runs)
-    of_all_clips = {
+    of_all_clips: dict[str, Any] = {
         name: None if value is None else value * row.num_clips
         for name, value in counts.items()
         if name not in ("client_parameters", "cloud_parameters")
@@ -93,7 +93,7 @@ def _counts(
     network.build((1, num_frames, size, size, 3))
     clip, distilled = (1, num_frames, size, size, 3), (1, num_distilled_frames, size, size, 3)
     has_client = bool(network.selector.weights)
-    counts = {
+    counts: dict[str, Any] = {
         "client_parameters": parameters(network.selector) if has_client else None,
         "cloud_parameters": parameters(network.main_network),
         "client_macs": multiply_accumulates(network.transformation_matrix, clip) if has_client else None,
