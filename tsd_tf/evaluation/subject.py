@@ -11,7 +11,7 @@ class Subject:
     """A network and the data that it is tested on, neither of them loaded yet.
 
     Attributes:
-        name: tells a person what it is.
+        name: what messages call it.
         folder: where the results go; exists.
         stem: how the results' file names begin.
         num_frames, num_distilled_frames, crop_size, num_classes: T, T_s, pixels of the square clips, classes.

@@ -44,7 +44,7 @@ def _refused(reason: str) -> Callable:
 
 
 class _Health(health.aio.HealthServicer):
-    # A stream that only its client ends would hold up every graceful stop.
+    # A stream that only its client can end would hold up every graceful stop.
     Watch = _refused("call Check")
 
 
