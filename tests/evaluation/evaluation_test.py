@@ -96,18 +96,18 @@ def test_weights_are_described_by_their_configuration_or_by_a_preset(tmp_path):
     with pytest.raises(UserError, match="found no file of weights"):
         subjects.of_weights(path)
     path.write_bytes(b"weights")
-    with pytest.raises(UserError, match=r"looked for .*config\.json; describe it with --preset"):
+    with pytest.raises(UserError, match=r"looked for .*config\.json; describe it with `preset`"):
         subjects.of_weights(path)
     config = subjects.preset("kinetics400", "tsd", num_frames=80, num_distilled_frames=20)
     assert subjects.of_weights(path, config, data_dir="there").data_dir == "there"
     (tmp_path / "config.json").write_text(sample().to_json())
     assert subjects.of_weights(path).num_frames == 20
-    with pytest.raises(UserError, match="leave --preset"):
+    with pytest.raises(UserError, match="leave `preset`"):
         subjects.of_weights(path, config)
 
 
 def test_an_export_needs_data_to_be_tested_on(tmp_path):
-    with pytest.raises(UserError, match="give --workdir or --preset, or both --data_dir and --split"):
+    with pytest.raises(UserError, match="give a `work_directory` or a `preset`, or both `data_dir` and `split`"):
         subjects.of_export(tmp_path, variant="float32", codec="raw", quality=90, data_dir="data")
 
 

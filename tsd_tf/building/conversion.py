@@ -6,11 +6,11 @@ import os
 from collections.abc import Sequence
 
 import cv2
-import numpy as np
 
 from tsd_tf.building.annotations import Row
 from tsd_tf.contract import schema
 from tsd_tf.data import sequence_example
+from tsd_tf.video.codec import encode_picture
 from tsd_tf.video.video import UnreadableVideoError, Video
 
 WRITTEN, TRUNCATED, MISSING, UNREADABLE, TOO_SHORT = STATUSES = (
@@ -70,7 +70,8 @@ def convert(
     Returns:
         (serialised tf.train.SequenceExample or None, Outcome)
     """
-    jpegs, shape = [], (0, 0)
+    jpegs: list[bytes] = []
+    shape: tuple[int, ...] = (0, 0)
     try:
         video = Video(path)
         pictures = video.frames(
@@ -78,8 +79,8 @@ def convert(
         )
         for picture in pictures:
             shape = picture.shape[:2]
-            jpegs.append(_jpeg(picture, settings.jpeg_quality))
-    except (UnreadableVideoError, cv2.error) as error:
+            jpegs.append(encode_picture(picture, "jpeg", settings.jpeg_quality))
+    except (UnreadableVideoError, cv2.error, ValueError) as error:
         return None, Outcome(UNREADABLE, " ".join(str(error).split()), 0)
     if len(jpegs) < max(1, settings.min_frames):
         wanted = f"from {time_start:g} s" + ("" if time_end is None else f" to {time_end:g} s")
@@ -132,10 +133,3 @@ def _longest_repetition(items: Sequence[bytes]) -> tuple[int, int]:
     lengths = [len(list(run)) for _, run in itertools.groupby(items)]
     longest = lengths.index(max(lengths))
     return sum(lengths[:longest]), lengths[longest]
-
-
-def _jpeg(picture: np.ndarray, quality: int) -> bytes:
-    ok, encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not ok:
-        raise UnreadableVideoError(f"a picture of shape {picture.shape} cannot be encoded as JPEG")
-    return encoded.tobytes()

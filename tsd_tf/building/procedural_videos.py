@@ -181,12 +181,7 @@ def render(seed: int | Sequence[int], label: int, settings: VideoSettings | None
     axes = settings.axes
     event = _event(rng, label, settings)
     decoys = [
-        _dart(
-            rng,
-            _AXES[axes[rng.integers(len(axes))]],
-            DECOY_COLOURS[rng.integers(len(DECOY_COLOURS))],
-            settings,
-        )
+        _dart(rng, _AXES[axes[rng.integers(len(axes))]], DECOY_COLOURS[rng.integers(len(DECOY_COLOURS))], settings)
         for _ in range(settings.num_decoys)
     ]
     sprites = [*(_drifter(rng, DECOY_COLOURS) for _ in range(settings.num_drifters)), *decoys, event]

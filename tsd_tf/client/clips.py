@@ -12,14 +12,14 @@ def sliding(frames: Iterable[Any], num_frames: int, stride: int) -> Iterator[tup
     as in evaluation.
 
     Args:
-        frames: the stream, of anything.
+        frames: the stream; of any type.
         num_frames: T.
         stride: frames between the starts of two clips, 1 to T.
 
     Yields:
         (start, clip): index of the clip's first frame and the list of its T frames.
     """
-    window = collections.deque(maxlen=num_frames)
+    window: collections.deque[Any] = collections.deque(maxlen=num_frames)
     count, next_end = 0, num_frames
     for frame in frames:
         window.append(frame)

@@ -8,7 +8,7 @@ import numpy as np
 from tsd_tf.client import messages
 from tsd_tf.client.answer import Answer
 from tsd_tf.client.connection import Connection
-from tsd_tf.client.retries import Retries, UnavailableError
+from tsd_tf.client.retries import UnavailableError
 from tsd_tf.contract import signatures
 
 _MAX_MESSAGE_BYTES = 64 * 1024 * 1024  # gRPC's own 4 MB is less than one clip of T_s = 40
@@ -22,14 +22,8 @@ class GrpcConnection(Connection):
         model_name, timeout, retries: see Connection.
     """
 
-    def __init__(
-        self,
-        server: str,
-        model_name: str = signatures.MODEL_NAME,
-        timeout: float = 30.0,
-        retries: Retries | None = None,
-    ) -> None:
-        super().__init__(server, model_name, timeout, retries)
+    def __init__(self, server: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(server, *args, **kwargs)
         self._channel = grpc.insecure_channel(
             server,
             options=[

@@ -122,9 +122,9 @@ class Recognizer:
         size: dict[str, int] | None,
     ) -> Iterator[tuple[int, Answer, int, dict[str, float]]]:
         """Yields (start, Answer, bytes sent, seconds) of every clip, in order."""
-        spent = collections.Counter()
+        spent: collections.Counter[str] = collections.Counter()
         streams = self._distiller.can_stream and (live or self._stride < self._distiller.model.num_frames)
-        pending = collections.deque()
+        pending: collections.deque[tuple[int, concurrent.futures.Future, int]] = collections.deque()
         with concurrent.futures.ThreadPoolExecutor(self._max_in_flight, "send") as senders:
             for start, clip in clips.sliding(
                 self._frames(source, streams, spent, size), self._distiller.model.num_frames, self._stride

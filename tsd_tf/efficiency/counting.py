@@ -29,16 +29,15 @@ def multiply_accumulates(function: Callable[..., Any], *shapes: tuple[int, ...])
 
 def _operation(operation: tf.Operation) -> int:
     kind = operation.type
+    # What is multiplied for each value of the output.
     if kind in ("Conv2D", "Conv3D"):
-        kernel = operation.inputs[1].shape
-        return math.prod(operation.outputs[0].shape) * math.prod(kernel[:-1])
-    if kind == "DepthwiseConv2dNative":
-        kernel = operation.inputs[1].shape
-        return math.prod(operation.outputs[0].shape) * kernel[0] * kernel[1]
-    if kind == "MatMul":
-        inner = operation.inputs[0].shape[0 if operation.get_attr("transpose_a") else 1]
-        return math.prod(operation.outputs[0].shape) * inner
-    if kind in ("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"):
-        inner = operation.inputs[0].shape[-2 if operation.get_attr("adj_x") else -1]
-        return math.prod(operation.outputs[0].shape) * inner
-    return 0
+        factors = math.prod(operation.inputs[1].shape[:-1])
+    elif kind == "DepthwiseConv2dNative":
+        factors = math.prod(operation.inputs[1].shape[:2])
+    elif kind == "MatMul":
+        factors = operation.inputs[0].shape[0 if operation.get_attr("transpose_a") else 1]
+    elif kind in ("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"):
+        factors = operation.inputs[0].shape[-2 if operation.get_attr("adj_x") else -1]
+    else:
+        return 0
+    return math.prod(operation.outputs[0].shape) * factors

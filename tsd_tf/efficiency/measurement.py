@@ -17,6 +17,7 @@ from tsd_tf.efficiency.counting import multiply_accumulates, parameters
 from tsd_tf.efficiency.rows import Row
 from tsd_tf.network import FewFrameNetwork
 from tsd_tf.network_builder import build_main_network, build_selector
+from tsd_tf.video.codec import encode_picture
 
 JPEG_QUALITY = 90
 # The FLOPS of I3D in Tables 1 and 5 are this many G a frame, whatever the length.
@@ -58,7 +59,7 @@ def measure(row: Row, example: np.ndarray, timing_runs: int = 0) -> Measurement:
         timing_runs: timed runs of each half after a first one that warms up; 0 for counts alone.
     """
     counts = _counts(row.main_network, row.method, row.num_frames, row.num_distilled_frames, row.size, timing_runs)
-    of_all_clips = {
+    of_all_clips: dict[str, Any] = {
         name: None if value is None else value * row.num_clips
         for name, value in counts.items()
         if name not in ("client_parameters", "cloud_parameters")
@@ -93,7 +94,7 @@ def _counts(
     network.build((1, num_frames, size, size, 3))
     clip, distilled = (1, num_frames, size, size, 3), (1, num_distilled_frames, size, size, 3)
     has_client = bool(network.selector.weights)
-    counts = {
+    counts: dict[str, Any] = {
         "client_parameters": parameters(network.selector) if has_client else None,
         "cloud_parameters": parameters(network.main_network),
         "client_macs": multiply_accumulates(network.transformation_matrix, clip) if has_client else None,
@@ -129,8 +130,5 @@ def milliseconds(function: Callable[[Any], Any], shape: tuple[int, ...], runs: i
 
 def jpeg_bytes(frames: np.ndarray, size: int) -> float:
     """Mean size of `frames`, uint8 (n, height, width, 3), as JPEG pictures of size x size pixels."""
-    sizes = []
-    for frame in frames:
-        picture = cv2.resize(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), (size, size), interpolation=cv2.INTER_AREA)
-        sizes.append(cv2.imencode(".jpeg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].size)
-    return float(np.mean(sizes))
+    pictures = (cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA) for frame in frames)
+    return statistics.fmean(len(encode_picture(picture, "jpeg", JPEG_QUALITY)) for picture in pictures)

@@ -3,16 +3,19 @@
 import os
 import pathlib
 import statistics
+from collections.abc import Sequence
+from typing import Any
 
 from tsd_tf.contract import files
 from tsd_tf.contract.errors import UserError
+from tsd_tf.evaluation.subject import Subject
 
 _SETTING = ("dataset", "method", "main_network")
 _MEASURES = ("top1", "top5", "mean_class_accuracy")
 
 
-def check(subjects):
-    """UserError unless the Subjects may be averaged: another data folder and seed each, the rest alike."""
+def check(subjects: Sequence[Subject]) -> None:
+    """UserError unless the Subjects may be averaged: they may differ in data folder and seed alone."""
     settings = [
         (*(subject.facts.get(name) for name in _SETTING), subject.num_frames, subject.num_distilled_frames)
         for subject in subjects
@@ -25,15 +28,15 @@ def check(subjects):
             )
 
 
-def of(summaries):
+def of(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The mean of evaluations and its standard deviation.
 
     Args:
         summaries: at least two contents of evaluation JSONs, of one setting and Q.
 
     Returns:
-        A dict that JSON can hold: what the runs share, their paths, and of each accuracy the mean and the standard
-        deviation over runs (of a sample: divided by n - 1).
+        A dict that JSON can hold: what the runs share, their paths, and for each accuracy the mean and the standard
+        deviation over the runs (of a sample: divided by n - 1).
     """
     first = summaries[0]
     shared = ("clips", "split", *_SETTING, "num_frames", "num_distilled_frames")
@@ -52,14 +55,14 @@ def of(summaries):
     }
 
 
-def write(groups):
+def write(groups: Sequence[Sequence[tuple[pathlib.Path, dict[str, Any]]]]) -> list[str]:
     """Averages results and writes each average into the folder that the runs share.
 
     Args:
         groups: for each Q a list of (path of the JSON, its contents), one for each run.
 
     Returns:
-        List of lines that tell a person; empty where there is one run.
+        Lines to print; none where there is one run.
     """
     lines = []
     for group in groups:

@@ -1,4 +1,8 @@
-"""One test from beginning to end: reads shards, classifies, writes what came out."""
+"""One test from beginning to end: reads shards, classifies, writes the results."""
+
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +16,7 @@ from tsd_tf.data.records import Records
 from tsd_tf.data.shards import find_shards, read_labels
 from tsd_tf.evaluation import metrics, protocol, subjects
 from tsd_tf.evaluation.exported_halves import ExportedHalves
+from tsd_tf.evaluation.subject import Subject
 from tsd_tf.evaluation.transmission_meter import TransmissionMeter
 from tsd_tf.reporting import confusion_picture, machine
 
@@ -19,12 +24,12 @@ FORMAT = 1  # of the JSON; a field is added without notice, none changes its mea
 _PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless", "ai-edge-litert")
 
 
-def default_strategy():
-    """MirroredStrategy over all visible GPUs, or the default strategy where there is none."""
+def default_strategy() -> tf.distribute.Strategy:
+    """MirroredStrategy over all visible GPUs, or the default strategy without a GPU."""
     return tf.distribute.MirroredStrategy() if tf.config.list_physical_devices("GPU") else tf.distribute.get_strategy()
 
 
-def prepare(subject):
+def prepare(subject: Subject) -> list[str]:
     """The shards that a Subject is tested on.
 
     Raises:
@@ -38,24 +43,34 @@ def prepare(subject):
         detail = "" if number is None else f"; label {number} is {labels[number]!r} there and {known[number]!r} here"
         raise UserError(
             f"the class list of {subject.data_dir} ({len(labels)} classes) is not the one that {subject.name} was "
-            f"trained with ({subject.num_classes} classes){detail}; name the right --data_dir or --workdir"
+            f"trained with ({subject.num_classes} classes){detail}; name the right `data_dir` or `work_directory`"
         )
     files.require_writable(subject.folder)
     return shards
 
 
-def evaluate(subject, *, clips, batch_size, seed, qualities=(90,), dump=False, damaged_share=0.0, strategy=None):
+def evaluate(
+    subject: Subject,
+    *,
+    clips: Sequence[int],
+    batch_size: int,
+    seed: int,
+    qualities: Sequence[int] = (90,),
+    dump: bool = False,
+    damaged_share: float = 0.0,
+    strategy: tf.distribute.Strategy | None = None,
+) -> list[tuple[pathlib.Path, dict[str, Any]]]:
     """Tests a Subject and writes the results into its folder.
 
     Args:
-        subject: Subject.
+        subject: what to test.
         clips: the numbers of clips Q to report, all from one pass over the data.
         batch_size: videos a replica and batch.
         seed: of the test clips.
         qualities: JPEG qualities at which the bytes that travel are measured.
-        damaged_share: of the records that may be damaged, and are left out; more is an error.
         dump: also writes the probabilities of every clip of every video.
-        strategy: tf.distribute strategy; None for all visible GPUs, or the CPU.
+        damaged_share: of the records that may be damaged, and are left out; more is an error.
+        strategy: None for all visible GPUs, or the CPU.
 
     Returns:
         List of (path of the JSON, its contents), one for each of `clips`.
@@ -103,24 +118,26 @@ def evaluate(subject, *, clips, batch_size, seed, qualities=(90,), dump=False, d
     return [_write(subject.folder / f"{stem}_clips{count}", predictions, count, labels, facts) for count in clips]
 
 
-def _shown(batches, bar):
+def _shown(batches: Iterable[dict[str, tf.Tensor]], bar: tqdm) -> Iterator[dict[str, tf.Tensor]]:
     for batch in batches:
         yield batch
         bar.update(len(batch["label"]))
 
 
-def _dump(path, predictions, labels):
-    arrays = {
-        "media_ids": np.array(predictions.media_ids),
-        "labels": predictions.labels,
-        "probabilities": predictions.probabilities,
-        "class_names": np.array(labels),
-    }
+def _dump(path: pathlib.Path, predictions: protocol.Predictions, labels: Sequence[str]) -> None:
     with files.whole_file(path) as file:
-        np.savez(file, **arrays)
+        np.savez(
+            file,
+            media_ids=np.array(predictions.media_ids),
+            labels=predictions.labels,
+            probabilities=predictions.probabilities,
+            class_names=np.array(labels),
+        )
 
 
-def _write(stem, predictions, count, labels, facts):
+def _write(
+    stem: pathlib.Path, predictions: protocol.Predictions, count: int, labels: Sequence[str], facts: dict[str, Any]
+) -> tuple[pathlib.Path, dict[str, Any]]:
     averaged = predictions.averaged(count)
     accuracies = metrics.per_class_accuracy(averaged, predictions.labels, len(labels))
     matrix = metrics.confusion_matrix(averaged, predictions.labels, len(labels))
@@ -139,7 +156,7 @@ def _write(stem, predictions, count, labels, facts):
         f"{summary['top1']:.1%} of {summary['videos']} videos"
     )
     confusion_picture.draw(f"{stem}_confusion.png", matrix, labels, title)
-    # Last: who finds the JSON finds the rest.
+    # Last: whoever finds the JSON finds the rest.
     path = stem.with_name(f"{stem.name}.json")
     files.write_json(path, summary)
     return path, summary

@@ -1,5 +1,6 @@
-"""The exported halves as what is tested: client on LiteRT, codec, cloud SavedModel."""
+"""The exported halves under test: client on LiteRT, codec, cloud SavedModel."""
 
+import os
 import pathlib
 
 import numpy as np
@@ -28,10 +29,10 @@ class ExportedHalves:
         UserError: a file is missing, or the halves do not belong together.
     """
 
-    def __init__(self, export_dir, variant, codec_name, quality):
+    def __init__(self, export_dir: str | os.PathLike, variant: str, codec_name: str, quality: int) -> None:
         export_dir = pathlib.Path(export_dir)
         self._distiller = Distiller(export_dir / signatures.tflite_file(variant))
-        self._codec = (codec_name, quality)
+        self._codec_name, self._quality = codec_name, quality
         self.model, self.labels = self._distiller.model, self._distiller.labels
         path = export_dir / signatures.CLOUD_DIR / str(self.model.version)
         try:
@@ -41,25 +42,25 @@ class ExportedHalves:
                 f"no cloud half: looked for version {self.model.version} of the client half as a SavedModel in {path}; "
                 "python -m tsd_tf.export makes both"
             ) from error
-        self._bytes, self._clips = 0, 0
+        self._bytes = self._clips = 0
 
     @property
-    def mean_bytes_sent(self):
+    def mean_bytes_sent(self) -> float:
         """Mean bytes of a clip's frames as they travelled, over all clips classified so far."""
         return self._bytes / self._clips
 
-    def __call__(self, frames, seeds):
+    def __call__(self, frames: tf.Tensor, seeds: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Classifies clips.
 
         Args:
             frames: uint8 tensor (B, T, h, w, 3).
-            seeds: not used: the client half draws by itself, where its method does.
+            seeds: not used: a client half whose method draws frames at random draws its own.
 
         Returns:
             (probabilities, distilled frames): float32 (B, num_classes) and uint8 (B, T_s, h, w, 3), before the codec.
         """
         distilled = np.stack([self._distiller.distill(clip)[0] for clip in frames.numpy()])
-        encoded = [codec.encode(clip, *self._codec) for clip in distilled]
+        encoded = [codec.encode(clip, self._codec_name, self._quality) for clip in distilled]
         signature, name = encoded[0][:2]
         tensor = tf.constant(np.concatenate([tensor for _, _, tensor, _ in encoded]))
         self._bytes += sum(num_bytes for *_, num_bytes in encoded)

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def top_k_correct(probabilities, labels, k):
+def top_k_correct(probabilities: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
     """Whether the label is among the k highest scores; ties count against it.
 
     Args:
@@ -19,13 +19,13 @@ def top_k_correct(probabilities, labels, k):
     return better_or_equal < k
 
 
-def mean_and_standard_error(correct):
+def mean_and_standard_error(correct: np.ndarray) -> tuple[float, float]:
     """Mean of a (num_videos,) bool array, and its standard error sqrt(p (1 - p) / n)."""
     mean = float(np.mean(correct))
     return mean, float(np.sqrt(mean * (1.0 - mean) / len(correct)))
 
 
-def per_class_accuracy(probabilities, labels, num_classes):
+def per_class_accuracy(probabilities: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
     """Top-1 accuracy of each class, NaN for a class without a video: (num_classes,) float64."""
     correct = top_k_correct(probabilities, labels, 1)
     counts = np.bincount(labels, minlength=num_classes)
@@ -33,11 +33,11 @@ def per_class_accuracy(probabilities, labels, num_classes):
     return np.divide(hits, counts, out=np.full(num_classes, np.nan), where=counts > 0)
 
 
-def confusion_matrix(probabilities, labels, num_classes):
+def confusion_matrix(probabilities: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
     """How many videos of each class were taken for each class.
 
-    Its diagonal counts what `top_k_correct` with k = 1 calls correct: a label level with another class counts as the
-    other one.
+    Its diagonal counts what `top_k_correct` with k = 1 calls correct: where the label ties with another class, the
+    other one counts.
 
     Args:
         probabilities: (num_videos, num_classes).

@@ -1,9 +1,10 @@
-"""A Keras network as what is tested, its batches divided over replicas."""
+"""A Keras network under test, its batches divided over replicas."""
 
 import numpy as np
 import tensorflow as tf
 
 from tsd_tf.data.preprocessing import to_network_input, to_uint8
+from tsd_tf.network import FewFrameNetwork
 
 
 class NetworkClassifier:
@@ -14,7 +15,7 @@ class NetworkClassifier:
         strategy: a tf.distribute strategy of one process; None for the default one, of one replica.
     """
 
-    def __init__(self, network, strategy=None):
+    def __init__(self, network: FewFrameNetwork, strategy: tf.distribute.Strategy | None = None) -> None:
         self._strategy = strategy or tf.distribute.get_strategy()
         self._share = 0
 
@@ -30,11 +31,11 @@ class NetworkClassifier:
 
         self._answer = answer
 
-    def __call__(self, frames, seeds):
+    def __call__(self, frames: tf.Tensor, seeds: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Classifies clips.
 
-        Every clip is counted once, on any number of replicas: where they do not divide the batch, and where it is
-        smaller than the one before, its last clip is repeated, and what is answered to the repetitions is dropped.
+        Every clip is counted once, on any number of replicas: a batch that they do not divide, or that is smaller than
+        the one before, is filled up with its last clip, and the answers to these repetitions are dropped.
 
         Args:
             frames: uint8 (B, T, h, w, 3).

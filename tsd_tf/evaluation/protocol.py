@@ -1,12 +1,17 @@
 """The paper's test: Q random clips a video, probabilities averaged (Sections 4.1 and 4.3.2)."""
 
 import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tsd_tf.contract.errors import UserError
 from tsd_tf.evaluation import metrics
 from tsd_tf.evaluation.network_classifier import NetworkClassifier
+from tsd_tf.evaluation.transmission_meter import TransmissionMeter
+from tsd_tf.network import FewFrameNetwork
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,15 +24,15 @@ class Predictions:
         probabilities: (num_videos, Q, num_classes) float32.
     """
 
-    media_ids: list
+    media_ids: list[str]
     labels: np.ndarray
     probabilities: np.ndarray
 
-    def averaged(self, num_clips):
+    def averaged(self, num_clips: int) -> np.ndarray:
         """The mean over the first `num_clips` clips of each video: (num_videos, num_classes) float32."""
         return self.probabilities[:, :num_clips].mean(axis=1)
 
-    def summary(self, num_clips):
+    def summary(self, num_clips: int) -> dict[str, Any]:
         """Accuracies with the first `num_clips` clips of each video, as a dict that JSON can hold.
 
         `mean_class_accuracy` is the mean over classes that have a video.
@@ -47,12 +52,18 @@ class Predictions:
         }
 
 
-def predict(network, batches, strategy=None):
+def predict(
+    network: FewFrameNetwork, batches: Iterable[dict[str, tf.Tensor]], strategy: tf.distribute.Strategy | None = None
+) -> Predictions:
     """`collect` of a FewFrameNetwork: built in the scope of `strategy`, where one is given."""
     return collect(NetworkClassifier(network, strategy), batches)
 
 
-def collect(classify, batches, transmission=None):
+def collect(
+    classify: Callable[[tf.Tensor, tf.Tensor], tuple[np.ndarray, np.ndarray]],
+    batches: Iterable[dict[str, tf.Tensor]],
+    transmission: TransmissionMeter | None = None,
+) -> Predictions:
     """Classifies all clips.
 
     Args:
@@ -66,7 +77,8 @@ def collect(classify, batches, transmission=None):
     Raises:
         UserError: there is no video, or the answer for one is not finite.
     """
-    media_ids, labels, probabilities = [], [], []
+    media_ids: list[str] = []
+    labels, probabilities = [], []
     for batch in batches:
         frames, seeds = batch["frames"], batch["seed"]
         answers = []
@@ -84,5 +96,5 @@ def collect(classify, batches, transmission=None):
             name = media_ids[len(media_ids) - len(finite) + int(np.argmin(finite))]
             raise UserError(f"the network's answer for {name} is not finite: its training has diverged")
     if not media_ids:
-        raise UserError("the shards hold no video that can be read, at least one was expected; build them again")
+        raise UserError("expected at least one video that can be read, got shards without any; build them again")
     return Predictions(media_ids, np.concatenate(labels), np.concatenate(probabilities))

@@ -1,23 +1,24 @@
 """What is tested: a run, a file of weights, or the exported halves, on a data folder."""
 
-import collections
 import dataclasses
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """A network and the data that it is tested on, nothing of it loaded yet.
+    """A network and the data that it is tested on, neither of them loaded yet.
 
     Attributes:
-        name: tells a person what it is.
+        name: what messages call it.
         folder: where the results go; exists.
         stem: how the results' file names begin.
         num_frames, num_distilled_frames, crop_size, num_classes: T, T_s, pixels of the square clips, classes.
-        labels: the class names that it was trained with; None where nobody knows.
+        labels: the class names that it was trained with; None where they are not known.
         data_dir, split: the shards.
         facts: further entries of the results' JSON: what was tested, of which configuration.
-        load: strategy -> NetworkClassifier or ExportedHalves.
+        load: tf.distribute.Strategy -> NetworkClassifier or ExportedHalves.
     """
 
     name: str
@@ -27,8 +28,8 @@ class Subject:
     num_distilled_frames: int
     crop_size: int
     num_classes: int
-    labels: list | None
+    labels: list[str] | None
     data_dir: str
     split: str
-    facts: dict
-    load: collections.abc.Callable
+    facts: dict[str, Any]
+    load: Callable[[Any], Callable]

@@ -2,8 +2,13 @@
 
 import dataclasses
 import json
+import os
 import pathlib
 import re
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
 
 from tsd_tf import network_builder, work_directory
 from tsd_tf.config import Config
@@ -11,6 +16,7 @@ from tsd_tf.contract.errors import UserError
 from tsd_tf.evaluation.exported_halves import ExportedHalves
 from tsd_tf.evaluation.network_classifier import NetworkClassifier
 from tsd_tf.evaluation.subject import Subject
+from tsd_tf.network import FewFrameNetwork
 from tsd_tf.network_builder import build_network
 from tsd_tf.weights.hdf5 import load_weights
 from tsd_tf.work_directory import WorkDirectory
@@ -19,7 +25,9 @@ _SPLIT_RUN = re.compile(r"split([123])_(.+)")  # the name of a run on a split of
 _SPLIT_DATA = re.compile(r"split([123])")  # the data folder of a split of UCF101
 
 
-def newest_runs(runs_dir, dataset=None, with_splits=True):
+def newest_runs(
+    runs_dir: str | os.PathLike, dataset: str | None = None, with_splits: bool = True
+) -> list[WorkDirectory]:
     """The run whose checkpoint is the newest, and, where it is of a split of UCF101, those of the other splits.
 
     Args:
@@ -28,7 +36,7 @@ def newest_runs(runs_dir, dataset=None, with_splits=True):
         with_splits: False for the newest run alone.
 
     Returns:
-        List of WorkDirectory, in the order of the splits; of splits 1 to 3 those that have a checkpoint.
+        The runs in the order of the splits; of splits 1 to 3 those that have a checkpoint.
     """
     run = work_directory.latest(runs_dir, dataset or "*")
     match = _SPLIT_RUN.fullmatch(run.path.name)
@@ -38,11 +46,19 @@ def newest_runs(runs_dir, dataset=None, with_splits=True):
     return [sibling for sibling in siblings if sibling.checkpoints()]
 
 
-def of_run(run, *, checkpoint="latest", num_frames=None, num_distilled_frames=None, data_dir=None, split=None):
+def of_run(
+    run: WorkDirectory,
+    *,
+    checkpoint: str = "latest",
+    num_frames: int | None = None,
+    num_distilled_frames: int | None = None,
+    data_dir: str | None = None,
+    split: str | None = None,
+) -> Subject:
     """The Subject of a WorkDirectory.
 
     Args:
-        run: the WorkDirectory.
+        run: its checkpoint is tested.
         checkpoint: "latest", "best" (on validation), or the number of a step.
         num_frames, num_distilled_frames: T and T_s where they are not the run's, which only plain I3D allows.
         data_dir, split: the shards; None for the run's.
@@ -52,12 +68,6 @@ def of_run(run, *, checkpoint="latest", num_frames=None, num_distilled_frames=No
     """
     config = with_frame_counts(run.config(), num_frames, num_distilled_frames)
     folder = run.checkpoint(checkpoint)
-
-    def load(strategy):
-        with strategy.scope():
-            network = run.load_network(config, checkpoint)
-        return NetworkClassifier(network, strategy)
-
     return _of_config(
         config,
         name=str(run.path),
@@ -66,16 +76,20 @@ def of_run(run, *, checkpoint="latest", num_frames=None, num_distilled_frames=No
         labels=run.labels(),
         data_dir=data_dir,
         split=split,
-        load=load,
-        facts={
-            "source": "work directory",
-            "workdir": str(run.path),
-            "checkpoint": folder.name,
-        },
+        network=lambda: run.load_network(config, checkpoint),
+        facts={"source": "work directory", "workdir": str(run.path), "checkpoint": folder.name},
     )
 
 
-def of_weights(path, config=None, *, num_frames=None, num_distilled_frames=None, data_dir=None, split=None):
+def of_weights(
+    path: str | os.PathLike,
+    config: Config | None = None,
+    *,
+    num_frames: int | None = None,
+    num_distilled_frames: int | None = None,
+    data_dir: str | None = None,
+    split: str | None = None,
+) -> Subject:
     """The Subject of a .weights.h5 file of a whole FewFrameNetwork.
 
     Args:
@@ -89,24 +103,23 @@ def of_weights(path, config=None, *, num_frames=None, num_distilled_frames=None,
         raise UserError(f"found no file of weights: {path}")
     beside = path.with_name("config.json")
     if config is not None and beside.exists():
-        raise UserError(f"{beside} says what {path.name} is: leave --preset, --method and --main_network out")
+        raise UserError(f"{beside} says what {path.name} is: leave `preset`, `method` and `main_network` out")
     if config is None:
         try:
             config = Config.from_json(beside.read_text())
         except OSError as error:
             raise UserError(
                 f"{path} does not say which network it is of: looked for {beside}; "
-                "describe it with --preset, --method, --T and --Ts"
+                "describe it with `preset`, `method`, `num_frames` and `num_distilled_frames`"
             ) from error
         except ValueError as error:
             raise UserError(f"{beside}: {error}") from error
         config = with_frame_counts(config, num_frames, num_distilled_frames)
 
-    def load(strategy):
-        with strategy.scope():
-            network = build_network(config)
-            load_weights(network, path)
-        return NetworkClassifier(network, strategy)
+    def network() -> FewFrameNetwork:
+        built = build_network(config)
+        load_weights(built, path)
+        return built
 
     labels = path.with_name("labels.txt")
     return _of_config(
@@ -117,12 +130,21 @@ def of_weights(path, config=None, *, num_frames=None, num_distilled_frames=None,
         labels=labels.read_text().splitlines() if labels.exists() else None,
         data_dir=data_dir,
         split=split,
-        load=load,
+        network=network,
         facts={"source": "weights", "workdir": None, "checkpoint": path.name},
     )
 
 
-def of_export(export_dir, config=None, *, variant, codec, quality, data_dir=None, split=None):
+def of_export(
+    export_dir: str | os.PathLike,
+    config: Config | None = None,
+    *,
+    variant: str,
+    codec: str,
+    quality: int,
+    data_dir: str | None = None,
+    split: str | None = None,
+) -> Subject:
     """The Subject of both exported halves; see ExportedHalves.
 
     Args:
@@ -130,10 +152,12 @@ def of_export(export_dir, config=None, *, variant, codec, quality, data_dir=None
         config: the Config that says what the data are; None where `data_dir` and `split` do.
         data_dir, split: the shards; None for the configuration's.
     """
-    data_dir, split = data_dir or (config and config.data_dir), split or (config and config.evaluation_split)
+    if config is not None:
+        data_dir, split = data_dir or config.data_dir, split or config.evaluation_split
     if not (data_dir and split):
         raise UserError(
-            "an export does not say what to test it on: give --workdir or --preset, or both --data_dir and --split"
+            "an export does not say what to test it on: give a `work_directory` or a `preset`, or both `data_dir` and "
+            "`split`"
         )
     halves = ExportedHalves(export_dir, variant, codec, quality)
     model = halves.model
@@ -164,51 +188,69 @@ def of_export(export_dir, config=None, *, variant, codec, quality, data_dir=None
     )
 
 
-def preset(name, method=None, main_network=None, num_frames=None, num_distilled_frames=None, crop_size=None):
+def preset(
+    name: str,
+    method: str | None = None,
+    main_network: str | None = None,
+    num_frames: int | None = None,
+    num_distilled_frames: int | None = None,
+    crop_size: int | None = None,
+) -> Config:
     """The Config of a preset with changes, each None for the preset's own; UserError where they do not fit together."""
-    changes = {"main_network": main_network, "crop_size": crop_size}
+    changes: dict[str, Any] = {"main_network": main_network, "crop_size": crop_size}
     try:
         config = network_builder.preset(name, method or "tsd")
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    if config.method != "i3d":
-        changes |= {"num_frames": num_frames, "num_distilled_frames": num_distilled_frames}
-    try:
+        if config.method != "i3d":
+            changes |= {"num_frames": num_frames, "num_distilled_frames": num_distilled_frames}
         config = dataclasses.replace(config, **{key: value for key, value in changes.items() if value is not None})
     except ValueError as error:
         raise UserError(str(error)) from error
     return with_frame_counts(config, num_frames, num_distilled_frames) if config.method == "i3d" else config
 
 
-def with_frame_counts(config, num_frames, num_distilled_frames):
+def with_frame_counts(config: Config, num_frames: int | None, num_distilled_frames: int | None) -> Config:
     """A configuration at other frame counts, which only a network trained as plain I3D allows."""
     if num_frames is None and num_distilled_frames is None:
         return config
-    num_frames = num_frames or num_distilled_frames
-    num_distilled_frames = num_distilled_frames or num_frames
-    asked = (num_frames, num_distilled_frames)
+    asked = (num_frames or num_distilled_frames, num_distilled_frames or num_frames)
     if config.method != "i3d" and asked != (config.num_frames, config.num_distilled_frames):
         raise UserError(
-            f"this run was trained with --T={config.num_frames} --Ts={config.num_distilled_frames}; received "
-            f"--T={num_frames} --Ts={num_distilled_frames}. Name the run of these with --workdir"
+            f"`num_frames` and `num_distilled_frames` must be {config.num_frames} and {config.num_distilled_frames}, "
+            "as the run was trained; `work_directory` names the run of others. "
+            f"Received: num_frames={asked[0]}, num_distilled_frames={asked[1]}"
         )
+    counts: dict[str, Any] = dict(zip(("num_frames", "num_distilled_frames"), asked, strict=True))
     try:
-        return dataclasses.replace(config, num_frames=num_frames, num_distilled_frames=num_distilled_frames)
+        return dataclasses.replace(config, **counts)
     except ValueError as error:
         raise UserError(str(error)) from error
 
 
-def split_of_ucf101(subject):
-    """1, 2 or 3 where a Subject is of a split of UCF101, as its run's or its data folder's name says; else None."""
+def split_of_ucf101(subject: Subject) -> int | None:
+    """1, 2 or 3 where the name of a Subject's run or data folder says that it is of a split of UCF101; else None."""
     run = _SPLIT_RUN.fullmatch(subject.folder.resolve().name)
     data = _SPLIT_DATA.fullmatch(pathlib.PurePath(subject.data_dir).name)
     match = run or data
     return int(match[1]) if match and subject.facts["dataset"] == "ucf101" else None
 
 
-def _of_config(config, *, data_dir, split, facts, **fields):
+def _of_config(
+    config: Config,
+    *,
+    network: Callable[[], FewFrameNetwork],
+    data_dir: str | None,
+    split: str | None,
+    facts: dict[str, Any],
+    **fields: Any,
+) -> Subject:
+    def load(strategy: tf.distribute.Strategy) -> NetworkClassifier:
+        with strategy.scope():
+            built = network()
+        return NetworkClassifier(built, strategy)
+
     return Subject(
         **fields,
+        load=load,
         num_frames=config.num_frames,
         num_distilled_frames=config.num_distilled_frames,
         crop_size=config.crop_size,

@@ -10,7 +10,7 @@ from tsd_tf.main_networks import MainNetwork
 
 
 class _Bias:
-    """Stands where a folded batch normalisation stood: adds what is left of it.
+    """Takes the place of a folded batch normalisation: adds what is left of it.
 
     Args:
         bias: float array (channels,).

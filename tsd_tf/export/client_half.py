@@ -23,32 +23,30 @@ class ClientHalf:
     that is no CoarseSelector is called as it is, on normalised frames of full size.
 
     Args:
-        network: a FewFrameNetwork, built.
+        network: built.
         frame_size: edge of its frames, pixels.
 
     Attributes:
         weights: the tf.Variables that the signatures read.
+        feature_shape: (h, w, c) of the coarse features of one frame; None where P is not made of these alone, by a TSD
+            block.
     """
 
     def __init__(self, network: FewFrameNetwork, frame_size: int) -> None:
         self.frame_size = frame_size
         self._selector = network.selector
         self.weights = [variable.value for variable in self._selector.variables]
-        self._tsd_block, self._constant = None, None
-        if self.feature_shape is not None:
-            self._tsd_block = LiteTSDBlock(self._selector.tsd_block, self.feature_shape)
-            self.weights = [variable.value for variable in self._selector.coarse_extractor.weights]
-            self.weights += self._tsd_block.weights
+        self._tsd_block: Any = None
+        self._constant: np.ndarray | None = None
+        self.feature_shape: tuple[int, int, int] | None = None
+        block, extractor = self._selector.tsd_block, self._selector.coarse_extractor
+        if self._selector.is_coarse and block is not None:
+            self.feature_shape = tuple(extractor.output_shape[1:])
+            self._tsd_block = LiteTSDBlock(block, self.feature_shape)
+            self.weights = [variable.value for variable in extractor.weights] + self._tsd_block.weights
         elif not self._selector.looks_at_frames:
             matrix = network.transformation_matrix(ops.zeros((1, self._selector.num_frames, 1, 1, 3)))
             self._constant = np.asarray(matrix)[0].T
-
-    @property
-    def feature_shape(self) -> tuple[int, int, int] | None:
-        """(h, w, c) of the coarse features of one frame; None where P is not made of these alone, by a TSD block."""
-        if not self._selector.is_coarse or self._selector.tsd_block is None:
-            return None
-        return tuple(self._selector.coarse_extractor.output_shape[1:])
 
     def _coarse(self, frames):
         levels = tf.cast(frames, tf.float32)
@@ -105,7 +103,7 @@ class ClientHalf:
         frame = (self.frame_size, self.frame_size, 3)
         num_frames = self._selector.num_frames
         clip = tf.TensorSpec((1, num_frames, *frame), tf.uint8, signatures.FRAMES)
-        functions = {signatures.DISTILL: (self.distill, [clip])}
+        functions: dict[str, tuple[Any, list[tf.TensorSpec]]] = {signatures.DISTILL: (self.distill, [clip])}
         if self.feature_shape is not None:
             functions[signatures.ENCODE_FRAME] = (
                 self.encode_frame,

@@ -44,7 +44,7 @@ class CloudHalf:
     Batch norm of this package's main networks is folded; any other network is taken as it is.
 
     Args:
-        network: a FewFrameNetwork, built.
+        network: built.
         labels: the class names, by label.
         frame_size: edge of its frames, pixels.
 
@@ -115,18 +115,12 @@ class CloudHalf:
         """The signatures as concrete functions, by name; see tsd_tf.contract.signatures."""
         clip = (self.num_distilled_frames, self.frame_size, self.frame_size, 3)
         arguments = {
-            signatures.SERVING_DEFAULT: (
-                self.classify,
-                tf.TensorSpec((None, *clip), tf.uint8, signatures.FRAMES),
-            ),
+            signatures.SERVING_DEFAULT: (self.classify, tf.TensorSpec((None, *clip), tf.uint8, signatures.FRAMES)),
             signatures.JPEG: (
                 self.classify_pictures,
                 tf.TensorSpec((None, self.num_distilled_frames), tf.string, signatures.FRAMES_BYTES),
             ),
-            signatures.VIDEO: (
-                self.classify_videos,
-                tf.TensorSpec((None, None, *clip), tf.uint8, signatures.FRAMES),
-            ),
+            signatures.VIDEO: (self.classify_videos, tf.TensorSpec((None, None, *clip), tf.uint8, signatures.FRAMES)),
         }
         return {
             name: tf.function(method, autograph=False).get_concrete_function(spec)

@@ -1,17 +1,21 @@
-"""Writes, checks and puts in place everything that is deployed of a trained run."""
+"""Writes, checks and puts in place what a trained run deploys."""
 
 import dataclasses
 import hashlib
 import itertools
 import json
+import os
 import pathlib
 import shutil
 import tempfile
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from tsd_tf.config import Config
 from tsd_tf.contract import signatures
 from tsd_tf.contract.errors import UserError
 from tsd_tf.data.evaluation_clips import EvaluationClips
@@ -21,11 +25,12 @@ from tsd_tf.export import tflite, verification
 from tsd_tf.export.level_quantization import quantize_levels
 from tsd_tf.export.saved_model import save_client, save_cloud
 from tsd_tf.main_networks.interface import check_main_network
+from tsd_tf.network import FewFrameNetwork
 
 VARIANTS = ("float32", "float16", "int8")
 
 
-def next_version(output_dir):
+def next_version(output_dir: str | os.PathLike) -> int:
     """One more than the highest version number that lies in the output folder, 1 in an empty one."""
     found = [
         int(path.name)
@@ -36,7 +41,7 @@ def next_version(output_dir):
     return max(found, default=0) + 1
 
 
-def clips_to_check(config, data_dir, count, seed=0):
+def clips_to_check(config: Config, data_dir: str, count: int, seed: int = 0) -> tuple[np.ndarray, str]:
     """Clips to compare on: of the test or validation shards, or seeded noise where there are none.
 
     Returns:
@@ -45,10 +50,11 @@ def clips_to_check(config, data_dir, count, seed=0):
     return _clips(config, data_dir, ("test", "validate"), 0, count, seed)
 
 
-def representative_clips(config, data_dir, count, seed=0):
+def representative_clips(config: Config, data_dir: str, count: int, seed: int = 0) -> tuple[np.ndarray, str]:
     """Clips that the int8 file takes its ranges from; never those of `clips_to_check`.
 
-    Of the training shards; of other videos of the test or validation shards, or other noise, where there are none.
+    They are of the training shards; where there are none, of other videos of the test or validation shards, or other
+    noise.
 
     Returns:
         (uint8 (count, T, crop, crop, 3), where they come from).
@@ -60,7 +66,9 @@ def representative_clips(config, data_dir, count, seed=0):
     return _clips(config, data_dir, ("train",), 0, count, seed)
 
 
-def _clips(config, data_dir, splits, skip, count, seed):
+def _clips(
+    config: Config, data_dir: str, splits: Sequence[str], skip: int, count: int, seed: int
+) -> tuple[np.ndarray, str]:
     for split in splits:
         try:
             shards = find_shards(data_dir, split)
@@ -78,26 +86,33 @@ def _clips(config, data_dir, splits, skip, count, seed):
 
 
 def export(
-    network, config, labels, output_dir, clips, representative, variants=VARIANTS, tolerances=verification.TOLERANCES
-):
+    network: FewFrameNetwork,
+    config: Config,
+    labels: Sequence[str],
+    output_dir: str | os.PathLike,
+    clips: np.ndarray,
+    representative: np.ndarray,
+    variants: Sequence[str] = VARIANTS,
+    tolerances: verification.Tolerances = verification.TOLERANCES,
+) -> tuple[signatures.ClientModel, dict[str, Any]]:
     """Writes both halves as the next version of `output_dir`, after checking them against `network`.
 
     Everything is written aside and renamed when complete, the cloud half last: a server that watches the folder sees
     a new version when the client's files are there.
 
     Args:
-        network: the trained FewFrameNetwork.
-        config: its Config.
+        network: the trained network.
+        config: its configuration.
         labels: the class names, by label.
         output_dir: folder; made where missing.
         clips: uint8 (n, T, crop, crop, 3) to check on.
         representative: uint8 (n, T, crop, crop, 3), other clips, to take the ranges of the int8 file from.
         variants: the TFLite files to write, of VARIANTS.
-        tolerances: verification.Tolerances.
+        tolerances: how far they may be from `network`.
 
     Returns:
-        (ClientModel, report): the sidecar, and what report.json holds: the differences of both SavedModels and of every
-        TFLite file.
+        (sidecar, report): what client.json holds, and what report.json holds: the differences of both SavedModels and
+        of every TFLite file.
     """
     if len(labels) != config.num_classes:
         raise UserError(f"the run has {config.num_classes} classes, its labels.txt names {len(labels)}")
@@ -114,7 +129,7 @@ def export(
             save_cloud(network, labels, config.crop_size, aside / signatures.CLOUD_DIR)
             cloud = tf.saved_model.load(str(aside / signatures.CLOUD_DIR))
             classify = cloud.signatures[signatures.SERVING_DEFAULT]
-            report = {
+            report: dict[str, Any] = {
                 "version": version,
                 "num_clips": len(clips),
                 "num_representative_clips": len(representative),
@@ -150,8 +165,8 @@ def export(
                 frames_per_second=signatures.FRAMES_PER_SECOND,
                 num_classes=config.num_classes,
                 feature_shape=client_half.feature_shape,
-                signatures=keys,
-                variants=written,
+                signatures=tuple(keys),
+                variants=tuple(written),
             )
             (aside / signatures.LABELS_FILE).write_text("".join(f"{label}\n" for label in labels))
             (aside / signatures.REPORT_FILE).write_text(json.dumps(report, indent=2) + "\n")
@@ -163,15 +178,17 @@ def export(
     return sidecar, report
 
 
-def _without_infinities(tolerances):
-    # What is reported only has no bound; JSON has no infinity.
+def _without_infinities(tolerances: dict[str, Any]) -> dict[str, Any]:
+    # What is only reported has no bound, and JSON has no infinity.
     return {
         name: {key: value for key, value in limit.items() if value < float("inf")} if isinstance(limit, dict) else limit
         for name, limit in tolerances.items()
     }
 
 
-def _write_variant(folder, name, contents, differences):
+def _write_variant(
+    folder: pathlib.Path, name: str, contents: bytes, differences: verification.Differences
+) -> signatures.Variant:
     path = folder / signatures.tflite_file(name)
     path.write_bytes(contents)
     return signatures.Variant(
@@ -188,10 +205,9 @@ def _write_variant(folder, name, contents, differences):
     )
 
 
-def _put_in_place(aside, output_dir, version):
+def _put_in_place(aside: pathlib.Path, output_dir: pathlib.Path, version: int) -> None:
     halves = (signatures.CLIENT_DIR, signatures.CLOUD_DIR)
-    files = sorted(path for path in aside.iterdir() if path.name not in halves)
-    for path in files:
+    for path in sorted(path for path in aside.iterdir() if path.name not in halves):
         path.replace(output_dir / path.name)
     for half in halves:
         (output_dir / half).mkdir(exist_ok=True)

@@ -1,12 +1,14 @@
 """uint8 levels as LiteRT's quantised tensors."""
 
+from typing import Any
+
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
 
 _LEVEL, _SCALE, _ZERO_POINT = schema.TensorType.UINT8, 1.0, 0
 
 
-def quantize_levels(contents):
+def quantize_levels(contents: bytes) -> bytes:
     """A TFLite file whose uint8 tensors have scale 1 and zero point 0, and that converts them accordingly.
 
     TensorFlow's converter writes levels of 0 to 255 as plain integers, and their conversions as CAST, which runs on one
@@ -14,10 +16,11 @@ def quantize_levels(contents):
     the same, and DEQUANTIZE and QUANTIZE, which rounds and saturates, have fast kernels.
 
     Args:
-        contents: bytes of a file in which every uint8 tensor holds levels.
+        contents: of a file in which every uint8 tensor holds levels.
 
     Returns:
-        bytes: CAST to float32 is DEQUANTIZE, CAST to uint8 is QUANTIZE, of ROUND's input where that stood before it.
+        The new contents: CAST to float32 is DEQUANTIZE, CAST to uint8 is QUANTIZE, and takes the input of a ROUND that
+        stood before it.
     """
     model = flatbuffer_utils.convert_bytearray_to_object(bytearray(contents))
     for graph in model.subgraphs:
@@ -28,7 +31,7 @@ def quantize_levels(contents):
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def _convert_casts(model, graph):
+def _convert_casts(model: Any, graph: Any) -> None:
     kinds = [_kind(model, operator) for operator in graph.operators]
     rounded = {
         operator.outputs[0]: operator.inputs[0]
@@ -47,19 +50,19 @@ def _convert_casts(model, graph):
     graph.operators = [operator for operator in graph.operators if used.intersection(operator.outputs)]
 
 
-def _kind(model, operator):
+def _kind(model: Any, operator: Any) -> int:
     return flatbuffer_utils.get_builtin_code_from_operator_code(model.operatorCodes[operator.opcodeIndex])
 
 
-def _replace(model, operator, kind, options):
+def _replace(model: Any, operator: Any, kind: int, options: int) -> None:
     """Makes `operator` one of another kind, whose options have no fields."""
     operator.opcodeIndex = _code_index(model, kind)
     operator.builtinOptionsType = options
     operator.builtinOptions = None
 
 
-def _code_index(model, kind):
-    """Where the model's table of kinds has `kind`; added, if it is not there."""
+def _code_index(model: Any, kind: int) -> int:
+    """Where the model's table of kinds has `kind`, which is added if it is missing."""
     for index, code in enumerate(model.operatorCodes):
         if flatbuffer_utils.get_builtin_code_from_operator_code(code) == kind:
             return index

@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from tsd_tf.layers import TSDBlock
+
 
 class LiteTSDBlock:
     """The mathematics of a TSDBlock (Equations 2 to 4), for one clip, in two-dimensional operations.
@@ -13,14 +15,14 @@ class LiteTSDBlock:
     f'(w_gamma O'), which needs T_s / T of the multiplications.
 
     Args:
-        block: a tsd_tf.layers.TSDBlock, built.
+        block: built.
         feature_shape: (h, w, c) of the coarse features of one frame.
 
     Attributes:
         weights: the tf.Variables that calling it reads.
     """
 
-    def __init__(self, block, feature_shape):
+    def __init__(self, block: TSDBlock, feature_shape: tuple[int, int, int]) -> None:
         self._height, self._width, self._channels = feature_shape
         self._embedding_channels = block.embedding_channels
         self._num_distilled_frames = block.num_distilled_frames
@@ -33,7 +35,7 @@ class LiteTSDBlock:
         self._w_gamma = tf.Variable(np.asarray(block.w_gamma.kernel), trainable=False, name="w_gamma")
         self.weights = [self._w_alpha, self._w_beta, self._w_gamma]
 
-    def __call__(self, features):
+    def __call__(self, features: tf.Tensor) -> tf.Tensor:
         """float32 (T, h, w, c) -> P transposed, float32 (T_s, T); every row sums to 1."""
         num_frames = features.shape[0]
         height, width, embedding = self._height, self._width, self._embedding_channels
@@ -60,7 +62,7 @@ class LiteTSDBlock:
         return tf.gather(matrix, tf.math.top_k(-times, k=self._num_distilled_frames).indices)
 
 
-def _fold_width(kernel, width):
+def _fold_width(kernel: np.ndarray, width: int) -> np.ndarray:
     """A SAME 3D kernel over (H, W, C') as a 2D one over (C', H), W among the channels.
 
     Args:

@@ -1,6 +1,8 @@
 """Writes the two halves as SavedModels."""
 
+import os
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -9,13 +11,14 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 from tsd_tf.contract import signatures
 from tsd_tf.export.client_half import ClientHalf
 from tsd_tf.export.cloud_half import CloudHalf
+from tsd_tf.network import FewFrameNetwork
 
 
-def save_client(network, frame_size, path):
+def save_client(network: FewFrameNetwork, frame_size: int, path: str | os.PathLike) -> ClientHalf:
     """Writes the client half.
 
     Args:
-        network: a FewFrameNetwork, built.
+        network: built.
         frame_size: edge of its frames, pixels.
         path: folder to write; must not exist.
 
@@ -27,18 +30,18 @@ def save_client(network, frame_size, path):
     return half
 
 
-def _save(half, path):
+def _save(half: ClientHalf | CloudHalf, path: str | os.PathLike) -> None:
     # A bare module keeps the weights: Keras' own tracking would write down what training needs as well.
     module = tf.Module()
     module.weights = half.weights
     tf.saved_model.save(module, str(path), signatures=half.signatures())
 
 
-def save_cloud(network, labels, frame_size, path):
+def save_cloud(network: FewFrameNetwork, labels: Sequence[str], frame_size: int, path: str | os.PathLike) -> None:
     """Writes the cloud half as TensorFlow Serving takes it: batch norm folded, class names and warm-up requests inside.
 
     Args:
-        network: a FewFrameNetwork, built.
+        network: built.
         labels: the class names, by label.
         frame_size: edge of its frames, pixels.
         path: folder to write; must not exist.
@@ -53,8 +56,8 @@ def save_cloud(network, labels, frame_size, path):
             writer.write(log.SerializeToString())
 
 
-def warmup_requests(num_distilled_frames, frame_size):
-    """One PredictRequest a signature, of grey frames: TensorFlow Serving runs them before it serves a version."""
+def warmup_requests(num_distilled_frames: int, frame_size: int) -> list[predict_pb2.PredictRequest]:
+    """One request for each signature, of grey frames: TensorFlow Serving runs them before it serves a version."""
     frames = np.full((1, num_distilled_frames, frame_size, frame_size, 3), 128, "uint8")
     pictures = [[tf.io.encode_jpeg(frame).numpy() for frame in frames[0]]]
     inputs = {

@@ -64,7 +64,7 @@ def convert(
     functions = tf.saved_model.load(str(saved_model_path)).signatures
 
     def representative_inputs() -> Iterator[tuple[str, dict]]:
-        for clip in clips:
+        for clip in () if clips is None else clips:
             yield signatures.DISTILL, {signatures.FRAMES: clip[None]}
             if signatures.ENCODE_FRAME in signature_keys:
                 encode = functions[signatures.ENCODE_FRAME]

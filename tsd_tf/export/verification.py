@@ -1,6 +1,8 @@
 """Every export is compared with the Keras network it came from, on real clips where there are any."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -8,6 +10,7 @@ from ai_edge_litert.interpreter import Interpreter
 from tsd_tf.contract import signatures
 from tsd_tf.contract.errors import UserError
 from tsd_tf.data.preprocessing import to_network_input, to_uint8
+from tsd_tf.network import FewFrameNetwork
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,13 +30,13 @@ class Reference:
     logits: np.ndarray
 
     @property
-    def probabilities(self):
+    def probabilities(self) -> np.ndarray:
         """The softmax of the logits."""
         shifted = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
         return shifted / shifted.sum(axis=1, keepdims=True)
 
     @classmethod
-    def of(cls, network, clips):
+    def of(cls, network: FewFrameNetwork, clips: np.ndarray) -> "Reference":
         """Runs `network` on `clips`, one at a time: a full-size clip needs some hundred megabytes."""
         matrices, frames, logits = [], [], []
         for clip in clips:
@@ -65,11 +68,11 @@ _ANY = float("inf")
 class Tolerances:
     """How far each exported file may be from the network.
 
-    Float32 sums in another order move P by some 1e-5 and so a pixel in a thousand across a rounding edge. Of a network
-    trained on the sample data set, on clips that the int8 file was not calibrated with, P moves by 0.01 with half
-    precision weights and by 0.1 in int8, single levels of Y by 3 and 21, Y on average by 0.02 and 0.25 levels,
-    probabilities by 0.01 and 0.06: the tolerances are two to four times that. Logits and top-1 are reported only: a
-    shift of all logits changes nothing, and top-1 may fall where two classes are level.
+    Float32 sums in another order move P by some 1e-5, and with it a pixel in a thousand across a rounding edge. With a
+    network trained on the sample data set, on clips that the int8 file was not calibrated with, P moves by 0.01 with
+    half precision weights and by 0.1 in int8, single levels of Y by 3 and 21, Y on average by 0.02 and 0.25 levels,
+    probabilities by 0.01 and 0.06: the tolerances are two to four times that. Logits and top-1 are only reported: a
+    shift of all logits changes nothing, and top-1 may fall where two classes tie.
 
     Attributes:
         cloud: largest absolute difference of the cloud half's probabilities.
@@ -84,15 +87,16 @@ class Tolerances:
 
 
 TOLERANCES = Tolerances()
+_Signature = Callable[..., dict[str, Any]]  # called with named tensors
 
 
-def check_cloud(reference, classify, tolerances):
+def check_cloud(reference: Reference, classify: _Signature, tolerances: Tolerances) -> dict[str, float]:
     """How far a cloud half is from the network; UserError if its probabilities are beyond the tolerance.
 
     Args:
-        reference: Reference.
+        reference: what the network answers.
         classify: the SavedModel's function, uint8 (1, T_s, H, W, 3) -> dict with LOGITS and PROBABILITIES.
-        tolerances: Tolerances.
+        tolerances: how far it may be.
 
     Returns:
         {"logits", "probabilities": largest absolute difference, "top1_agreement": share of the clips}.
@@ -102,24 +106,22 @@ def check_cloud(reference, classify, tolerances):
     return answer
 
 
-def check_client(name, reference, distill, classify, tolerances):
+def check_client(
+    name: str, reference: Reference, distill: _Signature, classify: _Signature, tolerances: Tolerances
+) -> Differences:
     """How far a client half is from the network; UserError beyond the tolerance of its name.
 
     Args:
         name: "saved_model", "float32", "float16" or "int8".
-        reference: Reference.
         distill: uint8 (1, T, H, W, 3) -> dict with DISTILLED_FRAMES and TRANSFORMATION_MATRIX.
-        classify, tolerances: as in `check_cloud`.
-
-    Returns:
-        Differences.
+        reference, classify, tolerances: as in `check_cloud`.
     """
     matrices, frames = [], []
     for clip in reference.clips:
         answer = distill(frames=clip[None])
         matrices.append(np.asarray(answer[signatures.TRANSFORMATION_MATRIX])[0])
         frames.append(np.asarray(answer[signatures.DISTILLED_FRAMES])[0])
-    # NumPy's maximum, unlike Python's, hands NaN on.
+    # NumPy's maximum, unlike Python's, passes NaN on.
     levels = np.abs(np.stack(frames).astype("int16") - reference.distilled_frames)
     differences = Differences(
         transformation_matrix=float(np.abs(np.stack(matrices) - reference.transformation_matrices).max()),
@@ -133,13 +135,15 @@ def check_client(name, reference, distill, classify, tolerances):
     return differences
 
 
-def tflite_distill(contents, num_threads=2):
+def tflite_distill(contents: bytes, num_threads: int = 2) -> _Signature:
     """The `distill` signature of a TFLite file's bytes, as LiteRT runs it."""
     interpreter = Interpreter(model_content=contents, num_threads=num_threads)
     return interpreter.get_signature_runner(signatures.DISTILL)
 
 
-def _compare_answers(reference, classify, frames):
+def _compare_answers(
+    reference: Reference, classify: _Signature, frames: Sequence[np.ndarray] | np.ndarray
+) -> dict[str, float]:
     answers = [classify(frames=clip[None]) for clip in frames]
     logits, probabilities = (
         np.concatenate([np.asarray(answer[name]) for answer in answers])
@@ -152,10 +156,10 @@ def _compare_answers(reference, classify, frames):
     }
 
 
-def _require(half, quantity, difference, tolerance):
+def _require(half: str, quantity: str, difference: float, tolerance: float) -> None:
     # Written so that NaN fails.
     if not difference <= tolerance:
         raise UserError(
             f"the exported {half} half is not the trained network: its {quantity} differ by {difference:.3g}, "
-            f"allowed are {tolerance:g}; nothing was put in place"
+            f"expected at most {tolerance:g}; nothing was put in place"
         )

@@ -71,13 +71,13 @@ class Unit3D(keras.layers.Layer):
             scale=False, momentum=batch_norm_momentum, epsilon=epsilon, dtype=self.dtype_policy, name="batch_norm"
         )
 
+    def _padding(self, input_shape: tuple[int | None, ...]) -> list[tuple[int, int]]:
+        return list(map(same_padding, input_shape[1:4], self.kernel_size, self.strides))
+
     def _padded_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         if not self.pads:
             return tuple(input_shape)
-        sizes = (
-            size + sum(same_padding(size, kernel, stride))
-            for size, kernel, stride in zip(input_shape[1:4], self.kernel_size, self.strides, strict=True)
-        )
+        sizes = (size + sum(zeros) for size, zeros in zip(input_shape[1:4], self._padding(input_shape), strict=True))
         return (input_shape[0], *sizes, input_shape[4])
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -87,11 +87,7 @@ class Unit3D(keras.layers.Layer):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         if self.pads:
-            padding = [
-                same_padding(size, kernel, stride)
-                for size, kernel, stride in zip(inputs.shape[1:4], self.kernel_size, self.strides, strict=True)
-            ]
-            x = padded_convolution(self.conv_3d, inputs, padding, training)
+            x = padded_convolution(self.conv_3d, inputs, self._padding(inputs.shape), training)
         else:
             x = self.conv_3d(inputs)
         return ops.relu(self.batch_norm(x, training=training))

@@ -35,32 +35,15 @@ class C3D(MainNetwork):
 
     def __init__(self, num_classes: int, dropout_rate: float = 0.5, width: float = 1.0, **kwargs: Any) -> None:
         super().__init__(num_classes, dropout_rate, width, **kwargs)
+        common = {"activation": "relu", "kernel_initializer": "he_normal", "dtype": self.dtype_policy}
         for group, (convolutions, pool) in enumerate(_ARCHITECTURE, start=1):
             for filters, letter in zip(convolutions, "ab", strict=False):
-                self.blocks.append(
-                    keras.layers.Conv3D(
-                        self.channels(filters),
-                        3,
-                        padding="same",
-                        activation="relu",
-                        kernel_initializer="he_normal",
-                        dtype=self.dtype_policy,
-                        name=f"conv{group}{letter}",
-                    )
-                )
+                name = f"conv{group}{letter}"
+                self.blocks.append(keras.layers.Conv3D(self.channels(filters), 3, padding="same", name=name, **common))
             self.blocks.append(
                 keras.layers.MaxPooling3D(pool, padding="same", dtype=self.dtype_policy, name=f"pool{group}")
             )
-        self.dense = [
-            keras.layers.Dense(
-                self.channels(_UNITS),
-                activation="relu",
-                kernel_initializer="he_normal",
-                dtype=self.dtype_policy,
-                name=name,
-            )
-            for name in ("fc6", "fc7")
-        ]
+        self.dense = [keras.layers.Dense(self.channels(_UNITS), name=name, **common) for name in ("fc6", "fc7")]
 
     def check_frames(self, shape: tuple[int | None, ...]) -> None:
         """Raises ValueError unless `shape` is (batch, 16, height, width, 3), known but for the batch."""

@@ -20,7 +20,7 @@ def is_own(main_network: keras.layers.Layer) -> bool:
 
 
 def output_shape(main_network: keras.layers.Layer, frames_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-    """The shape of what a main network answers to frames of `frames_shape`; builds it where it is not built."""
+    """The shape of what a main network answers to frames of `frames_shape`; builds it first, if need be."""
     if is_own(main_network):
         if not main_network.built:
             main_network.build(frames_shape)

@@ -52,7 +52,7 @@ def main(argv: list[str]) -> None:
             {"train": FLAGS.num_train, "validate": FLAGS.num_validate, "test": FLAGS.num_test},
             settings=procedural_videos.VideoSettings(num_axes=int(FLAGS.num_axes), task=FLAGS.task),
             seed=FLAGS.seed,
-            processes=FLAGS.processes or os.cpu_count(),
+            processes=FLAGS.processes or os.cpu_count() or 1,
         )
     print(
         f"Wrote {FLAGS.num_train} training, {FLAGS.num_validate} validation and {FLAGS.num_test} test videos: {final}"

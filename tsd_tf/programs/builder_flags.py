@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 VIDEOS_DIR = flags.DEFINE_string(
     "videos_dir", None, "folder of the video files; subfolders are searched", required=True
 )
-OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "folder of the shards")
+OUTPUT_DIR = flags.DEFINE_string("output_dir", "data", "folder of the shards")
 NUM_SHARDS = flags.DEFINE_integer("num_shards", 16, "shards, at most one per video", lower_bound=1)
 SHORT_SIDE = flags.DEFINE_integer("short_side", 256, "pixels of the stored frames' short side", lower_bound=1)
 FRAME_RATE = flags.DEFINE_float("frame_rate", 25.0, "stored frames a second", lower_bound=0.1, upper_bound=240.0)
@@ -69,7 +69,7 @@ def build(
     from tsd_tf.building import conversion, estimate, sharding
 
     settings = conversion.Settings(FRAME_RATE.value, SHORT_SIDE.value, JPEG_QUALITY.value, MIN_FRAMES.value)
-    processes = PROCESSES.value or os.cpu_count()
+    processes = PROCESSES.value or os.cpu_count() or 1
     if ESTIMATE.value:
         estimate.run(rows, VIDEOS_DIR.value, output_dir, class_names, settings, processes, ESTIMATE.value)
         return

@@ -22,6 +22,8 @@ from tsd_tf.programs import command_line
 from tsd_tf.video import VIDEO_SUFFIXES
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from tsd_tf.client.recognizer import Recognition
 
 FLAGS = flags.FLAGS
@@ -114,7 +116,7 @@ def main(argv: list[str]) -> int:
             return 0
         unreadable = 0
         for video in videos:
-            distilled = []
+            distilled: list[np.ndarray] = []
             try:
                 _show(recognizer.recognize(video, distilled.append if FLAGS.save_distilled else None))
             except capture.UnreadableVideoError as error:

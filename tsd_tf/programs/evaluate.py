@@ -14,10 +14,15 @@ the data, as in Table 3. Of UCF101, all splits that are trained are tested, and 
 All visible GPUs share the work. python -m tsd_tf.evaluation.report turns results into the paper's tables.
 """
 
+from typing import TYPE_CHECKING
+
 from absl import flags
 
 from tsd_tf.contract.errors import UserError
 from tsd_tf.programs import command_line, run_flags
+
+if TYPE_CHECKING:
+    from tsd_tf.evaluation.subject import Subject
 
 FLAGS = flags.FLAGS
 
@@ -54,7 +59,7 @@ _DESCRIBE_WEIGHTS = ("method", "selector", "main_network", "crop_size")
 _DESCRIBE_CODING = ("variant", "codec")
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     """Tests what the flags say."""
     command_line.no_arguments(argv)
     clips = _numbers("clips", "positive integers, as in --clips=1,3,10", 1, 10**6)
@@ -83,8 +88,8 @@ def main(argv):
         print(line)
 
 
-def _subjects(quality):
-    """What the flags name, as a list of tsd_tf.evaluation.subject.Subject."""
+def _subjects(quality: int) -> "list[Subject]":
+    """What the flags name."""
     from tsd_tf.evaluation import subjects
     from tsd_tf.work_directory import WorkDirectory
 
@@ -98,8 +103,8 @@ def _subjects(quality):
     if FLAGS.export_dir:
         config = subjects.preset(FLAGS.preset) if FLAGS.preset else None
         config = WorkDirectory(FLAGS.workdir[0]).config() if FLAGS.workdir else config
-        coding = {name: FLAGS[name].value for name in _DESCRIBE_CODING}
-        return [subjects.of_export(FLAGS.export_dir, config, quality=quality, **coding, **data)]
+        coding = {"variant": FLAGS.variant, "codec": FLAGS.codec, "quality": quality}
+        return [subjects.of_export(FLAGS.export_dir, config, **coding, **data)]
     if FLAGS.workdir:
         runs = list(map(WorkDirectory, FLAGS.workdir))
     else:
@@ -107,8 +112,8 @@ def _subjects(quality):
     return [subjects.of_run(run, checkpoint=FLAGS.checkpoint, **frames, **data) for run in runs]
 
 
-def _refuse_ignored_flags():
-    """UserError where a flag is given that what is tested would not heed."""
+def _refuse_ignored_flags() -> None:
+    """UserError where a flag is given that would be ignored."""
     given = {name for name in FLAGS if FLAGS[name].present}
     sources = [name for name in ("weights", "export_dir", "workdir") if name in given]
     if "weights" in given and len(sources) > 1:
@@ -124,9 +129,9 @@ def _refuse_ignored_flags():
         raise UserError("an export has its T and T_s in it: expected neither --T nor --Ts")
 
 
-def _numbers(flag, expected, low, high):
+def _numbers(flag: str, expected: str, low: int, high: int) -> list[int]:
     """The integers of a list flag, each once; UserError for anything else."""
-    values = FLAGS[flag].value
+    values: list[str] = getattr(FLAGS, flag)
     try:
         numbers = [int(value) for value in values]
         if not numbers or min(numbers) < low or max(numbers) > high:
@@ -136,7 +141,7 @@ def _numbers(flag, expected, low, high):
     return list(dict.fromkeys(numbers))
 
 
-def start():
+def start() -> None:
     """Runs the program."""
     command_line.run(main, extra="train", backends=("tensorflow",))
 

@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
     splits = _find_splits(data_dir)
     class_names = _class_names(data_dir)
     shards = [name for names in splits.values() for name in names]
-    reports = _read(data_dir, shards, class_names, verification.verify_shard, _PROCESSES.value or os.cpu_count())
+    reports = _read(data_dir, shards, class_names, verification.verify_shard, _PROCESSES.value or os.cpu_count() or 1)
     num_problems = 0
     for split, names in splits.items():
         found = {name: reports[name] for name in names}
@@ -62,7 +62,7 @@ def main(argv: list[str]) -> int:
         )
         num_problems += len(problems)
     if _CONTACT_SHEET.value:
-        samples = [reports[name].sample for name in shards if reports[name].sample]
+        samples = [sample for name in shards if (sample := reports[name].sample)]
         _write_contact_sheet(_CONTACT_SHEET.value, samples[:: max(1, len(samples) // _CLIPS.value)][: _CLIPS.value])
     return 1 if num_problems else 0
 
@@ -70,7 +70,7 @@ def main(argv: list[str]) -> int:
 def _find_splits(data_dir: pathlib.Path) -> dict[str, list[str]]:
     if not data_dir.is_dir():
         raise UserError(f"expected a folder of shards, got {data_dir}, which is no folder")
-    splits = {}
+    splits: dict[str, list[str]] = {}
     for path in sorted(data_dir.iterdir()):
         if match := _SHARD.fullmatch(path.name):
             splits.setdefault(match[1], []).append(path.name)
@@ -108,7 +108,7 @@ def _wrong_in_set(data_dir: pathlib.Path, split: str, reports: "Mapping[str, Sha
     """What does not fit between the shards of a split, and between them and the manifests."""
     from tsd_tf.contract import schema
 
-    counts = {int(_SHARD.fullmatch(name)[3]) for name in reports}
+    counts = {int(name.rpartition("-")[2]) for name in reports}
     if counts != {len(reports)}:
         yield f"{split}: expected {' or '.join(map(str, sorted(counts)))} shards by their names, got {len(reports)}"
     json_path = data_dir / schema.MANIFEST_JSON.format(split=split)

@@ -1,9 +1,7 @@
 """What the paper prints in its Tables 2, 3 and 4: top-1 accuracies in percent. Not measured here."""
 
-METHODS = {"i3d": "I3D", "i3d_a": "I3D_A", "i3d_r": "I3D_R", "i3d_e": "I3D_E", "tsd": "I3D+TSD"}
-
-# Table 2, Kinetics, 3 clips: (T_s, T) -> accuracy by method, in the order of the paper's rows. A method that is not
-# there is a cell that the paper leaves empty: where T = T_s, sampling is I3D, and I3D takes T_s consecutive frames.
+# Table 2, Kinetics, 3 clips: (T_s, T) -> accuracy by method, in the order of the paper's rows. A method that is
+# missing is a cell that the paper leaves empty: where T = T_s, sampling is I3D, and I3D takes T_s consecutive frames.
 TABLE_2 = {
     (5, 5): {"i3d": 36.7, "i3d_a": 34.6},
     (5, 10): {"i3d_a": 35.6, "i3d_r": 37.1, "i3d_e": 39.9, "tsd": 65.7},

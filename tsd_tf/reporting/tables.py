@@ -1,4 +1,4 @@
-"""Tables 2, 3 and 4 and the curves of Figure 3, filled from results: what is there, and what is not."""
+"""Tables 2, 3 and 4 and the curves of Figure 3, filled from results; cells without a run stay in them, empty."""
 
 import dataclasses
 import operator
@@ -68,7 +68,7 @@ def table_2(found: list[Result], dataset: str, clips: int) -> list[Entry]:
 def table_3(found: list[Result], dataset: str) -> list[Entry]:
     """I3D and I3D+TSD over Q: the entries in the order of the rows; for Kinetics at least the paper's.
 
-    So for every main network. A selector of one's own is treated as TSD.
+    There are such rows for every main network; a user's own selector is treated as TSD.
     """
     entries = []
     for network in _networks(found, dataset):

@@ -4,7 +4,7 @@ import asyncio
 import collections
 import concurrent.futures
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 
 import grpc
 import numpy as np
@@ -37,7 +37,8 @@ class Batcher:
     def __init__(self, limits: Limits, metrics: Metrics) -> None:
         self._limits = limits
         self._metrics = metrics
-        self._waiting = collections.OrderedDict()  # key -> deque of _Task, the key that has waited longest first
+        # By key; the key that has waited longest comes first.
+        self._waiting: collections.OrderedDict[tuple, collections.deque[_Task]] = collections.OrderedDict()
         self._num_waiting = 0
         self._num_running = 0
         self._threads = concurrent.futures.ThreadPoolExecutor(limits.num_batch_threads, "batch")
@@ -94,7 +95,7 @@ class Batcher:
                 self._num_running += 1
                 asyncio.get_running_loop().create_task(self._call(key[0], tasks))
 
-    def _take(self, key: Hashable) -> list[_Task]:
+    def _take(self, key: tuple) -> list[_Task]:
         waiting = self._waiting[key]
         full = sum(task.size for task in waiting) >= self._limits.max_batch_size
         # The timer sometimes fires a little early.

@@ -34,60 +34,58 @@ async def add_services(server: grpc.aio.Server, predictor: Predictor, metrics: M
     return servicer
 
 
+def _refused(reason: str) -> Callable:
+    """A method that answers every call with UNIMPLEMENTED."""
+
+    async def refuse(self: Any, request: Any, context: grpc.aio.ServicerContext) -> None:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, reason)
+
+    return refuse
+
+
 class _Health(health.aio.HealthServicer):
-    async def Watch(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
-        # A stream that only its client ends would hold up every graceful stop.
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "call Check")
+    # A stream that only its client can end would hold up every graceful stop.
+    Watch = _refused("call Check")
 
 
-async def _answer(
-    work: Callable[[Any], Any], request: Any, context: grpc.aio.ServicerContext, metrics: Metrics, api: str
-) -> Any:
-    start = time.monotonic()
-    name = request.model_spec.name
-    try:
-        response = work(request)
-        if not hasattr(response, "DESCRIPTOR"):
-            response = await response
-    except ServingError as error:
-        metrics.count(names.REQUEST_COUNT, model_name=name, status=error.code.name)
-        await context.abort(error.code, error.message)
-    metrics.count(names.REQUEST_COUNT, model_name=name, status="OK")
-    metrics.observe(
-        names.REQUEST_LATENCY, (time.monotonic() - start) * 1e6, model_name=name, API=api, entrypoint="GRPC"
-    )
-    return response
-
-
-class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
+class _Service:
     def __init__(self, predictor: Predictor, metrics: Metrics) -> None:
         self._predictor, self._metrics = predictor, metrics
 
+    async def _answer(
+        self, api: str, work: Callable[[Any], Any], request: Any, context: grpc.aio.ServicerContext
+    ) -> Any:
+        start = time.monotonic()
+        name = request.model_spec.name
+        try:
+            response = work(request)
+            if not hasattr(response, "DESCRIPTOR"):
+                response = await response
+        except ServingError as error:
+            self._metrics.count(names.REQUEST_COUNT, model_name=name, status=error.code.name)
+            await context.abort(error.code, error.message)
+        self._metrics.count(names.REQUEST_COUNT, model_name=name, status="OK")
+        self._metrics.observe(
+            names.REQUEST_LATENCY, (time.monotonic() - start) * 1e6, model_name=name, API=api, entrypoint="GRPC"
+        )
+        return response
+
+
+class _PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceServicer):
     async def Predict(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
-        return await _answer(self._predictor.predict, request, context, self._metrics, "Predict")
+        return await self._answer("Predict", self._predictor.predict, request, context)
 
     async def GetModelMetadata(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
-        return await _answer(self._predictor.metadata, request, context, self._metrics, "GetModelMetadata")
+        return await self._answer("GetModelMetadata", self._predictor.metadata, request, context)
 
-    async def Classify(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, _ONLY_PREDICT.format("Classify"))
-
-    async def Regress(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, _ONLY_PREDICT.format("Regress"))
-
-    async def MultiInference(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, _ONLY_PREDICT.format("MultiInference"))
+    Classify, Regress, MultiInference = (
+        _refused(f"{name} needs tf.train.Examples; this server's signatures take tensors: call Predict.")
+        for name in ("Classify", "Regress", "MultiInference")
+    )
 
 
-class _ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    def __init__(self, predictor: Predictor, metrics: Metrics) -> None:
-        self._predictor, self._metrics = predictor, metrics
-
+class _ModelService(_Service, model_service_pb2_grpc.ModelServiceServicer):
     async def GetModelStatus(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
-        return await _answer(self._predictor.status, request, context, self._metrics, "GetModelStatus")
+        return await self._answer("GetModelStatus", self._predictor.status, request, context)
 
-    async def HandleReloadConfigRequest(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "The models of this server are named when it starts.")
-
-
-_ONLY_PREDICT = "{} needs tf.train.Examples; this server's signatures take tensors: call Predict."
+    HandleReloadConfigRequest = _refused("The models of this server are named when it starts.")

@@ -125,10 +125,10 @@ def _array(alias: str, value: Any, signature: SignatureDef) -> np.ndarray:
         shape.append(len(level))
         level = level[0] if level else None
     check_shape(alias, shape, signature)
-    leaves = []
+    leaves: list[Any] = []
     _flatten(value, shape, 0, leaves)
     if dtype == tf.string:
-        return np.array([_bytes(leaf) for leaf in leaves], object).reshape(shape)
+        return np.array([_bytes(leaf) for leaf in leaves], dtype=object).reshape(shape)
     integer = dtype.is_integer
     for leaf in leaves:
         # bool is a kind of int in Python, but not in JSON.

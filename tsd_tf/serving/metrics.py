@@ -14,14 +14,16 @@ BATCH_SIZE = ":tensorflow:serving:batching_session:processed_batch_size"  # clip
 _LATENCY_BOUNDS = tuple(10.0 * 1.8**power for power in range(33))  # TensorFlow Serving's
 _BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
+_Key = tuple[str, tuple[tuple[str, str], ...]]  # name and labels
+
 
 class Metrics:
     """What the server has counted since it started; safe to use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._counters = {}
-        self._histograms = {}
+        self._counters: dict[_Key, int] = {}
+        self._histograms: dict[_Key, tuple[list[int], float]] = {}  # values in each bucket, their sum
 
     def count(self, name: str, **labels: str) -> None:
         """Adds one to a counter."""
@@ -40,7 +42,8 @@ class Metrics:
 
     def text(self) -> str:
         """The page that Prometheus scrapes."""
-        lines, typed = [], set()
+        lines: list[str] = []
+        typed: set[str] = set()
         with self._lock:
             for (name, labels), value in sorted(self._counters.items()):
                 _type_line(lines, typed, name, "counter")

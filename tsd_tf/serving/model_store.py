@@ -27,9 +27,9 @@ class ModelStore:
         self.name = name
         self._model_dir = pathlib.Path(model_dir)
         self._labels = dict(labels or {})
-        self._servables = {}
-        self._states = {}
-        self._failed = {}
+        self._servables: dict[int, Servable] = {}
+        self._states: dict[int, tuple[int, str | None]] = {}  # ModelVersionStatus.State, error
+        self._failed: dict[int, int] = {}  # when the files of a version that failed were written, in nanoseconds
 
     def _versions_on_disk(self) -> dict[int, pathlib.Path]:
         return {

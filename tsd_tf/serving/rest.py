@@ -81,8 +81,8 @@ class _Rest:
     async def answer(self, request: web.Request) -> web.Response:
         start = time.monotonic()
         path = request.rel_url.raw_path
-        match = {"POST": _PREDICT, "GET": _STATUS}.get(request.method)
-        match = match and match.fullmatch(path)
+        pattern = {"POST": _PREDICT, "GET": _STATUS}.get(request.method)
+        match = pattern and pattern.fullmatch(path)
         name = urllib.parse.unquote(match[1] or "") if match else ""
         try:
             if not match:
@@ -152,8 +152,9 @@ def _model_spec(name: str, version: str | None, label: str | None) -> model_pb2.
 def _to_dict(message: Any) -> dict[str, Any]:
     # protobuf 5 renamed the option that writes out fields that have their default values.
     for option in ("always_print_fields_with_no_presence", "including_default_value_fields"):
+        arguments: dict[str, Any] = {option: True}
         try:
-            return json_format.MessageToDict(message, preserving_proto_field_name=True, **{option: True})
+            return json_format.MessageToDict(message, preserving_proto_field_name=True, **arguments)
         except TypeError:
             continue
     raise TypeError("this protobuf's json_format has no option to write default values")

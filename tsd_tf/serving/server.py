@@ -94,7 +94,7 @@ class Server:
                 await self._listen(runner)
             await server.start()
             if self._poll_seconds:
-                poll = asyncio.create_task(self._poll())
+                poll = asyncio.create_task(self._poll(self._poll_seconds))
             started()
             await stop.wait()
         finally:
@@ -112,9 +112,9 @@ class Server:
             raise UserError(f"cannot listen on {self.host}:{self.rest_port} (REST): {error.strerror}") from error
         self.rest_port = runner.addresses[0][1]
 
-    async def _poll(self) -> None:
+    async def _poll(self, seconds: float) -> None:
         while True:
-            await asyncio.sleep(self._poll_seconds)
+            await asyncio.sleep(seconds)
             await asyncio.to_thread(self._store.load)
 
 
@@ -132,7 +132,7 @@ class BackgroundServer:
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._server = Server(*args, **{"port": 0, "rest_port": 0, **kwargs})
         self._ready = threading.Event()
-        self._error = None
+        self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:

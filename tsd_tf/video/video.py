@@ -76,18 +76,21 @@ class Video:
         """
         if time_end is not None and time_end - time_start > MAX_SECONDS:
             raise UnreadableVideoError(f"a clip of {time_end - time_start:g} s; a record holds at most {MAX_SECONDS} s")
-        count, size, shown, last_picture = 0, None, None, None
+        count = 0
+        size: tuple[int, int] | None = None
+        shown: np.ndarray | None = None
+        last_picture: np.ndarray | None = None
         last_possible = np.inf if time_end is None else time_end
         for time, picture in self._timed_pictures(time_start, last_possible):
             if picture is not None:
-                size = size or _scaled_size(picture.shape[:2], short_side)
+                size = size or _scaled_size(picture.shape, short_side)
             # `shown` is on display until `time`, when `picture` follows; a late first frame also fills the time before.
             while (due := time_start + count / frame_rate) < min(time - 1e-6, last_possible - 1e-6):
-                if shown is None and picture is None:
+                source = picture if shown is None else shown
+                if source is None or size is None:
                     break
                 if count >= MAX_SECONDS * frame_rate:
                     raise UnreadableVideoError(f"longer than {MAX_SECONDS} s from {time_start:g} s; give an interval")
-                source = picture if shown is None else shown
                 if source is not last_picture:
                     last_picture, scaled = source, _upright_rgb(source, size)
                 yield scaled
@@ -119,8 +122,8 @@ class Video:
         yield self.duration, None
 
 
-def _scaled_size(shape: tuple[int, int], short_side: int) -> tuple[int, int]:
-    height, width = shape
+def _scaled_size(shape: tuple[int, ...], short_side: int) -> tuple[int, int]:
+    height, width = shape[:2]
     if max(height, width) > _WIDEST_ASPECT * min(height, width):
         raise UnreadableVideoError(
             f"pictures of {width} x {height} pixels: more than {_WIDEST_ASPECT} times as long as wide"

@@ -21,7 +21,7 @@ def write_video(path: str | os.PathLike, frames: np.ndarray, frame_rate: float, 
         UserError: OpenCV cannot write such a file there.
     """
     height, width = frames.shape[1:3]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*fourcc), frame_rate, (width, height))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*fourcc), frame_rate, (width, height))
     try:
         if not writer.isOpened():
             raise UserError(
