@@ -162,13 +162,16 @@ def test_flags_that_cannot_be(tmp_path, arguments, parts):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_c3d_is_trained_on_clips_of_its_own_length_in_every_stage(tmp_path, sample_shards):
+def test_c3d_is_trained_on_clips_of_its_own_length_in_every_stage_here_on_data_of_ones_own(tmp_path, sample_shards):
     arguments = ["--preset=sample", "--method=i3d", "--main_network=c3d", "--max_steps=1", "--batch_size=1"]
-    code, _, stderr = run("train_kinetics.py", *arguments, f"--data_dir={sample_shards}", folder=tmp_path)
+    arguments += [f"--data_dir={sample_shards}", "--dataset=mine"]
+    refused = run("train_kinetics.py", *arguments, "--num_classes=7", folder=tmp_path)
+    assert_one_line_error(refused, "6 classes in its labels.txt, the configuration expects 7", "--num_classes")
+    code, _, stderr = run("train_kinetics.py", *arguments, "--num_classes=6", folder=tmp_path)
     assert code == 0, stderr
-    config = json.loads((tmp_path / "runs/sample/i3d_c3d/config.json").read_text())
+    config = json.loads((tmp_path / "runs/mine/i3d_c3d/config.json").read_text())
     assert (config["num_frames"], [stage["num_frames"] for stage in config["stages"]]) == (16, [None, None])
-    lines = (tmp_path / "runs/sample/i3d_c3d/log.jsonl").read_text().splitlines()
+    lines = (tmp_path / "runs/mine/i3d_c3d/log.jsonl").read_text().splitlines()
     assert [json.loads(line)["stage"] for line in lines] == ["i3d_trimmed", "i3d"]
 
 

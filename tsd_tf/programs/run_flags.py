@@ -24,6 +24,8 @@ _FIELDS = {
     "augmentation": "augmentation",
     "crop_size": "crop_size",
     "data_dir": "data_dir",
+    "dataset": "dataset",
+    "num_classes": "num_classes",
     "mobilenet_weights": "mobilenet_weights",
     "initializer_stddev": "initializer_stddev",
     "logit_scale": "logit_scale",
@@ -38,6 +40,8 @@ _FIELDS = {
 _FLAGS_OF_I3D = (
     "crop_size",
     "data_dir",
+    "dataset",
+    "num_classes",
     "main_network",
     "augmentation",
     "gradient_clip_norm",
@@ -87,6 +91,8 @@ def define(presets: Sequence[str]) -> None:
         "pixels of the square crop (default: the preset's, 224; c3d, resnet3d_18 and artnet_resnet18 want 112)",
     )
     flags.DEFINE_string("data_dir", None, "folder of the TFRecord shards (default: the preset's, data/<dataset>)")
+    flags.DEFINE_string("dataset", None, "names the folder of the runs on data of your own (default: the preset's)")
+    flags.DEFINE_integer("num_classes", None, "classes of data of your own (default: the preset's)", lower_bound=1)
     flags.DEFINE_string("runs_dir", "runs", "folder of the default work directories")
     flags.DEFINE_string("workdir", None, "work directory (default: <runs_dir>/<dataset>/<method>_T<T>_Ts<T_s>)")
     flags.DEFINE_string(

@@ -100,7 +100,7 @@ class Trainer:
         if len(labels) != self.config.num_classes:
             raise UserError(
                 f"{self.config.data_dir} has {len(labels)} classes in its labels.txt, the configuration expects "
-                f"{self.config.num_classes}; choose another `data_dir` or `preset`"
+                f"{self.config.num_classes}; choose another `data_dir` or `preset`, or say so with `num_classes`"
             )
         shards = [find_shards(self.config.data_dir, stage.split) for stage in self.config.stages]
         check_shards(self.config, shards, self.cluster)
