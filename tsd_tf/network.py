@@ -49,10 +49,6 @@ class FewFrameNetwork(keras.Model):
         self.num_classes: Any = self.compute_output_shape(input_shape)[-1]
         self.trainable_flags = TrainableFlags(self)
 
-    def _distilled_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        matrix_shape = self.selector.compute_output_shape(input_shape)
-        return self.frame_distillation.compute_output_shape(input_shape, matrix_shape)
-
     def transformation_matrix(self, frames: Any, seeds: Any = None, training: bool | None = None) -> Any:
         """P, (batch, T, T_s), of these frames."""
         return self.selector(frames, seeds=seeds, training=training)
@@ -69,7 +65,9 @@ class FewFrameNetwork(keras.Model):
         return self.cloud(self.client(frames, seeds=seeds, training=training), training=training)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return output_shape(self.main_network, self._distilled_shape(input_shape))
+        matrix_shape = self.selector.compute_output_shape(input_shape)
+        distilled_shape = self.frame_distillation.compute_output_shape(input_shape, matrix_shape)
+        return output_shape(self.main_network, distilled_shape)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -23,26 +23,18 @@ class WorkDirectory:
 
     Args:
         path: the folder; it need not exist yet.
+
+    Attributes:
+        path: as given, a pathlib.Path.
+        config_path, environment_path, labels_path, checkpoints_path: of what is in it.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = pathlib.Path(path)
-
-    @property
-    def config_path(self) -> pathlib.Path:
-        return self.path / "config.json"
-
-    @property
-    def environment_path(self) -> pathlib.Path:
-        return self.path / "environment.json"
-
-    @property
-    def labels_path(self) -> pathlib.Path:
-        return self.path / "labels.txt"
-
-    @property
-    def checkpoints_path(self) -> pathlib.Path:
-        return self.path / "checkpoints"
+        self.config_path = self.path / "config.json"
+        self.environment_path = self.path / "environment.json"
+        self.labels_path = self.path / "labels.txt"
+        self.checkpoints_path = self.path / "checkpoints"
 
     def config(self) -> Config:
         """The run's Config; UserError where there is none, or one of another version."""

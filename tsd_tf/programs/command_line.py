@@ -60,12 +60,16 @@ def run(
     app.run(guarded, flags_parser=_parse_flags)
 
 
+def flag_of(name: str) -> str:
+    """The flag that stands for an argument or a field of the library."""
+    return _FLAGS.get(name, name)
+
+
 def in_flags(message: str) -> str:
     """A message of the library with its arguments as this program's flags: `num_frames` becomes --T."""
 
     def flag(name: str) -> str | None:
-        name = _FLAGS.get(name, name)
-        return f"--{name}" if name in flags.FLAGS else None
+        return f"--{flag_of(name)}" if flag_of(name) in flags.FLAGS else None
 
     message, received, values = re.sub(r"`(\w+)`", lambda m: flag(m[1]) or m[0], message).partition("Received: ")
     return message + received + re.sub(r"(?<![\w-])(\w+)=", lambda m: f"{flag(m[1]) or m[1]}=", values)

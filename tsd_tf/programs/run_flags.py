@@ -10,34 +10,15 @@ from absl import flags, logging
 from tsd_tf import config as configs
 from tsd_tf.contract import references
 from tsd_tf.contract.errors import UserError
+from tsd_tf.programs import command_line
 
 if TYPE_CHECKING:
     from tsd_tf.training.cluster import Cluster
 
 FLAGS = flags.FLAGS
 
-# flag -> field of Config that it overrides
-_FIELDS = {
-    "T": "num_frames",
-    "Ts": "num_distilled_frames",
-    "main_network": "main_network",
-    "augmentation": "augmentation",
-    "crop_size": "crop_size",
-    "data_dir": "data_dir",
-    "dataset": "dataset",
-    "num_classes": "num_classes",
-    "mobilenet_weights": "mobilenet_weights",
-    "initializer_stddev": "initializer_stddev",
-    "logit_scale": "logit_scale",
-    "gradient_clip_norm": "gradient_clip_norm",
-    "client_gradient_clip_norm": "client_gradient_clip_norm",
-    "accumulate": "gradient_accumulation",
-    "mixed_precision": "mixed_precision",
-    "scale_learning_rate": "scale_learning_rate",
-    "seed": "seed",
-}
 # I3D has no client. It is trained once, on clips of its schedule's length, and then tested on clips of any length.
-_FLAGS_OF_I3D = (
+_FIELDS_OF_I3D = (
     "crop_size",
     "data_dir",
     "dataset",
@@ -45,10 +26,20 @@ _FLAGS_OF_I3D = (
     "main_network",
     "augmentation",
     "gradient_clip_norm",
-    "accumulate",
+    "gradient_accumulation",
     "mixed_precision",
     "scale_learning_rate",
     "seed",
+)
+# The fields of Config that flags override.
+_FIELDS = (
+    *_FIELDS_OF_I3D,
+    "num_frames",
+    "num_distilled_frames",
+    "mobilenet_weights",
+    "initializer_stddev",
+    "logit_scale",
+    "client_gradient_clip_norm",
 )
 
 
@@ -157,10 +148,9 @@ def config_from_flags(method: str | None = None) -> configs.Config:
         )
     method = method or method_from_flags() or "tsd"
     preset = _preset(method)
-    fields = {flag: field for flag, field in _FIELDS.items() if FLAGS[flag].value is not None}
-    if method == "i3d":
-        fields = {flag: field for flag, field in fields.items() if flag in _FLAGS_OF_I3D}
-    changes: dict[str, Any] = {field: FLAGS[flag].value for flag, field in fields.items()}
+    fields = _FIELDS_OF_I3D if method == "i3d" else _FIELDS
+    given = {field: FLAGS[command_line.flag_of(field)].value for field in fields}
+    changes: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
     stages = preset.stages
     if method == "i3d" and FLAGS.main_network == "c3d":
         changes |= {"num_frames": configs.C3D_FRAMES, "num_distilled_frames": configs.C3D_FRAMES}

@@ -37,6 +37,9 @@ class Cluster:
         strategy: as given.
         num_workers: processes that train together.
         worker: index of this one.
+        is_chief: whether it is the chief.
+        num_replicas: replicas of all processes together.
+        num_local_replicas: replicas of this process; every process has as many.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy) -> None:
@@ -45,23 +48,12 @@ class Cluster:
         tasks = _tasks(resolver.cluster_spec().as_dict()) if resolver else []
         self.num_workers = len(tasks) or 1
         self.worker = tasks.index((resolver.task_type, resolver.task_id)) if tasks else 0
+        self.is_chief = self.worker == 0
+        self.num_replicas = strategy.num_replicas_in_sync
+        self.num_local_replicas = self.num_replicas // self.num_workers
         self._total = tf.function(
             self._total_of, input_signature=[tf.TensorSpec((None,), tf.int64)], jit_compile=False, autograph=False
         )
-
-    @property
-    def is_chief(self) -> bool:
-        return self.worker == 0
-
-    @property
-    def num_replicas(self) -> int:
-        """Replicas of all processes together."""
-        return self.strategy.num_replicas_in_sync
-
-    @property
-    def num_local_replicas(self) -> int:
-        """Replicas of this process; every process has as many."""
-        return self.num_replicas // self.num_workers
 
     def chiefs(self, arrays: Sequence[Any]) -> list[np.ndarray]:
         """The chief's values of some arrays, on every worker.
