@@ -199,6 +199,7 @@ def test_evaluation_without_a_run_says_what_was_looked_for(tmp_path):
         (["--method=tsd"], ["--method is for use with --preset and --weights"]),
         (["--codec=raw"], ["--codec is for use with --export_dir"]),
         (["--export_dir=there", "--T=5"], ["expected neither --T nor --Ts"]),
+        (["--export_dir=there"], ["give a --workdir or a --preset, or both --data_dir and --split"]),
         (["--export_dir=there", "--preset=sample"], ["no client half: looked for there/client.tflite"]),
         (["--no_such_flag=1"], ["no_such_flag"]),
         (["clips=3"], ["expected flags only", "clips=3"]),
