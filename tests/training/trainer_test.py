@@ -317,7 +317,7 @@ def test_fine_tuning_from_other_frame_counts_is_refused(trained, tiny_config):
     from tsd_tf.network_builder import build_network
 
     network = build_network(tiny_config(num_frames=10))
-    with pytest.raises(UserError, match="its num_frames is 8, here it is 10"):
+    with pytest.raises(UserError, match="its `num_frames` is 8, here it is 10"):
         initialization.load_for_fine_tuning(network, trained[0].path)
 
 
