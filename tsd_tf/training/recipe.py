@@ -18,8 +18,8 @@ def train_on_kinetics(
     config: Config,
     workdir: str | pathlib.Path,
     *,
-    i3d_config: Config | None,
-    i3d_workdir: str | pathlib.Path | None,
+    i3d_config: Config,
+    i3d_workdir: str | pathlib.Path,
     main_network_weights: str | pathlib.Path | None = None,
     i3d_checkpoint: str | None = None,
     inception_checkpoint: str | None = None,
@@ -33,8 +33,8 @@ def train_on_kinetics(
     Args:
         config: a Config.
         workdir: the run's work directory.
-        i3d_config: the Config of the I3D run that other methods start from; None where none is needed.
-        i3d_workdir: its work directory, or None.
+        i3d_config: the Config of the I3D run that other methods start from, unless another source is named below.
+        i3d_workdir: its work directory.
         main_network_weights: a work directory or .weights.h5 file to take the main network from, or None.
         i3d_checkpoint: prefix of one of DeepMind's TensorFlow checkpoints to take it from, or None.
         inception_checkpoint: prefix of TF-Slim's 2D Inception-v1, inflated to start the training of I3D from, or None.
