@@ -14,6 +14,8 @@ import pytest
 
 from tsd_tf.video.video_writing import write_video
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 

@@ -129,7 +129,7 @@ def test_damaged_bytes_are_found_and_what_follows_is_read(write, verify):
     assert code == 1
     assert lines[:3] == [
         f"train-00000-of-00003: record 1: the record at byte {size} is damaged: its checksum does not match",
-        "train-00001-of-00003: record 0: the length of the record at byte 0 is damaged, or this is no TFRecord file",
+        "train-00001-of-00003: record 0: the length of the record at byte 0 is damaged, or this is not a TFRecord file",
         f"train-00002-of-00003: record 0: truncated: the record at byte 0 ends at {size}, the file at {size - 1}",
     ]
     assert "train-00000-of-00003: 1 clips of manifest-train.csv are not in it; the first is 1" in lines

@@ -25,6 +25,8 @@ from tsd_tf.data.preprocessing import to_network_input, to_uint8
 from tsd_tf.serving.server import BackgroundServer
 from tsd_tf.video import codec as codecs
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def distiller(exported):

@@ -20,6 +20,8 @@ from tsd_tf.contract.errors import UserError
 from tsd_tf.data import remote
 from tsd_tf.data.shards import find_shards, read_labels
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[2]
 needs_tensorflow_io = pytest.mark.skipif(
     not tf.__version__.startswith("2.16."), reason="tensorflow-io's libraries load under TensorFlow 2.16 alone"

@@ -5,6 +5,8 @@ from tsd_tf.efficiency import table
 from tsd_tf.efficiency.measurement import jpeg_bytes, measure
 from tsd_tf.efficiency.rows import Cost, Row
 
+pytestmark = pytest.mark.slow
+
 
 def example(noise=60):
     return np.random.default_rng(0).integers(0, noise, (2, 48, 64, 3), "uint8")

@@ -11,6 +11,8 @@ from tsd_tf.contract.errors import UserError
 from tsd_tf.evaluation import average, evaluation, metrics, subjects
 from tsd_tf.work_directory import WorkDirectory
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = {"batch_size": 4, "seed": 0}
 
 

@@ -19,6 +19,8 @@ from tsd_tf.evaluation.transmission_meter import TransmissionMeter
 from tsd_tf.export.verification import TOLERANCES
 from tsd_tf.video import codec as codecs
 
+pytestmark = pytest.mark.slow
+
 # Largest difference of a probability from the Keras network's, its frames rounded and coded alike. Measured: 0.0002 of
 # raw frames, 0.004 and 0.024 with the files of fewer bits, which keep to what their export allows. A pixel that differs
 # by a level may move a coefficient of JPEG.

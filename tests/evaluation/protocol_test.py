@@ -10,6 +10,8 @@ from tsd_tf.data.shards import find_shards
 from tsd_tf.evaluation import protocol
 from tsd_tf.network_builder import build_network
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("method", ["tsd", "i3d_r"])
 def test_every_video_is_predicted_once_whatever_the_batch(tiny_config, sample_shards, method):

@@ -20,6 +20,8 @@ from tsd_tf.main_networks import InceptionI3D
 from tsd_tf.network import FewFrameNetwork
 from tsd_tf.selectors import TSD, Consecutive, Random, TemporalAttention, Uniform
 
+pytestmark = pytest.mark.slow
+
 
 def _interpreter(exported, name="client.tflite"):
     return Interpreter(model_content=(exported.folder / name).read_bytes(), num_threads=2)

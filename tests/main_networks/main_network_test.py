@@ -9,6 +9,8 @@ from tsd_tf.main_networks import C3D, TSN, ARTNetResNet18, InceptionI3D, ResNet3
 from tsd_tf.network import FewFrameNetwork
 from tsd_tf.selectors import TSD
 
+pytestmark = pytest.mark.slow
+
 # A T_s that the network can take.
 NETWORKS = [(InceptionI3D, 5), (TSN, 5), (ARTNetResNet18, 5), (C3D, 16), (ResNet3D18, 5)]
 TINY = {"width": 0.04, "dropout_rate": 0.0}

@@ -31,6 +31,8 @@ from tsd_tf.training.stages import stage_model
 from tsd_tf.training.trainer import Trainer
 from tsd_tf.work_directory import WorkDirectory
 
+pytestmark = pytest.mark.slow
+
 FOLDER = pathlib.Path(__file__).parent
 ROOT = FOLDER.parents[1]
 NETWORKS = ("functional", "sequential", "Subclassed", "PlainLayer")

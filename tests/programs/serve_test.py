@@ -8,6 +8,8 @@ import urllib.request
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM])
 def test_it_says_when_it_is_ready_and_stops_when_told(exported, stop):

@@ -10,6 +10,8 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from tsd_tf.contract import signatures
 
+pytestmark = pytest.mark.slow
+
 _DEPLOY = pathlib.Path(__file__).parents[2] / "deploy"
 _INT64 = (11, ".google.protobuf.Int64Value", False)
 _STRING = (11, ".google.protobuf.StringValue", False)

@@ -32,6 +32,8 @@ from tsd_tf.serving.limits import Limits
 from tsd_tf.serving.model_store import ModelStore
 from tsd_tf.serving.server import BackgroundServer
 
+pytestmark = pytest.mark.slow
+
 _LIMITS = Limits(max_message_bytes=1_000_000, max_batch_size=4)
 
 

@@ -16,6 +16,8 @@ from study.run_cell import result_path
 from tsd_tf.contract.errors import UserError
 from tsd_tf.reporting import machine
 
+pytestmark = pytest.mark.slow
+
 
 def data_cell(tmp_path, name, source=None, videos=12, data_name="main"):
     return Cell(

@@ -8,6 +8,8 @@ import pytest
 
 from study import grid, report, results, run_cell, settings, tables
 
+pytestmark = pytest.mark.slow
+
 TINY = settings.Settings(
     name="tiny",
     seeds=(0,),

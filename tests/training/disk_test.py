@@ -13,6 +13,8 @@ from tsd_tf.training import checkpoints
 from tsd_tf.training.trainer import Trainer
 from tsd_tf.work_directory import WorkDirectory
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def small_disk(tmp_path):

@@ -17,6 +17,8 @@ from tsd_tf.config import Stage, sample
 from tsd_tf.contract import schema
 from tsd_tf.network_builder import build_network
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # One run of the trainer. A batch split over replicas gives the weights of the whole one but for batch norm, whose

@@ -15,6 +15,8 @@ from tsd_tf.training.precision import dtype_policy, needs_loss_scale
 from tsd_tf.training.trainer import Trainer, _stage_seed
 from tsd_tf.work_directory import WorkDirectory
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_policy_of_this_machine(tiny_config):
     assert dtype_policy(tiny_config()) == "float32"

@@ -16,6 +16,8 @@ from tsd_tf.training import recipe
 from tsd_tf.weights import deepmind_i3d
 from tsd_tf.work_directory import WorkDirectory
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="session")
 def tiny_config(tiny_config):

@@ -14,6 +14,8 @@ from tsd_tf.training.trainer import Trainer
 from tsd_tf.training.validation import ValidationPlan
 from tsd_tf.work_directory import WorkDirectory
 
+pytestmark = pytest.mark.slow
+
 
 class Recorder(Observer):
     """Notes what it is told, and how many checkpoints stand by then."""
@@ -308,8 +310,8 @@ def test_fine_tuning_takes_all_but_the_last_layer(trained, tiny_config):
         np.asarray(network.selector.tsd_block.w_beta.kernel), np.asarray(source.selector.tsd_block.w_beta.kernel)
     )
     np.testing.assert_array_equal(
-        np.asarray(network.main_network.blocks[0].conv_3d.kernel),
-        np.asarray(source.main_network.blocks[0].conv_3d.kernel),
+        np.asarray(network.main_network.blocks[0].conv.kernel),
+        np.asarray(source.main_network.blocks[0].conv.kernel),
     )
 
 

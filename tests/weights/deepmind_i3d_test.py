@@ -10,6 +10,8 @@ from tsd_tf.contract.errors import UserError
 from tsd_tf.main_networks import InceptionI3D, ResNet3D18
 from tsd_tf.weights import deepmind_i3d, inflation
 
+pytestmark = pytest.mark.slow
+
 TINY = {"width": 0.04, "dropout_rate": 0.0}
 
 
