@@ -3,8 +3,8 @@ PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.10; do \
 	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$python && break; done)
 VENV := .venv
 LATEST := .venv-latest
-# Two files of tests at a time: most of a test is one thread that traces graphs.
-WORKERS := -n 2 --dist loadfile
+# Two files of tests at a time, in the order of tests/conftest.py: most of a test is one thread that traces graphs.
+WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
 COMPILE := uv pip compile -q --universal --python-version 3.10 --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command "make lock" pyproject.toml
 

@@ -15,8 +15,10 @@ if os.environ.get("KERAS_BACKEND") == "jax":
 
 
 def pytest_collection_modifyitems(items):
-    """Slow files first, so that no worker is left with one at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Slow files first, those of training before all, so that no worker is left with a long one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    places = {path: place for place, path in enumerate(sorted(slow, reverse=True))}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,10 +1,13 @@
 """The programs as a user calls them: in a process of their own, by their scripts."""
 
 import json
+import os
 import pathlib
+import select
 import shutil
 import subprocess
 import sys
+import tempfile
 
 import cv2
 import numpy as np
@@ -15,12 +18,45 @@ pytestmark = pytest.mark.slow
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
+# Runs each program in a fork of a process that has imported what takes seconds to import, as Python would run a script.
+FORKS = """
+import json, os, runpy, sys
+import keras, tensorflow
+for line in iter(sys.stdin.readline, ""):
+    script, arguments, folder, stdout, stderr = json.loads(line)
+    if not (child := os.fork()):
+        break
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+else:
+    sys.exit()
+for number, path in enumerate((os.devnull, stdout, stderr)):
+    os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), number)
+os.chdir(folder)
+sys.argv, sys.path[0] = [script, *arguments], os.path.dirname(script)
+runpy.run_path(script, run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forks():
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    with subprocess.Popen(
+        [sys.executable, "-c", FORKS], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        run.process = process
+        yield
+        process.stdin.close()
+
+
 def run(script, *arguments, folder):
     """(exit code, stdout, stderr) of a script at the top level, started in `folder`."""
-    done = subprocess.run(
-        [sys.executable, str(ROOT / script), *arguments], cwd=folder, capture_output=True, text=True, timeout=600
-    )
-    return done.returncode, done.stdout, done.stderr
+    with tempfile.TemporaryDirectory() as outputs:
+        paths = [pathlib.Path(outputs, name) for name in ("stdout", "stderr")]
+        request = [str(ROOT / script), arguments, str(folder), *map(str, paths)]
+        run.process.stdin.write(json.dumps(request) + "\n")
+        run.process.stdin.flush()
+        assert select.select([run.process.stdout], [], [], 600)[0], f"{script} still runs after ten minutes"
+        return int(run.process.stdout.readline()), *(path.read_text() for path in paths)
 
 
 def assert_one_line_error(result, *parts):
