@@ -296,7 +296,7 @@ def test_a_selector_that_litert_cannot_run_is_named(tmp_path, monkeypatch):
 
     def with_determinant(self, frames):
         matrix = real(self, frames)
-        return matrix + 0 * tf.linalg.det(tf.eye(3) * tf.reduce_sum(matrix))
+        return matrix * tf.linalg.det(tf.eye(3) * tf.reduce_sum(matrix))
 
     monkeypatch.setattr(ClientHalf, "_transposed_matrix", with_determinant)
     save_client(network, 64, tmp_path / "client")
