@@ -7,6 +7,8 @@ import pytest
 from tsd_tf.building import annotations, conversion, sharding
 from tsd_tf.contract.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def rows(write_video):

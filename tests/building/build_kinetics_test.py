@@ -16,6 +16,8 @@ from tsd_tf.data.evaluation_clips import EvaluationClips
 from tsd_tf.data.records import Records
 from tsd_tf.data.shards import find_shards
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[2]
 HEADER = "label,youtube_id,time_start,time_end,split,is_cc\r\n"
 

@@ -7,6 +7,8 @@ from tsd_tf.efficiency.measurement import milliseconds
 from tsd_tf.layers import FrameDistillation, TSDBlock
 from tsd_tf.main_networks import C3D, TSN, ResNet3D18
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("layer", "shape", "expected"),

@@ -4,6 +4,8 @@ import pytest
 from tsd_tf.export.batch_norm_folding import folded_copy
 from tsd_tf.main_networks import InceptionI3D
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def networks():

@@ -8,6 +8,8 @@ import tensorflow as tf
 from tsd_tf.data.preprocessing import to_network_input
 from tsd_tf.export.cloud_half import CloudHalf, picture_size
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def cloud(exported):

@@ -8,6 +8,8 @@ from keras import ops
 
 from tsd_tf.main_networks import InceptionI3D
 
+pytestmark = pytest.mark.slow
+
 TINY = {"width": 0.05, "dropout_rate": 0.0}
 
 

@@ -10,6 +10,8 @@ import pytest
 from tsd_tf.contract.errors import UserError
 from tsd_tf.training.cluster import default_cluster, num_workers_of
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 SCRIPT = """

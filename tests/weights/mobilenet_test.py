@@ -6,6 +6,8 @@ from tsd_tf.contract.errors import UserError
 from tsd_tf.selectors.coarse import mobilenet
 from tsd_tf.weights import mobilenet as mobilenet_weights
 
+pytestmark = pytest.mark.slow
+
 CUT = "conv_pw_2_relu"
 
 
