@@ -532,13 +532,14 @@ def test_a_port_that_is_taken(exported):
 
 
 def test_a_server_that_stops_answers_what_it_has(exported, frames, expected):
-    with BackgroundServer(exported.folder / "cloud") as server:
+    # Requests wait for others for three seconds: long enough that all four are in the server when it stops.
+    with BackgroundServer(exported.folder / "cloud", limits=Limits(batch_timeout=3.0)) as server:
         stub = _stub(server)
         stub.Predict(_request(frames=frames))
         with concurrent.futures.ThreadPoolExecutor(4) as threads:
             calls = [threads.submit(stub.Predict, _request(frames=frames), timeout=60) for _ in range(4)]
-            # The first answer is back: the others are in the server or already answered too.
-            next(concurrent.futures.as_completed(calls)).result()
+            time.sleep(1.5)
+            assert not any(call.done() for call in calls)
             server.stop()
             end = time.monotonic() + 30
             while _is_healthy(server):  # a probe is told, or finds nobody
