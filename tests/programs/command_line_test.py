@@ -38,7 +38,7 @@ if __name__ == "__main__":
 def program(tmp_path):
     """A function: runs a program whose main has this body; returns (exit code, stdout, stderr)."""
 
-    def run(body, *arguments, **environment):
+    def run(body, *arguments, stdout=subprocess.PIPE, **environment):
         path = tmp_path / "program.py"
         path.write_text(PROGRAM.format(body=body))
         done = subprocess.run(
@@ -51,7 +51,8 @@ def program(tmp_path):
                 "PYTHONPATH": str(ROOT),
                 **environment,
             },
-            capture_output=True,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
             text=True,
             check=False,
         )
@@ -175,3 +176,21 @@ def test_help_shows_the_docstring_and_the_flags(program):
     assert code == 0
     assert stdout.startswith("A program of the test's own.")
     assert "frames of a clip" in stdout
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",)])
+def test_a_program_ends_quietly_when_nobody_reads_its_output(program, arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        code, _, stderr = program("print('a table')", *arguments, stdout=writer)
+    finally:
+        os.close(writer)
+    assert (code, stderr) == (141, "")
+
+
+def test_another_broken_pipe_is_no_reader_that_left(program):
+    body = "import os; reader, writer = os.pipe(); os.close(reader); os.write(writer, b'x')"
+    code, _, stderr = program(body)
+    assert code == 1
+    assert "BrokenPipeError" in stderr

@@ -1,11 +1,13 @@
 """How every program starts and ends."""
 
+import contextlib
 import json
 import os
 import pathlib
 import re
+import select
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from absl import app, flags, logging
 
@@ -39,7 +41,8 @@ def run(
             logging.set_verbosity(logging.WARNING)
         try:
             _check_backend(backends)
-            return main(argv)
+            with _ending_with_its_reader():
+                return main(argv)
         except UserError as error:
             return _fail(in_flags(str(error)))
         except ModuleNotFoundError as error:
@@ -55,7 +58,8 @@ def run(
             return 130
 
     if {"-h", "-help", "--help"} & set(sys.argv[1:]):
-        _print_help(main)
+        with _ending_with_its_reader():
+            _print_help(main)
         return
     app.run(guarded, flags_parser=_parse_flags)
 
@@ -84,6 +88,22 @@ def no_arguments(argv: list[str]) -> None:
 def _fail(message: str) -> int:
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     return 1
+
+
+@contextlib.contextmanager
+def _ending_with_its_reader() -> Iterator[None]:
+    """Ends the program without a word, as SIGPIPE would, when nobody reads its output on (`| head`)."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # A socket or a worker process can raise it as well; the signal itself would end servers at a client's leaving.
+        poller = select.poll()
+        poller.register(sys.stdout, 0)
+        if not poller.poll(0):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the interpreter's end
+        sys.exit(141)
 
 
 def _check_backend(backends: Sequence[str] | None) -> None:
