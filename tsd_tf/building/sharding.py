@@ -7,11 +7,9 @@ alone, so a resumed build, or one on many machines, gives the same result as an 
 finished, they take their final names, and the manifest is written last.
 """
 
-import csv
 import dataclasses
 import fcntl
 import hashlib
-import io
 import json
 import os
 import pathlib
@@ -21,9 +19,9 @@ from typing import Any
 
 from tsd_tf.building import annotations, conversion, local_run
 from tsd_tf.building.part import PIECE_LENGTH, Part
-from tsd_tf.building.piece import Task
 from tsd_tf.contract import files, schema
 from tsd_tf.contract.errors import UserError
+from tsd_tf.reporting.table import Table
 
 _MANIFEST_COLUMNS = ("line", "media_id", "label", "label_text", "status", "reason", "num_frames", "shard", "data_path")
 
@@ -95,7 +93,7 @@ def build(
                 local_run.run(parts, processes, hang_seconds)
             else:
                 beam_run.run(parts, os.path.abspath(videos_dir), beam_options, hang_seconds)
-            return _finish(rows, parts, output_dir, working_dir, split, settings, plan)
+            return _finish(rows, parts, output_dir, split, plan)
         finally:
             os.close(lock)
     except OSError as error:
@@ -109,7 +107,7 @@ def print_counts(counts: Mapping[str, int], output_dir: str | os.PathLike, split
     print(f"{pathlib.Path(output_dir) / schema.MANIFEST_CSV.format(split=split)} names each row and the reason")
 
 
-def find(rows: Sequence[annotations.Row], videos_dir: str | os.PathLike) -> list[Task]:
+def find(rows: Sequence[annotations.Row], videos_dir: str | os.PathLike) -> list[conversion.Task]:
     """The rows whose video exists, in the order in which they are stored: that of a hash, so that classes mix."""
     videos = annotations.index_videos(videos_dir)
     tasks = []
@@ -118,7 +116,7 @@ def find(rows: Sequence[annotations.Row], videos_dir: str | os.PathLike) -> list
         if found:
             data_path, start, end = found
             path = os.path.abspath(os.path.join(videos_dir, data_path))
-            tasks.append(Task(number, row, path, data_path, start, end))
+            tasks.append(conversion.Task(number, row, path, data_path, start, end))
     return sorted(tasks, key=lambda task: hashlib.sha1(f"{task.number} {task.row.media_id}".encode()).digest())
 
 
@@ -189,52 +187,37 @@ def _prepare(output_dir: pathlib.Path, working_dir: pathlib.Path, split: str, pl
 
 
 def _finish(
-    rows: Sequence[annotations.Row],
-    parts: Sequence[Part],
-    output_dir: pathlib.Path,
-    working_dir: pathlib.Path,
-    split: str,
-    settings: conversion.Settings,
-    plan: str,
+    rows: Sequence[annotations.Row], parts: Sequence[Part], output_dir: pathlib.Path, split: str, plan: str
 ) -> dict[str, int]:
-    """Gives the parts their final names and writes the manifests; can be killed and repeated itself."""
+    """Gives the parts their final names and writes the manifests; if it is killed, it can be repeated."""
+    working_dir, settings = parts[0].working_dir, parts[0].settings
     outcomes = [conversion.Outcome(conversion.MISSING, "no such video file", 0)] * len(rows)
-    shard_of, path_of, records = [""] * len(rows), [""] * len(rows), {}
+    shard_of, path_of = [""] * len(rows), [""] * len(rows)
     for part in parts:
-        results = part.outcomes()
-        for task, outcome in zip(part.tasks, results, strict=True):
+        for task, outcome in zip(part.tasks, part.outcomes(), strict=True):
             outcomes[task.number], path_of[task.number] = outcome, task.data_path
-        records[part.number] = sum(_has_record(outcome) for outcome in results)
-    full = [i for i in records if records[i]]
-    names = {i: schema.SHARD_NAME.format(split=split, index=index, count=len(full)) for index, i in enumerate(full)}
+    recorded = [(part, [task.number for task in part.tasks if outcomes[task.number].has_record]) for part in parts]
+    full = [(part, numbers) for part, numbers in recorded if numbers]
     shards = {}
-    for i, name in names.items():
-        for task in parts[i].tasks:
-            if _has_record(outcomes[task.number]):
-                shard_of[task.number] = name
-        if parts[i].path.exists():
-            os.replace(parts[i].path, output_dir / name)
-        shards[name] = {"records": records[i], "bytes": (output_dir / name).stat().st_size}
+    for index, (part, numbers) in enumerate(full):
+        name = schema.SHARD_NAME.format(split=split, index=index, count=len(full))
+        for number in numbers:
+            shard_of[number] = name
+        if part.path.exists():
+            os.replace(part.path, output_dir / name)
+        shards[name] = {"records": len(numbers), "bytes": (output_dir / name).stat().st_size}
 
-    table = io.StringIO(newline="")
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(_MANIFEST_COLUMNS)
-    for row, outcome, shard, path in zip(rows, outcomes, shard_of, path_of, strict=True):
-        label = "" if row.label is None else row.label
-        values = (row.line, row.media_id, label, row.label_text, *dataclasses.astuple(outcome), shard, path)
-        writer.writerow(values)
+    lines = [
+        (row.line, row.media_id, row.label, row.label_text, *dataclasses.astuple(outcome), shard, path)
+        for row, outcome, shard, path in zip(rows, outcomes, shard_of, path_of, strict=True)
+    ]
     csv_path = output_dir / schema.MANIFEST_CSV.format(split=split)
-    files.write(csv_path, table.getvalue().encode("utf-8", "surrogateescape"))
+    files.write(csv_path, Table(_MANIFEST_COLUMNS, lines).csv().encode("utf-8", "surrogateescape"))
     counts = {status: sum(outcome.status == status for outcome in outcomes) for status in conversion.STATUSES}
     if not shards:
         shutil.rmtree(working_dir)
         raise UserError(f"none of the {len(rows)} videos could be read; {csv_path} lists the reasons")
     manifest = {"split": split, "settings": dataclasses.asdict(settings), "plan": plan, "counts": counts}
-    manifest["shards"] = shards
-    files.write_json(output_dir / schema.MANIFEST_JSON.format(split=split), manifest)
+    files.write_json(output_dir / schema.MANIFEST_JSON.format(split=split), {**manifest, "shards": shards})
     shutil.rmtree(working_dir)
     return counts
-
-
-def _has_record(outcome: conversion.Outcome) -> bool:
-    return outcome.status in (conversion.WRITTEN, conversion.TRUNCATED)
