@@ -90,7 +90,7 @@ class _Convert(beam.DoFn):
         if not piece.is_finished():
             self._worker.assign(piece)
             while self._worker.poll() is None:
-                self._worker.wait()
+                self._worker.connection.poll(1.0)
             self._videos.inc(len(piece))
         yield element
 
@@ -104,8 +104,7 @@ def _pieces(working_dir, number):  # Beam takes annotations for its own type hin
 
 
 def _join(working_dir, element):
-    part = _read_part(working_dir, element[0])
-    part.run({}, lambda num_pieces: None)
+    _read_part(working_dir, element[0]).run({}, lambda num_pieces: None)
 
 
 def _tasks_path(working_dir: pathlib.Path, number: int) -> pathlib.Path:

@@ -124,7 +124,7 @@ def _draw(image: np.ndarray, shape: str, centre: np.ndarray, radius: float, colo
         cv2.circle(image, point, int(radius * (1 << _SHIFT)), colour, -1, cv2.LINE_AA, _SHIFT)
         return
     angles = np.pi / 4 + np.arange(4) * np.pi / 2 if shape == "square" else -np.pi / 2 + np.arange(3) * 2 * np.pi / 3
-    corners = np.stack([np.cos(angles), np.sin(angles)], axis=1) * radius * 1.25 + np.asarray(centre)
+    corners = np.stack([np.cos(angles), np.sin(angles)], axis=1) * radius * 1.25 + centre
     cv2.fillConvexPoly(image, np.round(corners * (1 << _SHIFT)).astype(np.int32), colour, cv2.LINE_AA, _SHIFT)
 
 
@@ -154,7 +154,7 @@ def _dart(
     }
 
 
-def _drifter(rng: np.random.Generator, colours: Sequence[tuple[int, int, int]]) -> dict[str, Any]:
+def _drifter(rng: np.random.Generator) -> dict[str, Any]:
     """A slow sprite that stays throughout."""
     angle = rng.uniform(0, 2 * np.pi)
     velocity = np.asarray([np.cos(angle), np.sin(angle)]) * rng.uniform(0.1, 0.6)
@@ -164,7 +164,7 @@ def _drifter(rng: np.random.Generator, colours: Sequence[tuple[int, int, int]]) 
         "centres": centres,
         "radius": rng.uniform(4, 6),
         "shape": str(rng.choice(["disc", "square", "triangle"])),
-        "colour": colours[rng.integers(len(colours))],
+        "colour": DECOY_COLOURS[rng.integers(len(DECOY_COLOURS))],
     }
 
 
@@ -184,7 +184,7 @@ def render(seed: int | Sequence[int], label: int, settings: VideoSettings | None
         _dart(rng, _AXES[axes[rng.integers(len(axes))]], DECOY_COLOURS[rng.integers(len(DECOY_COLOURS))], settings)
         for _ in range(settings.num_decoys)
     ]
-    sprites = [*(_drifter(rng, DECOY_COLOURS) for _ in range(settings.num_drifters)), *decoys, event]
+    sprites = [*(_drifter(rng) for _ in range(settings.num_drifters)), *decoys, event]
     background = _background(rng)
     pan_start, pan_velocity = rng.uniform(16, 48, 2), rng.uniform(-0.4, 0.4, 2)
     flicker = rng.normal(1.0, 0.04, NUM_FRAMES)

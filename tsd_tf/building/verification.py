@@ -125,13 +125,10 @@ def _wrong_in_frames(context: Mapping[str, list[Any]], lists: Mapping[str, list[
     elif len(found) > 1:
         yield f"expected frames of one size, got {sorted(found)}"
     else:
-        shape = found.pop()
-        promised = tuple(context.get(key, [size])[0] for key, size in zip(_SHAPE_KEYS, shape, strict=True))
-        if promised != shape:
-            yield f"expected frames of {promised[1]} x {promised[0]} pixels, got {shape[1]} x {shape[0]}"
-
-
-_SHAPE_KEYS = (schema.IMAGE_HEIGHT, schema.IMAGE_WIDTH)
+        height, width = found.pop()
+        promised = (context.get(schema.IMAGE_HEIGHT, [height])[0], context.get(schema.IMAGE_WIDTH, [width])[0])
+        if promised != (height, width):
+            yield f"expected frames of {promised[1]} x {promised[0]} pixels, got {width} x {height}"
 
 
 def _shape(jpeg: Any) -> tuple[int, int] | None:

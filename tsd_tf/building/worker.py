@@ -27,8 +27,9 @@ class Worker:
         connection: readable when there is news for `poll`.
     """
 
-    def __init__(self, hang_seconds: float = 600) -> None:
-        self.job, self.position = None, 0
+    def __init__(self, hang_seconds: float) -> None:
+        self.job: Any = None
+        self.position = 0
         self._hang_seconds = hang_seconds
         self._given_up: dict[int, str] = {}
         self._failures: collections.Counter = collections.Counter()
@@ -64,10 +65,6 @@ class Worker:
             return None
         job, self.job = self.job, None
         return job
-
-    def wait(self, seconds: float = 1.0) -> None:
-        """Returns when there is news for `poll`, or after this time."""
-        self.connection.poll(seconds)
 
     def kill(self) -> None:
         """Ends the process, whatever it is doing."""
