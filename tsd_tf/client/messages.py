@@ -137,8 +137,7 @@ def read_tensor(proto: Any) -> np.ndarray:
     """
     shape = [dim.size for dim in proto.tensor_shape.dim]
     if proto.dtype == DT_STRING:
-        values = np.empty(len(proto.string_val), object)
-        values[:] = list(proto.string_val)
+        values = np.array(list(proto.string_val), object)
     elif proto.dtype == DT_FLOAT and proto.tensor_content:
         values = np.frombuffer(proto.tensor_content, "<f4")
     elif proto.dtype == DT_FLOAT:
