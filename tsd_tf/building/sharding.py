@@ -7,6 +7,7 @@ alone, so a resumed build, or one on many machines, gives the same result as an 
 finished, they take their final names, and the manifest is written last.
 """
 
+import contextlib
 import dataclasses
 import fcntl
 import hashlib
@@ -14,7 +15,7 @@ import json
 import os
 import pathlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tsd_tf.building import annotations, conversion, local_run
@@ -87,15 +88,12 @@ def build(
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
         _write_labels(output_dir, class_names)
-        lock = _prepare(output_dir, working_dir, split, plan, overwrite)
-        try:
+        with _prepared(output_dir, working_dir, split, plan, overwrite):
             if beam_options is None:
                 local_run.run(parts, processes, hang_seconds)
             else:
                 beam_run.run(parts, os.path.abspath(videos_dir), beam_options, hang_seconds)
             return _finish(rows, parts, output_dir, split, plan)
-        finally:
-            os.close(lock)
     except OSError as error:
         raise UserError(f"cannot write to {output_dir}: {error}; the same command resumes the build") from error
 
@@ -156,8 +154,11 @@ def _write_labels(output_dir: pathlib.Path, class_names: Sequence[str]) -> None:
     files.write(path, "".join(f"{name}\n" for name in class_names))
 
 
-def _prepare(output_dir: pathlib.Path, working_dir: pathlib.Path, split: str, plan: str, overwrite: bool) -> int:
-    """Makes the working folder or finds that of a killed build; returns the descriptor of its lock."""
+@contextlib.contextmanager
+def _prepared(
+    output_dir: pathlib.Path, working_dir: pathlib.Path, split: str, plan: str, overwrite: bool
+) -> Iterator[None]:
+    """A context in which the working folder, a new one or that of a killed build, is locked for this build."""
     work_plan = f"{plan} in pieces of {PIECE_LENGTH}"
     plan_path = working_dir / "plan"
     resumes = plan_path.exists() and plan_path.read_text() == work_plan and not overwrite
@@ -171,19 +172,16 @@ def _prepare(output_dir: pathlib.Path, working_dir: pathlib.Path, split: str, pl
                 f"{(old or [working_dir])[-1].name}; `overwrite` replaces them"
             )
     working_dir.mkdir(exist_ok=True)
-    lock = os.open(working_dir / "lock", os.O_CREAT | os.O_RDWR)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        raise UserError(f"another build is writing the {split} shards of {output_dir}") from error
-    if not resumes:
-        for path in old:
-            path.unlink()
-        for path in working_dir.glob("part-*"):
-            path.unlink()
-        files.write(plan_path, work_plan)
-    return lock
+    with open(working_dir / "lock", "wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(f"another build is writing the {split} shards of {output_dir}") from error
+        if not resumes:
+            for path in (*old, *working_dir.glob("part-*")):
+                path.unlink()
+            files.write(plan_path, work_plan)
+        yield
 
 
 def _finish(
