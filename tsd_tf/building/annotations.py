@@ -1,4 +1,7 @@
-"""Annotation files of the data sets, read into rows, and the video files of those rows."""
+"""Annotation files of the data sets, read into rows, and the video files of those rows.
+
+All readers raise UserError if a file cannot be read or holds something else; the message names the file and the line.
+"""
 
 import csv
 import dataclasses
@@ -19,10 +22,10 @@ class Row:
         media_id: names the clip.
         label: index into the class list, or None in an unlabelled list.
         label_text: the class name, or "".
-        time_start, time_end: seconds in the source video; time_end is None for its end.
-        stems: possible names of the video file without folder and suffix, each with the second of the source video at
-            which that file starts: a file that the downloader trimmed starts at time_start.
-        folders: names of the folders that are preferred where several files have such a name.
+        time_start, time_end: seconds in the source video; a time_end of None means the video's end.
+        stems: possible names of the video file, without folder and suffix, each with the time at which that file
+            starts, in seconds of the source video: time_start if the downloader trimmed it.
+        folders: names of folders whose file is preferred if several files have such a name.
         path: the video file, relative to the folder of videos, if the list names it; `stems` is then empty.
     """
 
@@ -119,7 +122,7 @@ def read_custom(
     Args:
         path: the CSV. `video` is a path relative to the folder of videos; empty times mean the video's start and end.
         class_names: by label; None for the names in the CSV, sorted.
-        first_label: None if `label` is a class name; 0 or 1 if it is a number that is counted from there.
+        first_label: None if `label` is a class name; 0 or 1 if it is a number, counted from there.
 
     Returns:
         (rows, class_names)
@@ -173,7 +176,7 @@ def index_videos(videos_dir: str | os.PathLike[str]) -> dict[str, list[str]]:
 def find_video(
     row: Row, videos: Mapping[str, Sequence[str]], videos_dir: str | os.PathLike
 ) -> tuple[str, float, float | None] | None:
-    """The file that holds the row's clip, or None: (relative path, time_start and time_end within it).
+    """(relative path, time_start, time_end) of the file that holds the row's clip, in seconds of that file, or None.
 
     Args:
         row: the row.

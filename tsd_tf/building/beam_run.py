@@ -2,7 +2,7 @@
 
 Only the numbers of parts and pieces travel between them. Workers read videos from the folder of videos and rows from
 files that the driver leaves in the build's working folder. They write pieces there with the local builder's code and
-under its names, so that a bundle that the runner tries again skips the pieces that are finished.
+under the same names, so that a bundle that the runner retries skips the finished pieces.
 """
 
 import contextlib
@@ -117,7 +117,7 @@ def _read_part(working_dir: pathlib.Path, number: int) -> Part:
 
 @contextlib.contextmanager
 def _progress(parts: Sequence[Part]) -> Iterator[None]:
-    """A context that shows how much of the parts is finished, on whatever machine."""
+    """A context that shows how many videos are finished, on whatever machine."""
     ended = threading.Event()
 
     def watch() -> None:

@@ -49,7 +49,7 @@ class Task:
         row: the annotation.
         path: the video file.
         data_path: the same, relative to the folder of videos.
-        time_start, time_end: seconds in this file; time_end is None for its end.
+        time_start, time_end: seconds in this file; a time_end of None means its end.
     """
 
     number: int
@@ -67,7 +67,7 @@ class Outcome:
     Attributes:
         status: one of STATUSES; "truncated" is a clip that is shorter than was promised.
         reason: in words; empty for a whole clip.
-        num_frames: frames in the record, or found.
+        num_frames: frames in the record, or those found if there is none.
     """
 
     status: str

@@ -1,4 +1,4 @@
-"""How long a build will take, and how much space, from a few of its videos."""
+"""How much time and space a build will take, estimated from a few of its videos."""
 
 import os
 import pathlib
@@ -22,12 +22,12 @@ def run(
     processes: int,
     num_videos: int,
 ) -> tuple[float, float]:
-    """Converts some of the videos, prints time and space, and leaves nothing behind.
+    """Converts some of the videos, prints what all of them will take, and leaves nothing behind.
 
     Args:
         rows, videos_dir, class_names, settings, processes: see sharding.build.
         output_dir: where the shards would go; the sample is written to the same disk.
-        num_videos: videos to convert: the first in the order in which records are stored, which is random.
+        num_videos: how many to convert: the first ones in the order of the records, which is random.
 
     Returns:
         (seconds, bytes) of all videos that exist.
@@ -64,6 +64,6 @@ def run(
 
 
 def _cpu_seconds() -> float:
-    """Of all worker processes that have ended; unlike the time, it does not depend on other work on the machine."""
+    """CPU seconds of all worker processes that have ended; the machine's load does not change them."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime

@@ -10,7 +10,7 @@ from tsd_tf.building import conversion
 from tsd_tf.building.piece import Piece
 from tsd_tf.contract import files
 
-# Videos. At a second or less for each, a kill loses little, and all workers end at about the same time.
+# Videos. Each takes a second or less, so a kill loses little, and all workers end at about the same time.
 PIECE_LENGTH = 4
 
 

@@ -11,7 +11,7 @@ from tsd_tf.data import tfrecord
 
 @dataclasses.dataclass(frozen=True)
 class Piece:
-    """Some rows of a part: what one worker process writes in one go. A kill loses no more.
+    """Some rows of a part: what one worker process writes in one go. A kill loses no more than this.
 
     Attributes:
         working_dir: the folder in which the build works.
@@ -46,7 +46,7 @@ class Piece:
         """Writes the piece.
 
         Args:
-            given_up: {position among the tasks: reason}, of rows that are left out as unreadable without a try.
+            given_up: {position among the tasks: reason} of rows to leave out as unreadable, without another try.
             report: called with the number of finished rows after each but the last.
 
         Raises:

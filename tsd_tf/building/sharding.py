@@ -1,10 +1,10 @@
 """Rows into shards: resumable, reproducible to the byte, and nothing dropped silently.
 
-A build works in `<output_dir>/.building-<split>/`. A part, which becomes a shard, consists of pieces of a few rows. One
-worker process writes a piece, which takes its name once it is whole. When a part's last piece is finished, they are
-joined. A build that was killed goes on with the missing pieces. What a part holds depends on the rows and the settings
-alone, so a resumed build, or one on many machines, gives the same result as an undisturbed one. When all parts are
-finished, they take their final names, and the manifest is written last.
+A build works in `<output_dir>/.building-<split>/`. A part, which becomes a shard, consists of pieces of a few rows.
+Each piece is written by one worker process and takes its name once it is whole. When all pieces of a part are finished,
+they are joined. A build that was killed goes on with the missing pieces. What a part holds depends on the rows and the
+settings alone, so a resumed build, or one on many machines, gives the same result as an undisturbed one. When all parts
+are finished, they take their final names, and the manifest is written last.
 """
 
 import contextlib
@@ -51,11 +51,12 @@ def build(
         split: first part of the shards' names.
         class_names: by label; written to labels.txt.
         settings: how frames are stored.
-        num_shards: shards at most.
+        num_shards: how many shards, at most.
         processes: worker processes; with Beam, its runner decides.
         overwrite: whether to replace shards of this split that another build left.
         hang_seconds: a video that takes longer is given up as unreadable.
-        beam_options: None for this machine's cores; for an Apache Beam pipeline, what its PipelineOptions parses.
+        beam_options: None to use this machine's cores; the options of an Apache Beam pipeline, as its PipelineOptions
+            parses them, to use that instead.
 
     Returns:
         {status: number of rows}, with every status of conversion.STATUSES.
@@ -106,7 +107,7 @@ def print_counts(counts: Mapping[str, int], output_dir: str | os.PathLike, split
 
 
 def find(rows: Sequence[annotations.Row], videos_dir: str | os.PathLike) -> list[conversion.Task]:
-    """The rows whose video exists, in the order in which they are stored: that of a hash, so that classes mix."""
+    """The rows whose video exists, in the order of their records: that of a hash, so that classes mix."""
     videos = annotations.index_videos(videos_dir)
     tasks = []
     for number, row in enumerate(rows):

@@ -20,10 +20,10 @@ class ShardReport:
 
     Attributes:
         problems: sentences, each naming its record.
-        media_ids: of the whole records, in order.
-        num_frames, num_bytes: read.
+        media_ids: of the records that can be read, in order.
+        num_frames, num_bytes: how many were read.
         num_unlabelled: records without a label.
-        sample: (class name, list of JPEGs) of the first whole record, or None.
+        sample: (class name, list of JPEGs) of the first record without a problem, or None.
     """
 
     problems: list[str]
@@ -40,7 +40,7 @@ def verify_shard(path: str | os.PathLike, class_names: Sequence[str], sample_fra
     Args:
         path: the shard.
         class_names: by label index.
-        sample_frames: pictures in the report's sample, evenly spaced over the clip.
+        sample_frames: number of pictures in the report's sample, evenly spaced over the clip.
     """
     report = ShardReport([], [])
     with open(path, "rb") as file:

@@ -15,8 +15,8 @@ class Worker:
     """A process that runs one job after the other, and is replaced when it dies.
 
     A job is a piece.Piece or a part.Part: it has a length, its number of steps, and run(given_up, report). A step that
-    takes the process down once may be bad luck (a full memory), so the job starts again; after the second time the job
-    is told to give up that step.
+    takes the process down once may be bad luck (too little memory), so the job starts again; after the second time
+    the job is told to give up that step.
 
     Args:
         hang_seconds: a step that takes longer counts as one that took the process down.
@@ -36,7 +36,7 @@ class Worker:
         self._start()
 
     def assign(self, job: Any) -> None:
-        """Starts a job; `job` must be None."""
+        """Starts a job; the one before must have ended."""
         self._given_up, self._failures = {}, collections.Counter()
         self.job = job
         self._send()
