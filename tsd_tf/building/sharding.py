@@ -79,7 +79,7 @@ def build(
     working_dir = output_dir / f".building-{split}"
     num_parts = min(num_shards, len(tasks))
     parts = [Part(working_dir.absolute(), i, tuple(tasks[i::num_parts]), settings) for i in range(num_parts)]
-    plan = _fingerprint(rows, parts, class_names, settings)
+    plan = _fingerprint(rows, parts, class_names)
 
     finished = _manifest(output_dir, split)
     if finished and finished["plan"] == plan and not overwrite and _shards_are_whole(output_dir, finished):
@@ -119,13 +119,8 @@ def find(rows: Sequence[annotations.Row], videos_dir: str | os.PathLike) -> list
     return sorted(tasks, key=lambda task: hashlib.sha1(f"{task.number} {task.row.media_id}".encode()).digest())
 
 
-def _fingerprint(
-    rows: Sequence[annotations.Row],
-    parts: Sequence[Part],
-    class_names: Sequence[str],
-    settings: conversion.Settings,
-) -> str:
-    digest = hashlib.sha256(json.dumps([dataclasses.asdict(settings), class_names, len(parts)]).encode())
+def _fingerprint(rows: Sequence[annotations.Row], parts: Sequence[Part], class_names: Sequence[str]) -> str:
+    digest = hashlib.sha256(json.dumps([dataclasses.asdict(parts[0].settings), class_names, len(parts)]).encode())
     for row in rows:
         digest.update(repr(row).encode())
     for part in parts:
