@@ -42,11 +42,7 @@ class Row:
 
 def read_class_list(path: str | os.PathLike) -> list[str]:
     """The class names of a file, one per line; the line number, from 0, is the label."""
-    try:
-        names = pathlib.Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the class list {path}: {error}") from error
-    names = [name.strip() for name in names]
+    names = _read_lines(path, "class list")
     while names and not names[-1]:
         names.pop()
     if not names or not all(names) or len(set(names)) != len(names):
@@ -90,7 +86,7 @@ def read_ucf101(class_list: str | os.PathLike, split_list: str | os.PathLike) ->
         (rows, class_names)
     """
     class_names: list[str] = []
-    for line, text in _read_lines(class_list):
+    for line, text in _numbered_lines(class_list):
         number, _, name = text.partition(" ")
         if number != str(len(class_names) + 1) or not name.strip():
             raise UserError(
@@ -99,7 +95,7 @@ def read_ucf101(class_list: str | os.PathLike, split_list: str | os.PathLike) ->
         class_names.append(name.strip())
     labels = _labels_by_name(class_names)
     rows = []
-    for line, text in _read_lines(split_list):
+    for line, text in _numbered_lines(split_list):
         place, *numbers = text.split()
         folder, slash, file_name = place.rpartition("/")
         if not slash or len(numbers) > 1:
@@ -237,12 +233,15 @@ def _read_csv(path: str | os.PathLike, required: Sequence[str]) -> Iterator[tupl
         raise UserError(f"cannot read the annotations {path}: {error}") from error
 
 
-def _read_lines(path: str | os.PathLike) -> list[tuple[int, str]]:
+def _numbered_lines(path: str | os.PathLike) -> list[tuple[int, str]]:
+    return [(number, line) for number, line in enumerate(_read_lines(path, "list"), 1) if line]
+
+
+def _read_lines(path: str | os.PathLike, kind: str) -> list[str]:
     try:
-        text = pathlib.Path(path).read_text(encoding="utf-8-sig")
+        return [line.strip() for line in pathlib.Path(path).read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the list {path}: {error}") from error
-    return [(i, line.strip()) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
+        raise UserError(f"cannot read the {kind} {path}: {error}") from error
 
 
 def _some(rows: list[Row], path: str | os.PathLike) -> list[Row]:
