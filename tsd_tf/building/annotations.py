@@ -1,4 +1,7 @@
-"""Annotation files of the data sets, read into rows, and the video files of those rows."""
+"""Annotation files of the data sets, read into rows, and the video files of those rows.
+
+All readers raise UserError if a file cannot be read or holds something else; the message names the file and the line.
+"""
 
 import csv
 import dataclasses
@@ -19,10 +22,10 @@ class Row:
         media_id: names the clip.
         label: index into the class list, or None in an unlabelled list.
         label_text: the class name, or "".
-        time_start, time_end: seconds in the source video; time_end is None for its end.
-        stems: possible names of the video file without folder and suffix, each with the second of the source video at
-            which that file starts: a file that the downloader trimmed starts at time_start.
-        folders: names of the folders that are preferred where several files have such a name.
+        time_start, time_end: seconds in the source video; a time_end of None means the video's end.
+        stems: possible names of the video file, without folder and suffix, each with the time at which that file
+            starts, in seconds of the source video: time_start if the downloader trimmed it.
+        folders: names of folders whose file is preferred if several files have such a name.
         path: the video file, relative to the folder of videos, if the list names it; `stems` is then empty.
     """
 
@@ -39,11 +42,7 @@ class Row:
 
 def read_class_list(path: str | os.PathLike) -> list[str]:
     """The class names of a file, one per line; the line number, from 0, is the label."""
-    try:
-        names = pathlib.Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the class list {path}: {error}") from error
-    names = [name.strip() for name in names]
+    names = _read_lines(path, "class list")
     while names and not names[-1]:
         names.pop()
     if not names or not all(names) or len(set(names)) != len(names):
@@ -87,7 +86,7 @@ def read_ucf101(class_list: str | os.PathLike, split_list: str | os.PathLike) ->
         (rows, class_names)
     """
     class_names: list[str] = []
-    for line, text in _read_lines(class_list):
+    for line, text in _numbered_lines(class_list):
         number, _, name = text.partition(" ")
         if number != str(len(class_names) + 1) or not name.strip():
             raise UserError(
@@ -96,7 +95,7 @@ def read_ucf101(class_list: str | os.PathLike, split_list: str | os.PathLike) ->
         class_names.append(name.strip())
     labels = _labels_by_name(class_names)
     rows = []
-    for line, text in _read_lines(split_list):
+    for line, text in _numbered_lines(split_list):
         place, *numbers = text.split()
         folder, slash, file_name = place.rpartition("/")
         if not slash or len(numbers) > 1:
@@ -119,7 +118,7 @@ def read_custom(
     Args:
         path: the CSV. `video` is a path relative to the folder of videos; empty times mean the video's start and end.
         class_names: by label; None for the names in the CSV, sorted.
-        first_label: None if `label` is a class name; 0 or 1 if it is a number that is counted from there.
+        first_label: None if `label` is a class name; 0 or 1 if it is a number, counted from there.
 
     Returns:
         (rows, class_names)
@@ -173,7 +172,7 @@ def index_videos(videos_dir: str | os.PathLike[str]) -> dict[str, list[str]]:
 def find_video(
     row: Row, videos: Mapping[str, Sequence[str]], videos_dir: str | os.PathLike
 ) -> tuple[str, float, float | None] | None:
-    """The file that holds the row's clip, or None: (relative path, time_start and time_end within it).
+    """(relative path, time_start, time_end) of the file that holds the row's clip, in seconds of that file, or None.
 
     Args:
         row: the row.
@@ -234,12 +233,15 @@ def _read_csv(path: str | os.PathLike, required: Sequence[str]) -> Iterator[tupl
         raise UserError(f"cannot read the annotations {path}: {error}") from error
 
 
-def _read_lines(path: str | os.PathLike) -> list[tuple[int, str]]:
+def _numbered_lines(path: str | os.PathLike) -> list[tuple[int, str]]:
+    return [(number, line) for number, line in enumerate(_read_lines(path, "list"), 1) if line]
+
+
+def _read_lines(path: str | os.PathLike, kind: str) -> list[str]:
     try:
-        text = pathlib.Path(path).read_text(encoding="utf-8-sig")
+        return [line.strip() for line in pathlib.Path(path).read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the list {path}: {error}") from error
-    return [(i, line.strip()) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
+        raise UserError(f"cannot read the {kind} {path}: {error}") from error
 
 
 def _some(rows: list[Row], path: str | os.PathLike) -> list[Row]:

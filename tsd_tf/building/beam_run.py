@@ -2,7 +2,7 @@
 
 Only the numbers of parts and pieces travel between them. Workers read videos from the folder of videos and rows from
 files that the driver leaves in the build's working folder. They write pieces there with the local builder's code and
-under its names, so that a bundle that the runner tries again skips the pieces that are finished.
+under the same names, so that a bundle that the runner retries skips the finished pieces.
 """
 
 import contextlib
@@ -90,7 +90,7 @@ class _Convert(beam.DoFn):
         if not piece.is_finished():
             self._worker.assign(piece)
             while self._worker.poll() is None:
-                self._worker.wait()
+                self._worker.connection.poll(1.0)
             self._videos.inc(len(piece))
         yield element
 
@@ -104,8 +104,7 @@ def _pieces(working_dir, number):  # Beam takes annotations for its own type hin
 
 
 def _join(working_dir, element):
-    part = _read_part(working_dir, element[0])
-    part.run({}, lambda num_pieces: None)
+    _read_part(working_dir, element[0]).run({}, lambda num_pieces: None)
 
 
 def _tasks_path(working_dir: pathlib.Path, number: int) -> pathlib.Path:
@@ -118,7 +117,7 @@ def _read_part(working_dir: pathlib.Path, number: int) -> Part:
 
 @contextlib.contextmanager
 def _progress(parts: Sequence[Part]) -> Iterator[None]:
-    """A context that shows how much of the parts is finished, on whatever machine."""
+    """A context that shows how many videos are finished, on whatever machine."""
     ended = threading.Event()
 
     def watch() -> None:

@@ -1,4 +1,4 @@
-"""One annotation row into one record: every builder, on one machine or on many, calls this for each video."""
+"""From an annotation row to a record: every builder, on one machine or on many, does this for each video."""
 
 import dataclasses
 import itertools
@@ -41,39 +41,56 @@ class Settings:
 
 
 @dataclasses.dataclass(frozen=True)
+class Task:
+    """One row whose video exists.
+
+    Attributes:
+        number: of the row in the annotation list, from 0.
+        row: the annotation.
+        path: the video file.
+        data_path: the same, relative to the folder of videos.
+        time_start, time_end: seconds in this file; a time_end of None means its end.
+    """
+
+    number: int
+    row: Row
+    path: str
+    data_path: str
+    time_start: float
+    time_end: float | None
+
+
+@dataclasses.dataclass(frozen=True)
 class Outcome:
     """What became of a row: a line of the manifest.
 
     Attributes:
-        status: one of STATUSES; a row that is "written" or "truncated" (less than was promised) has a record.
+        status: one of STATUSES; "truncated" is a clip that is shorter than was promised.
         reason: in words; empty for a whole clip.
-        num_frames: frames in the record, or found.
+        num_frames: frames in the record, or those found if there is none.
     """
 
     status: str
     reason: str
     num_frames: int
 
+    @property
+    def has_record(self) -> bool:
+        """Whether the row is in a shard."""
+        return self.status in (WRITTEN, TRUNCATED)
 
-def convert(
-    row: Row, path: str, data_path: str, time_start: float, time_end: float | None, settings: Settings
-) -> tuple[bytes | None, Outcome]:
+
+def convert(task: Task, settings: Settings) -> tuple[bytes | None, Outcome]:
     """Reads a row's clip and makes its record.
-
-    Args:
-        row: the annotation.
-        path: the video file.
-        data_path: its path as the record names it.
-        time_start, time_end: seconds in this file; time_end is None for its end.
-        settings: how frames are stored.
 
     Returns:
         (serialised tf.train.SequenceExample or None, Outcome)
     """
+    row, time_start, time_end = task.row, task.time_start, task.time_end
     jpegs: list[bytes] = []
     shape: tuple[int, ...] = (0, 0)
     try:
-        video = Video(path)
+        video = Video(task.path)
         pictures = video.frames(
             frame_rate=settings.frame_rate, short_side=settings.short_side, time_start=time_start, time_end=time_end
         )
@@ -89,7 +106,7 @@ def convert(
 
     start, step = round(row.time_start * 1e6), 1e6 / settings.frame_rate
     context = {
-        schema.DATA_PATH: os.fsencode(data_path),
+        schema.DATA_PATH: os.fsencode(task.data_path),
         schema.MEDIA_ID: row.media_id,
         schema.START_TIMESTAMP: start,
         schema.END_TIMESTAMP: start + round(len(jpegs) * step),
@@ -108,15 +125,14 @@ def convert(
         }
     times = [start + round(i * step) for i in range(len(jpegs))]
     record = sequence_example.encode(context, {schema.IMAGE_ENCODED: jpegs, schema.IMAGE_TIMESTAMP: times})
-    return record, Outcome(*_judge(jpegs, video, time_start, time_end, settings), len(jpegs))
+    return record, Outcome(*_judge(jpegs, video, task, settings), len(jpegs))
 
 
-def _judge(
-    jpegs: Sequence[bytes], video: Video, time_start: float, time_end: float | None, settings: Settings
-) -> tuple[str, str]:
+def _judge(jpegs: Sequence[bytes], video: Video, task: Task, settings: Settings) -> tuple[str, str]:
+    """(status, reason) of a clip that has a record."""
     seconds = len(jpegs) / settings.frame_rate
-    if time_end is not None:
-        promised, source = time_end - time_start, "annotation"
+    if task.time_end is not None:
+        promised, source = task.time_end - task.time_start, "annotation"
     else:
         promised, source = video.header_duration or 0.0, "file's header"
     if seconds < _SHARE_OF_WHOLE * promised:

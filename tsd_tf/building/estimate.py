@@ -1,6 +1,5 @@
-"""How long a build will take, and how much space, from a few of its videos."""
+"""How much time and space a build will take, estimated from a few of its videos."""
 
-import contextlib
 import os
 import pathlib
 import resource
@@ -23,12 +22,12 @@ def run(
     processes: int,
     num_videos: int,
 ) -> tuple[float, float]:
-    """Converts some of the videos, prints time and space, and leaves nothing behind.
+    """Converts some of the videos, prints what all of them will take, and leaves nothing behind.
 
     Args:
         rows, videos_dir, class_names, settings, processes: see sharding.build.
         output_dir: where the shards would go; the sample is written to the same disk.
-        num_videos: videos to convert: the first in the order in which records are stored, which is random.
+        num_videos: how many to convert: the first ones in the order of the records, which is random.
 
     Returns:
         (seconds, bytes) of all videos that exist.
@@ -38,19 +37,18 @@ def run(
     """
     found = sharding.find(rows, videos_dir)
     sample = [task.row for task in found[:num_videos]]
-    disk = pathlib.Path(output_dir).absolute()
-    while not disk.exists():
-        disk = disk.parent
-    with contextlib.ExitStack() as stack:
-        try:
-            folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(dir=disk, prefix=".estimate-")))
-        except OSError as error:
-            raise UserError(f"cannot write to {disk}: {error}") from error
+    output_dir = pathlib.Path(output_dir).absolute()
+    disk = next(folder for folder in (output_dir, *output_dir.parents) if folder.exists())
+    try:
+        temporary = tempfile.TemporaryDirectory(dir=disk, prefix=".estimate-")
+    except OSError as error:
+        raise UserError(f"cannot write to {disk}: {error}") from error
+    with temporary as folder:
         start, cpu_start = time.perf_counter(), _cpu_seconds()
         # One shard for each process, so that all of them are busy to the end.
         sharding.build(sample or rows, videos_dir, folder, "sample", class_names, settings, processes, processes)
         seconds, cpu_seconds = time.perf_counter() - start, _cpu_seconds() - cpu_start
-        num_bytes = sum(path.stat().st_size for path in folder.glob("sample-*"))
+        num_bytes = sum(path.stat().st_size for path in pathlib.Path(folder).glob("sample-*"))
     count, total = len(sample), len(found)
     seconds_of_all, bytes_of_all = seconds * total / count, num_bytes * total / count
     print(f"{len(rows) - total} of {len(rows)} rows have no video")
@@ -66,6 +64,6 @@ def run(
 
 
 def _cpu_seconds() -> float:
-    """Of all worker processes that have ended; unlike the time, it does not depend on other work on the machine."""
+    """CPU seconds of all worker processes that have ended; the machine's load does not change them."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime

@@ -42,14 +42,14 @@ def run(parts: Sequence[Part], processes: int, hang_seconds: float) -> None:
             busy = [worker for worker in workers if worker.job is not None]
             multiprocessing.connection.wait([worker.connection for worker in busy], timeout=1.0)
             for worker in busy:
-                before, counts = worker.position, not isinstance(worker.job, Part)
-                finished = worker.poll()
-                progress.update(worker.position - before if counts else 0)
-                if finished is None or not counts:
+                before, job = worker.position, worker.job
+                ended = worker.poll() is not None
+                if isinstance(job, Part):
                     continue
-                missing[finished.part] -= 1
-                if not missing[finished.part]:
-                    jobs.appendleft(parts[finished.part])
+                progress.update(worker.position - before)
+                missing[job.part] -= ended
+                if not missing[job.part]:
+                    jobs.appendleft(parts[job.part])
     finally:
         for worker in workers:
             worker.kill()

@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Callable, Mapping
 
 from tsd_tf.building import conversion
-from tsd_tf.building.piece import Piece, Task
+from tsd_tf.building.piece import Piece
 from tsd_tf.contract import files
 
-# Videos. At a second or less for each, a kill loses little, and all workers end at about the same time.
+# Videos. Each takes a second or less, so a kill loses little, and all workers end at about the same time.
 PIECE_LENGTH = 4
 
 
@@ -27,7 +27,7 @@ class Part:
 
     working_dir: pathlib.Path
     number: int
-    tasks: tuple[Task, ...]
+    tasks: tuple[conversion.Task, ...]
     settings: conversion.Settings
 
     def __len__(self) -> int:

@@ -4,34 +4,14 @@ import dataclasses
 import pathlib
 from collections.abc import Callable, Mapping
 
-from tsd_tf.building import annotations, conversion
+from tsd_tf.building import conversion
 from tsd_tf.contract import files
 from tsd_tf.data import tfrecord
 
 
 @dataclasses.dataclass(frozen=True)
-class Task:
-    """One row whose video exists.
-
-    Attributes:
-        number: of the row in the annotation list, from 0.
-        row: the annotation.
-        path: the video file.
-        data_path: the same, relative to the folder of videos.
-        time_start, time_end: seconds in this file; time_end is None for its end.
-    """
-
-    number: int
-    row: annotations.Row
-    path: str
-    data_path: str
-    time_start: float
-    time_end: float | None
-
-
-@dataclasses.dataclass(frozen=True)
 class Piece:
-    """Some rows of a part: what one worker process writes in one go. A kill loses no more.
+    """Some rows of a part: what one worker process writes in one go. A kill loses no more than this.
 
     Attributes:
         working_dir: the folder in which the build works.
@@ -44,7 +24,7 @@ class Piece:
     working_dir: pathlib.Path
     part: int
     index: int
-    tasks: tuple[Task, ...]
+    tasks: tuple[conversion.Task, ...]
     settings: conversion.Settings
 
     def __len__(self) -> int:
@@ -66,7 +46,7 @@ class Piece:
         """Writes the piece.
 
         Args:
-            given_up: {position among the tasks: reason}, of rows that are left out as unreadable without a try.
+            given_up: {position among the tasks: reason} of rows to leave out as unreadable, without another try.
             report: called with the number of finished rows after each but the last.
 
         Raises:
@@ -78,9 +58,7 @@ class Piece:
                 if position in given_up:
                     record, outcome = None, conversion.Outcome(conversion.UNREADABLE, given_up[position], 0)
                 else:
-                    record, outcome = conversion.convert(
-                        task.row, task.path, task.data_path, task.time_start, task.time_end, self.settings
-                    )
+                    record, outcome = conversion.convert(task, self.settings)
                 outcomes.append(outcome)
                 if record is not None:
                     file.write(tfrecord.frame(record))

@@ -1,12 +1,12 @@
-"""A procedural action data set on which few-frame recognition is a fair question.
+"""A procedural action data set that is a fair test of few-frame recognition.
 
 A class is a colour and an axis of motion: "red horizontal". The event that shows it lasts a few frames at a random
-time of the video: a small sprite in the class colour darts along the axis, either way. Slow sprites and decoy events
+time in the video: a small sprite in the class colour darts along the axis, either way. Slow sprites and decoy events
 with the same motion in other colours clutter the video, over a panning, flickering, noisy background. A single frame
 shows the colour at best, never the axis, and most frames show no event at all.
 
-In the task `"direction"` a class is the signed direction alone, "eastward". The videos are the same, but a colour means
-nothing, and only the order of the frames tells one way from the other (the arrow of time).
+In the task `"direction"` a class is the signed direction alone, "eastward". The videos are the same, but the colour
+means nothing, and only the order of the frames tells one way from the other (the arrow of time).
 """
 
 import dataclasses
@@ -43,7 +43,7 @@ class VideoSettings:
         num_axes: 2 (horizontal, vertical) or 4 (the diagonals as well).
         task: "axis": a class is a colour and an axis; "direction": a class is a way along an axis, in any colour.
         mixed_colours: whether events are orange, lime and violet instead of red, green and blue.
-        pixel_noise: standard deviation of the noise of every pixel, of 255.
+        pixel_noise: standard deviation of the noise of every pixel, in levels of 255.
         event_radius: least and largest radius of an event's sprite, in pixels.
         event_speed: least and largest speed of an event's sprite, in pixels a frame.
         num_drifters: slow sprites that stay throughout.
@@ -124,7 +124,7 @@ def _draw(image: np.ndarray, shape: str, centre: np.ndarray, radius: float, colo
         cv2.circle(image, point, int(radius * (1 << _SHIFT)), colour, -1, cv2.LINE_AA, _SHIFT)
         return
     angles = np.pi / 4 + np.arange(4) * np.pi / 2 if shape == "square" else -np.pi / 2 + np.arange(3) * 2 * np.pi / 3
-    corners = np.stack([np.cos(angles), np.sin(angles)], axis=1) * radius * 1.25 + np.asarray(centre)
+    corners = np.stack([np.cos(angles), np.sin(angles)], axis=1) * radius * 1.25 + centre
     cv2.fillConvexPoly(image, np.round(corners * (1 << _SHIFT)).astype(np.int32), colour, cv2.LINE_AA, _SHIFT)
 
 
@@ -137,7 +137,7 @@ def _dart(
 ) -> dict[str, Any]:
     """An event: a sprite that crosses part of the frame along `angle` (degrees) in EVENT_FRAMES frames.
 
-    `sign`, 1.0 or -1.0, is its way along the axis; None draws one.
+    `sign`, 1.0 or -1.0, is its way along the axis; None draws one at random.
     """
     drawn = rng.choice([-1.0, 1.0])
     direction = np.asarray([np.cos(np.radians(angle)), -np.sin(np.radians(angle))]) * (drawn if sign is None else sign)
@@ -154,7 +154,7 @@ def _dart(
     }
 
 
-def _drifter(rng: np.random.Generator, colours: Sequence[tuple[int, int, int]]) -> dict[str, Any]:
+def _drifter(rng: np.random.Generator) -> dict[str, Any]:
     """A slow sprite that stays throughout."""
     angle = rng.uniform(0, 2 * np.pi)
     velocity = np.asarray([np.cos(angle), np.sin(angle)]) * rng.uniform(0.1, 0.6)
@@ -164,7 +164,7 @@ def _drifter(rng: np.random.Generator, colours: Sequence[tuple[int, int, int]]) 
         "centres": centres,
         "radius": rng.uniform(4, 6),
         "shape": str(rng.choice(["disc", "square", "triangle"])),
-        "colour": colours[rng.integers(len(colours))],
+        "colour": DECOY_COLOURS[rng.integers(len(DECOY_COLOURS))],
     }
 
 
@@ -172,7 +172,7 @@ def render(seed: int | Sequence[int], label: int, settings: VideoSettings | None
     """Renders one video: a pure function of its arguments.
 
     Args:
-        seed: one number, or several that are a seed together.
+        seed: one number, or several that form one seed.
         label: index into `class_names(settings)`.
         settings: None for the defaults.
     """
@@ -184,7 +184,7 @@ def render(seed: int | Sequence[int], label: int, settings: VideoSettings | None
         _dart(rng, _AXES[axes[rng.integers(len(axes))]], DECOY_COLOURS[rng.integers(len(DECOY_COLOURS))], settings)
         for _ in range(settings.num_decoys)
     ]
-    sprites = [*(_drifter(rng, DECOY_COLOURS) for _ in range(settings.num_drifters)), *decoys, event]
+    sprites = [*(_drifter(rng) for _ in range(settings.num_drifters)), *decoys, event]
     background = _background(rng)
     pan_start, pan_velocity = rng.uniform(16, 48, 2), rng.uniform(-0.4, 0.4, 2)
     flicker = rng.normal(1.0, 0.04, NUM_FRAMES)

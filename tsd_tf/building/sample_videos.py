@@ -14,6 +14,8 @@ from tsd_tf.video.video_writing import write_video
 
 _SPLITS = ("train", "test", "validate")  # the index of a split is part of its videos' seeds
 _FRAME_RATE = 25.0
+_LIST_HEADER = ("label", "youtube_id", "time_start", "time_end", "split")
+_EVENTS_HEADER = ("youtube_id", "event_start", "event_frames")
 
 
 def write(
@@ -44,17 +46,17 @@ def write(
     # spawn: a fork of a process that has loaded OpenCV or TensorFlow may hang in their thread pools.
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         results = pool.imap(write_one, jobs, chunksize=16)
-        rows = [row for found in tqdm(results, total=len(jobs), desc="videos", unit="video") for row in found]
+        videos = list(tqdm(results, total=len(jobs), desc="videos", unit="video"))
     for split in (*splits, "trimmed"):
-        mine = [row for row in rows if row["split"] == split]
-        _write_csv(folder / f"{split}.csv", ("label", "youtube_id", "time_start", "time_end", "split"), mine)
-        _write_csv(folder / f"{split}_events.csv", ("youtube_id", "event_start", "event_frames"), mine)
+        mine = [lines[split] for lines in videos if split in lines]
+        _write_csv(folder / f"{split}.csv", [_LIST_HEADER, *(row for row, _ in mine)])
+        _write_csv(folder / f"{split}_events.csv", [_EVENTS_HEADER, *(event for _, event in mine)])
 
 
 def _write_video(
     job: tuple[str, int], *, folder: pathlib.Path, settings: procedural_videos.VideoSettings, seed: int
-) -> list[dict[str, Any]]:
-    """Renders and encodes one video (and its trimmed copy); returns their rows of the lists."""
+) -> dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]]:
+    """Renders and encodes one video (and its trimmed copy); returns {split: (row of its list, row of its events)}."""
     split, index = job
     names = procedural_videos.class_names(settings)
     label = index % len(names)
@@ -62,28 +64,17 @@ def _write_video(
     versions = [(split, rendered.frames, rendered.event_start)]
     if split == "train":
         versions.append(("trimmed", rendered.trimmed(), rendered.event_start - rendered.trimmed_start))
-    rows = []
+    lines = {}
     for name, frames, event_start in versions:
         identifier = f"{name}-{index:06d}"
         seconds = len(frames) / _FRAME_RATE
         path = folder / name / names[label] / f"{identifier}_{0:06d}_{int(seconds):06d}.mp4"
         write_video(path, frames, _FRAME_RATE)
-        rows.append(
-            {
-                "label": names[label],
-                "youtube_id": identifier,
-                "time_start": 0,
-                "time_end": seconds,
-                "split": name,
-                "event_start": event_start,
-                "event_frames": procedural_videos.EVENT_FRAMES,
-            }
-        )
-    return rows
+        event = (identifier, event_start, procedural_videos.EVENT_FRAMES)
+        lines[name] = ((names[label], identifier, 0, seconds, name), event)
+    return lines
 
 
-def _write_csv(path: pathlib.Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+def _write_csv(path: pathlib.Path, rows: Sequence[Sequence[Any]]) -> None:
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
+        csv.writer(file).writerows(rows)

@@ -1,29 +1,28 @@
 """Rows into shards: resumable, reproducible to the byte, and nothing dropped silently.
 
-A build works in `<output_dir>/.building-<split>/`. A part, which becomes a shard, consists of pieces of a few rows. One
-worker process writes a piece, which takes its name once it is whole. When a part's last piece is finished, they are
-joined. A build that was killed goes on with the missing pieces. What a part holds depends on the rows and the settings
-alone, so a resumed build, or one on many machines, gives the same result as an undisturbed one. When all parts are
-finished, they take their final names, and the manifest is written last.
+A build works in `<output_dir>/.building-<split>/`. A part, which becomes a shard, consists of pieces of a few rows.
+Each piece is written by one worker process and takes its name once it is whole. When all pieces of a part are finished,
+they are joined. A build that was killed goes on with the missing pieces. What a part holds depends on the rows and the
+settings alone, so a resumed build, or one on many machines, gives the same result as an undisturbed one. When all parts
+are finished, they take their final names, and the manifest is written last.
 """
 
-import csv
+import contextlib
 import dataclasses
 import fcntl
 import hashlib
-import io
 import json
 import os
 import pathlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tsd_tf.building import annotations, conversion, local_run
 from tsd_tf.building.part import PIECE_LENGTH, Part
-from tsd_tf.building.piece import Task
 from tsd_tf.contract import files, schema
 from tsd_tf.contract.errors import UserError
+from tsd_tf.reporting.table import Table
 
 _MANIFEST_COLUMNS = ("line", "media_id", "label", "label_text", "status", "reason", "num_frames", "shard", "data_path")
 
@@ -52,11 +51,12 @@ def build(
         split: first part of the shards' names.
         class_names: by label; written to labels.txt.
         settings: how frames are stored.
-        num_shards: shards at most.
+        num_shards: how many shards, at most.
         processes: worker processes; with Beam, its runner decides.
         overwrite: whether to replace shards of this split that another build left.
         hang_seconds: a video that takes longer is given up as unreadable.
-        beam_options: None for this machine's cores; for an Apache Beam pipeline, what its PipelineOptions parses.
+        beam_options: None to use this machine's cores; the options of an Apache Beam pipeline, as its PipelineOptions
+            parses them, to use that instead.
 
     Returns:
         {status: number of rows}, with every status of conversion.STATUSES.
@@ -79,7 +79,7 @@ def build(
     working_dir = output_dir / f".building-{split}"
     num_parts = min(num_shards, len(tasks))
     parts = [Part(working_dir.absolute(), i, tuple(tasks[i::num_parts]), settings) for i in range(num_parts)]
-    plan = _fingerprint(rows, parts, class_names, settings)
+    plan = _fingerprint(rows, parts, class_names)
 
     finished = _manifest(output_dir, split)
     if finished and finished["plan"] == plan and not overwrite and _shards_are_whole(output_dir, finished):
@@ -89,15 +89,12 @@ def build(
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
         _write_labels(output_dir, class_names)
-        lock = _prepare(output_dir, working_dir, split, plan, overwrite)
-        try:
+        with _prepared(output_dir, working_dir, split, plan, overwrite):
             if beam_options is None:
                 local_run.run(parts, processes, hang_seconds)
             else:
                 beam_run.run(parts, os.path.abspath(videos_dir), beam_options, hang_seconds)
-            return _finish(rows, parts, output_dir, working_dir, split, settings, plan)
-        finally:
-            os.close(lock)
+            return _finish(rows, parts, output_dir, split, plan)
     except OSError as error:
         raise UserError(f"cannot write to {output_dir}: {error}; the same command resumes the build") from error
 
@@ -109,8 +106,8 @@ def print_counts(counts: Mapping[str, int], output_dir: str | os.PathLike, split
     print(f"{pathlib.Path(output_dir) / schema.MANIFEST_CSV.format(split=split)} names each row and the reason")
 
 
-def find(rows: Sequence[annotations.Row], videos_dir: str | os.PathLike) -> list[Task]:
-    """The rows whose video exists, in the order in which they are stored: that of a hash, so that classes mix."""
+def find(rows: Sequence[annotations.Row], videos_dir: str | os.PathLike) -> list[conversion.Task]:
+    """The rows whose video exists, in the order of their records: that of a hash, so that classes mix."""
     videos = annotations.index_videos(videos_dir)
     tasks = []
     for number, row in enumerate(rows):
@@ -118,17 +115,12 @@ def find(rows: Sequence[annotations.Row], videos_dir: str | os.PathLike) -> list
         if found:
             data_path, start, end = found
             path = os.path.abspath(os.path.join(videos_dir, data_path))
-            tasks.append(Task(number, row, path, data_path, start, end))
+            tasks.append(conversion.Task(number, row, path, data_path, start, end))
     return sorted(tasks, key=lambda task: hashlib.sha1(f"{task.number} {task.row.media_id}".encode()).digest())
 
 
-def _fingerprint(
-    rows: Sequence[annotations.Row],
-    parts: Sequence[Part],
-    class_names: Sequence[str],
-    settings: conversion.Settings,
-) -> str:
-    digest = hashlib.sha256(json.dumps([dataclasses.asdict(settings), class_names, len(parts)]).encode())
+def _fingerprint(rows: Sequence[annotations.Row], parts: Sequence[Part], class_names: Sequence[str]) -> str:
+    digest = hashlib.sha256(json.dumps([dataclasses.asdict(parts[0].settings), class_names, len(parts)]).encode())
     for row in rows:
         digest.update(repr(row).encode())
     for part in parts:
@@ -158,8 +150,11 @@ def _write_labels(output_dir: pathlib.Path, class_names: Sequence[str]) -> None:
     files.write(path, "".join(f"{name}\n" for name in class_names))
 
 
-def _prepare(output_dir: pathlib.Path, working_dir: pathlib.Path, split: str, plan: str, overwrite: bool) -> int:
-    """Makes the working folder or finds that of a killed build; returns the descriptor of its lock."""
+@contextlib.contextmanager
+def _prepared(
+    output_dir: pathlib.Path, working_dir: pathlib.Path, split: str, plan: str, overwrite: bool
+) -> Iterator[None]:
+    """A context in which the working folder, a new one or that of a killed build, is locked for this build."""
     work_plan = f"{plan} in pieces of {PIECE_LENGTH}"
     plan_path = working_dir / "plan"
     resumes = plan_path.exists() and plan_path.read_text() == work_plan and not overwrite
@@ -173,68 +168,50 @@ def _prepare(output_dir: pathlib.Path, working_dir: pathlib.Path, split: str, pl
                 f"{(old or [working_dir])[-1].name}; `overwrite` replaces them"
             )
     working_dir.mkdir(exist_ok=True)
-    lock = os.open(working_dir / "lock", os.O_CREAT | os.O_RDWR)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        raise UserError(f"another build is writing the {split} shards of {output_dir}") from error
-    if not resumes:
-        for path in old:
-            path.unlink()
-        for path in working_dir.glob("part-*"):
-            path.unlink()
-        files.write(plan_path, work_plan)
-    return lock
+    with open(working_dir / "lock", "wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(f"another build is writing the {split} shards of {output_dir}") from error
+        if not resumes:
+            for path in (*old, *working_dir.glob("part-*")):
+                path.unlink()
+            files.write(plan_path, work_plan)
+        yield
 
 
 def _finish(
-    rows: Sequence[annotations.Row],
-    parts: Sequence[Part],
-    output_dir: pathlib.Path,
-    working_dir: pathlib.Path,
-    split: str,
-    settings: conversion.Settings,
-    plan: str,
+    rows: Sequence[annotations.Row], parts: Sequence[Part], output_dir: pathlib.Path, split: str, plan: str
 ) -> dict[str, int]:
-    """Gives the parts their final names and writes the manifests; can be killed and repeated itself."""
+    """Gives the parts their final names and writes the manifests; if it is killed, it can be repeated."""
+    working_dir, settings = parts[0].working_dir, parts[0].settings
     outcomes = [conversion.Outcome(conversion.MISSING, "no such video file", 0)] * len(rows)
-    shard_of, path_of, records = [""] * len(rows), [""] * len(rows), {}
+    shard_of, path_of = [""] * len(rows), [""] * len(rows)
     for part in parts:
-        results = part.outcomes()
-        for task, outcome in zip(part.tasks, results, strict=True):
+        for task, outcome in zip(part.tasks, part.outcomes(), strict=True):
             outcomes[task.number], path_of[task.number] = outcome, task.data_path
-        records[part.number] = sum(_has_record(outcome) for outcome in results)
-    full = [i for i in records if records[i]]
-    names = {i: schema.SHARD_NAME.format(split=split, index=index, count=len(full)) for index, i in enumerate(full)}
+    recorded = [(part, [task.number for task in part.tasks if outcomes[task.number].has_record]) for part in parts]
+    full = [(part, numbers) for part, numbers in recorded if numbers]
     shards = {}
-    for i, name in names.items():
-        for task in parts[i].tasks:
-            if _has_record(outcomes[task.number]):
-                shard_of[task.number] = name
-        if parts[i].path.exists():
-            os.replace(parts[i].path, output_dir / name)
-        shards[name] = {"records": records[i], "bytes": (output_dir / name).stat().st_size}
+    for index, (part, numbers) in enumerate(full):
+        name = schema.SHARD_NAME.format(split=split, index=index, count=len(full))
+        for number in numbers:
+            shard_of[number] = name
+        if part.path.exists():
+            os.replace(part.path, output_dir / name)
+        shards[name] = {"records": len(numbers), "bytes": (output_dir / name).stat().st_size}
 
-    table = io.StringIO(newline="")
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(_MANIFEST_COLUMNS)
-    for row, outcome, shard, path in zip(rows, outcomes, shard_of, path_of, strict=True):
-        label = "" if row.label is None else row.label
-        values = (row.line, row.media_id, label, row.label_text, *dataclasses.astuple(outcome), shard, path)
-        writer.writerow(values)
+    lines = [
+        (row.line, row.media_id, row.label, row.label_text, *dataclasses.astuple(outcome), shard, path)
+        for row, outcome, shard, path in zip(rows, outcomes, shard_of, path_of, strict=True)
+    ]
     csv_path = output_dir / schema.MANIFEST_CSV.format(split=split)
-    files.write(csv_path, table.getvalue().encode("utf-8", "surrogateescape"))
+    files.write(csv_path, Table(_MANIFEST_COLUMNS, lines).csv().encode("utf-8", "surrogateescape"))
     counts = {status: sum(outcome.status == status for outcome in outcomes) for status in conversion.STATUSES}
     if not shards:
         shutil.rmtree(working_dir)
         raise UserError(f"none of the {len(rows)} videos could be read; {csv_path} lists the reasons")
     manifest = {"split": split, "settings": dataclasses.asdict(settings), "plan": plan, "counts": counts}
-    manifest["shards"] = shards
-    files.write_json(output_dir / schema.MANIFEST_JSON.format(split=split), manifest)
+    files.write_json(output_dir / schema.MANIFEST_JSON.format(split=split), {**manifest, "shards": shards})
     shutil.rmtree(working_dir)
     return counts
-
-
-def _has_record(outcome: conversion.Outcome) -> bool:
-    return outcome.status in (conversion.WRITTEN, conversion.TRUNCATED)

@@ -11,6 +11,8 @@ import numpy as np
 from tsd_tf.contract import schema
 from tsd_tf.data import sequence_example, tfrecord
 
+_SAMPLE_FRAMES = 8
+_PICTURE_HEIGHT = 96  # pixels, in the contact sheet
 _REQUIRED = {schema.MEDIA_ID: bytes, schema.IMAGE_FORMAT: bytes, schema.IMAGE_FRAME_RATE: float}
 
 
@@ -20,10 +22,11 @@ class ShardReport:
 
     Attributes:
         problems: sentences, each naming its record.
-        media_ids: of the whole records, in order.
-        num_frames, num_bytes: read.
+        media_ids: of the records that can be read, in order.
+        num_frames, num_bytes: how many were read.
         num_unlabelled: records without a label.
-        sample: (class name, list of JPEGs) of the first whole record, or None.
+        sample: (class name, list of 8 JPEGs, evenly spaced over the clip) of the first record without a problem, or
+            None.
     """
 
     problems: list[str]
@@ -34,13 +37,12 @@ class ShardReport:
     sample: tuple[str, list[bytes]] | None = None
 
 
-def verify_shard(path: str | os.PathLike, class_names: Sequence[str], sample_frames: int = 8) -> ShardReport:
+def verify_shard(path: str | os.PathLike, class_names: Sequence[str]) -> ShardReport:
     """Reads a shard from its first byte to its last.
 
     Args:
         path: the shard.
         class_names: by label index.
-        sample_frames: pictures in the report's sample, evenly spaced over the clip.
     """
     report = ShardReport([], [])
     with open(path, "rb") as file:
@@ -62,7 +64,7 @@ def verify_shard(path: str | os.PathLike, class_names: Sequence[str], sample_fra
             report.num_frames += len(jpegs)
             report.num_unlabelled += schema.LABEL_INDEX not in context
             if report.sample is None and not problems:
-                chosen = np.linspace(0, len(jpegs) - 1, sample_frames).round().astype(int)
+                chosen = np.linspace(0, len(jpegs) - 1, _SAMPLE_FRAMES).round().astype(int)
                 name = b"".join(context.get(schema.LABEL_STRING, [b""])).decode(errors="replace")
                 report.sample = (name, [jpegs[i] for i in chosen])
         if not file.tell():
@@ -70,18 +72,13 @@ def verify_shard(path: str | os.PathLike, class_names: Sequence[str], sample_fra
     return report
 
 
-def contact_sheet(samples: Sequence[tuple[str, Sequence[bytes]]], height: int = 96) -> np.ndarray:
-    """A row of pictures for each sample, with its class name above: uint8 RGB (height, width, 3).
-
-    Args:
-        samples: (class name, JPEGs) of each.
-        height: pixels of each picture.
-    """
+def contact_sheet(samples: Sequence[tuple[str, Sequence[bytes]]]) -> np.ndarray:
+    """A row of pictures for each (class name, JPEGs), with the name above: uint8 RGB (height, width, 3)."""
     lines = []
     for name, jpegs in samples:
         pictures = [cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) for jpeg in jpegs]
-        width = max(1, round(height * pictures[0].shape[1] / pictures[0].shape[0]))
-        line = np.hstack([cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA) for picture in pictures])
+        size = (max(1, round(_PICTURE_HEIGHT * pictures[0].shape[1] / pictures[0].shape[0])), _PICTURE_HEIGHT)
+        line = np.hstack([cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in pictures])
         title = np.full((18, line.shape[1], 3), 255, np.uint8)
         cv2.putText(title, name or "(no label)", (3, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
         lines.append(np.vstack([title, line]))
@@ -125,13 +122,10 @@ def _wrong_in_frames(context: Mapping[str, list[Any]], lists: Mapping[str, list[
     elif len(found) > 1:
         yield f"expected frames of one size, got {sorted(found)}"
     else:
-        shape = found.pop()
-        promised = tuple(context.get(key, [size])[0] for key, size in zip(_SHAPE_KEYS, shape, strict=True))
-        if promised != shape:
-            yield f"expected frames of {promised[1]} x {promised[0]} pixels, got {shape[1]} x {shape[0]}"
-
-
-_SHAPE_KEYS = (schema.IMAGE_HEIGHT, schema.IMAGE_WIDTH)
+        height, width = found.pop()
+        promised = (context.get(schema.IMAGE_HEIGHT, [height])[0], context.get(schema.IMAGE_WIDTH, [width])[0])
+        if promised != (height, width):
+            yield f"expected frames of {promised[1]} x {promised[0]} pixels, got {width} x {height}"
 
 
 def _shape(jpeg: Any) -> tuple[int, int] | None:

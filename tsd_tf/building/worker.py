@@ -15,8 +15,8 @@ class Worker:
     """A process that runs one job after the other, and is replaced when it dies.
 
     A job is a piece.Piece or a part.Part: it has a length, its number of steps, and run(given_up, report). A step that
-    takes the process down once may be bad luck (a full memory), so the job starts again; after the second time the job
-    is told to give up that step.
+    takes the process down once may be bad luck (too little memory), so the job starts again; after the second time
+    the job is told to give up that step.
 
     Args:
         hang_seconds: a step that takes longer counts as one that took the process down.
@@ -27,15 +27,16 @@ class Worker:
         connection: readable when there is news for `poll`.
     """
 
-    def __init__(self, hang_seconds: float = 600) -> None:
-        self.job, self.position = None, 0
+    def __init__(self, hang_seconds: float) -> None:
+        self.job: Any = None
+        self.position = 0
         self._hang_seconds = hang_seconds
         self._given_up: dict[int, str] = {}
         self._failures: collections.Counter = collections.Counter()
         self._start()
 
     def assign(self, job: Any) -> None:
-        """Starts a job; `job` must be None."""
+        """Starts a job; the one before must have ended."""
         self._given_up, self._failures = {}, collections.Counter()
         self.job = job
         self._send()
@@ -64,10 +65,6 @@ class Worker:
             return None
         job, self.job = self.job, None
         return job
-
-    def wait(self, seconds: float = 1.0) -> None:
-        """Returns when there is news for `poll`, or after this time."""
-        self.connection.poll(seconds)
 
     def kill(self) -> None:
         """Ends the process, whatever it is doing."""

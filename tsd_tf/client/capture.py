@@ -12,8 +12,7 @@ import numpy as np
 from tsd_tf.contract import frame_times
 from tsd_tf.contract.errors import UserError
 
-_STREAM_OPENING_MILLISECONDS = 10_000
-_STREAM_READING_MILLISECONDS = 10_000
+_STREAM_TIMEOUT_MILLISECONDS = 10_000
 
 
 class UnreadableVideoError(UserError):
@@ -56,8 +55,8 @@ def open_camera(camera: int | str) -> cv2.VideoCapture:
     else:
         # A stream that stops sending ends, like a camera that is unplugged.
         limits = [
-            *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _STREAM_OPENING_MILLISECONDS),
-            *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, _STREAM_READING_MILLISECONDS),
+            *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _STREAM_TIMEOUT_MILLISECONDS),
+            *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, _STREAM_TIMEOUT_MILLISECONDS),
         ]
         capture = cv2.VideoCapture(camera, cv2.CAP_FFMPEG, limits)
         missing = f"no stream at {camera} that OpenCV can open"

@@ -16,19 +16,14 @@ _Field = descriptor_pb2.FieldDescriptorProto
 _WRAPPERS = "google/protobuf/wrappers.proto"
 
 # name: (number, type or message, repeated)
-_TENSOR_SHAPE_DIM = {"size": (1, "INT64", False), "name": (2, "STRING", False)}
-_TENSOR_SHAPE = {"dim": (2, ".tensorflow.TensorShapeProto.Dim", True), "unknown_rank": (3, "BOOL", False)}
+_TENSOR_SHAPE_DIM = {"size": (1, "INT64", False)}
+_TENSOR_SHAPE = {"dim": (2, ".tensorflow.TensorShapeProto.Dim", True)}
 _TENSOR = {
     "dtype": (1, "INT32", False),  # an enum there: the same bytes
     "tensor_shape": (2, ".tensorflow.TensorShapeProto", False),
-    "version_number": (3, "INT32", False),
     "tensor_content": (4, "BYTES", False),
     "float_val": (5, "FLOAT", True),
-    "double_val": (6, "DOUBLE", True),
-    "int_val": (7, "INT32", True),
     "string_val": (8, "BYTES", True),
-    "int64_val": (10, "INT64", True),
-    "bool_val": (11, "BOOL", True),
 }
 _MODEL_SPEC = {
     "name": (1, "STRING", False),
@@ -92,15 +87,9 @@ def _classes() -> list[Any]:
     pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
     for file in (tensor, serving):
         pool.AddSerializedFile(file.SerializeToString())
-    return [
-        message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
-        for name in (
-            "tensorflow.TensorProto",
-            "tensorflow.serving.ModelSpec",
-            "tensorflow.serving.PredictRequest",
-            "tensorflow.serving.PredictResponse",
-        )
-    ]
+    classes = message_factory.GetMessageClassesForFiles([tensor.name, serving.name], pool)
+    names = ("TensorProto", "serving.ModelSpec", "serving.PredictRequest", "serving.PredictResponse")
+    return [classes[f"tensorflow.{name}"] for name in names]
 
 
 TensorProto, ModelSpec, PredictRequest, PredictResponse = _classes()
@@ -137,8 +126,7 @@ def read_tensor(proto: Any) -> np.ndarray:
     """
     shape = [dim.size for dim in proto.tensor_shape.dim]
     if proto.dtype == DT_STRING:
-        values = np.empty(len(proto.string_val), object)
-        values[:] = list(proto.string_val)
+        values = np.array(list(proto.string_val), object)
     elif proto.dtype == DT_FLOAT and proto.tensor_content:
         values = np.frombuffer(proto.tensor_content, "<f4")
     elif proto.dtype == DT_FLOAT:

@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import contextlib
 import dataclasses
 import os
 import time
@@ -94,9 +95,7 @@ class Recognizer:
         answered = list(self._answers(capture.open_video(path), False, keep, size))
         if not answered:
             raise capture.UnreadableVideoError(f"no frame of {path} can be decoded")
-        return self._result(
-            os.fspath(path), answered, began, {"frames": size["frames"], "video": os.path.getsize(path)}
-        )
+        return self._result(os.fspath(path), answered, began, {**size, "video": os.path.getsize(path)})
 
     def watch(self, camera: int | str, keep: Callable[[np.ndarray], Any] | None = None) -> Iterator[Recognition]:
         """Yields the Recognition of clip after clip of a camera or stream, its frames encoded as they arrive.
@@ -123,23 +122,20 @@ class Recognizer:
     ) -> Iterator[tuple[int, Answer, int, dict[str, float]]]:
         """Yields (start, Answer, bytes sent, seconds) of every clip, in order."""
         spent: collections.Counter[str] = collections.Counter()
-        streams = self._distiller.can_stream and (live or self._stride < self._distiller.model.num_frames)
+        num_frames = self._distiller.model.num_frames
+        streams = self._distiller.can_stream and (live or self._stride < num_frames)
         pending: collections.deque[tuple[int, concurrent.futures.Future, int]] = collections.deque()
         with concurrent.futures.ThreadPoolExecutor(self._max_in_flight, "send") as senders:
-            for start, clip in clips.sliding(
-                self._frames(source, streams, spent, size), self._distiller.model.num_frames, self._stride
-            ):
-                with _Timed(spent, "distill"):
-                    frames = np.stack([frame for frame, _ in clip])
+            for start, clip in clips.sliding(self._frames(source, streams, spent, size), num_frames, self._stride):
+                with _timed(spent, "distill"):
+                    frames, features = zip(*clip, strict=True)
                     if streams:
-                        distilled, _ = self._distiller.distill_features(
-                            frames, np.stack([features for _, features in clip])
-                        )
+                        distilled, _ = self._distiller.distill_features(np.stack(frames), np.stack(features))
                     else:
-                        distilled, _ = self._distiller.distill(frames)
+                        distilled, _ = self._distiller.distill(np.stack(frames))
                 if keep:
                     keep(distilled)
-                with _Timed(spent, "encode"):
+                with _timed(spent, "encode"):
                     *request, num_bytes = codec.encode(distilled, self._codec, self._quality)
                 pending.append((start, senders.submit(self._classify, request), num_bytes))
                 if len(pending) >= self._max_in_flight or live:
@@ -157,13 +153,13 @@ class Recognizer:
             frame_size=model.frame_size,
         )
         while True:
-            with _Timed(spent, "capture"):
+            with _timed(spent, "capture"):
                 frame = next(captured, None)
             if frame is None:
                 return
             if size is not None:
                 size["frames"] += len(codec.encode_picture(frame, "jpeg", self._quality))
-            with _Timed(spent, "distill"):
+            with _timed(spent, "distill"):
                 features = self._distiller.encode_frame(frame) if streams else None
             yield frame, features
 
@@ -193,7 +189,7 @@ class Recognizer:
         probabilities = np.mean([answer.probabilities for _, answer, _, _ in answered], axis=0)
         likeliest = np.argsort(-probabilities, kind="stable")[: signatures.TOP_K]
         seconds = collections.Counter()
-        for _, _, _, spent in answered:
+        for *_, spent in answered:
             seconds.update(spent)
         return Recognition(
             source=source,
@@ -210,14 +206,9 @@ class Recognizer:
         )
 
 
-class _Timed:
+@contextlib.contextmanager
+def _timed(spent, name):
     """Adds the seconds of its block to `spent[name]`."""
-
-    def __init__(self, spent, name):
-        self._spent, self._name = spent, name
-
-    def __enter__(self):
-        self._began = time.perf_counter()
-
-    def __exit__(self, *exception):
-        self._spent[self._name] += time.perf_counter() - self._began
+    began = time.perf_counter()
+    yield
+    spent[name] += time.perf_counter() - began

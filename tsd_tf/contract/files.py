@@ -57,7 +57,6 @@ def whole_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """As `whole`, for a file: gives it open for writing bytes."""
     with whole(path) as partial, open(partial, "wb") as file:
         yield file
-        file.flush()
 
 
 def write(path: str | os.PathLike, content: bytes | str) -> None:

@@ -1,5 +1,6 @@
 """The machine and the packages that a number was measured with."""
 
+import contextlib
 import importlib.metadata
 import os
 import pathlib
@@ -8,12 +9,11 @@ import platform
 
 def processor() -> str:
     """The processor's name, as far as the system tells it."""
-    try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def num_cores() -> int:

@@ -23,9 +23,7 @@ def encode(frames: np.ndarray, codec: str, quality: int = 90) -> tuple[str, str,
     if codec == "raw":
         return signatures.SERVING_DEFAULT, signatures.FRAMES, frames[None], frames.nbytes
     pictures = [encode_picture(frame, codec, quality) for frame in frames]
-    tensor = np.empty((1, len(pictures)), object)
-    tensor[0] = pictures
-    return signatures.JPEG, signatures.FRAMES_BYTES, tensor, sum(map(len, pictures))
+    return signatures.JPEG, signatures.FRAMES_BYTES, np.array([pictures], object), sum(map(len, pictures))
 
 
 def encode_picture(frame: np.ndarray, codec: str, quality: int = 90) -> bytes:

@@ -1,1 +1,1 @@
-"""Class lists, one name a line, the line number less one being the label."""
+"""Class lists: one name per line; the line number, from 0, is the label."""
