@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tsd_tf.building import verification
 from tsd_tf.contract import schema
 from tsd_tf.data import sequence_example, tfrecord
 
@@ -113,6 +114,25 @@ def test_everything_that_is_wrong_is_named(write, verify):
     offsets = np.cumsum([0] + [len(tfrecord.frame(payload)) for payload in payloads]).tolist()
     assert lines[:-1] == ["train-00000-of-00001: " + line.format(*offsets) for line in expected]
     assert lines[-1].endswith("10 problems")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"context": {schema.IMAGE_HEIGHT: [24, 24]}}, ["expected frames of 36 x 24, 24 pixels, got 36 x 24"]),
+        ({"context": {schema.IMAGE_WIDTH: "36"}}, ["expected frames of b'36' x 24 pixels, got 36 x 24"]),
+        ({"context": {schema.MEDIA_ID: 7}}, ["clip/media_id: expected one value of type bytes, got [7]"]),
+        (
+            {"lists": {schema.IMAGE_TIMESTAMP: ["a", "b", "c"]}},
+            ["image/timestamp: expected one integer for each frame, got [b'a']"],
+        ),
+        ({"context": {schema.LABEL_STRING: 7}, "without": [schema.LABEL_INDEX]}, []),
+    ],
+)
+def test_a_field_of_the_wrong_kind_is_named(tmp_path, changes, expected):
+    (tmp_path / "shard").write_bytes(tfrecord.frame(record(**changes)))
+    found = verification.verify_shard(tmp_path / "shard", ["a b", "c"]).problems
+    assert [problem.partition("at byte 0: ")[2] for problem in found] == expected
 
 
 def test_damaged_bytes_are_found_and_what_follows_is_read(write, verify):

@@ -76,7 +76,7 @@ class _Convert(beam.DoFn):
 
     def __init__(self, working_dir: pathlib.Path, videos_dir: str, hang_seconds: float) -> None:
         self._working_dir, self._videos_dir, self._hang_seconds = working_dir, videos_dir, hang_seconds
-        self._videos = beam.metrics.Metrics.counter("tfrecords", "videos")
+        self._videos = beam.metrics.Metrics.counter("tsd_tf", "videos")
 
     def setup(self) -> None:
         if not os.path.isdir(self._videos_dir):

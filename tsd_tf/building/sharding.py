@@ -82,7 +82,7 @@ def build(
     plan = _fingerprint(rows, parts, class_names)
 
     finished = _manifest(output_dir, split)
-    if finished and finished["plan"] == plan and not overwrite and _shards_are_whole(output_dir, finished):
+    if finished.get("plan") == plan and not overwrite and _shards_are_whole(output_dir, finished):
         shutil.rmtree(working_dir, ignore_errors=True)
         print(f"{output_dir}: the {split} shards are already complete")
         return finished["counts"]
@@ -129,11 +129,13 @@ def _fingerprint(rows: Sequence[annotations.Row], parts: Sequence[Part], class_n
     return digest.hexdigest()
 
 
-def _manifest(output_dir: pathlib.Path, split: str) -> dict[str, Any] | None:
+def _manifest(output_dir: pathlib.Path, split: str) -> dict[str, Any]:
+    """What an earlier build wrote; nothing where it is missing or damaged."""
     try:
-        return json.loads((output_dir / schema.MANIFEST_JSON.format(split=split)).read_text())
+        manifest = json.loads((output_dir / schema.MANIFEST_JSON.format(split=split)).read_text())
     except (OSError, ValueError):
-        return None
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
 
 
 def _shards_are_whole(output_dir: pathlib.Path, manifest: Mapping[str, Any]) -> bool:

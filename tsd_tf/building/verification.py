@@ -1,6 +1,7 @@
 """Checks that a shard holds what its builder promised: framing, checksums, keys, labels and pictures."""
 
 import dataclasses
+import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -56,7 +57,7 @@ def verify_shard(path: str | os.PathLike, class_names: Sequence[str]) -> ShardRe
             except ValueError as error:
                 report.problems.append(f"record {index} at byte {offset}: {error}")
                 continue
-            media_id = b"".join(context.get(schema.MEDIA_ID, [b""])).decode(errors="replace")
+            media_id = _text(context, schema.MEDIA_ID)
             problems = [*_wrong_in_context(context, class_names), *_wrong_in_frames(context, lists)]
             report.problems += [f"record {index} ({media_id}) at byte {offset}: {problem}" for problem in problems]
             report.media_ids.append(media_id)
@@ -65,8 +66,7 @@ def verify_shard(path: str | os.PathLike, class_names: Sequence[str]) -> ShardRe
             report.num_unlabelled += schema.LABEL_INDEX not in context
             if report.sample is None and not problems:
                 chosen = np.linspace(0, len(jpegs) - 1, _SAMPLE_FRAMES).round().astype(int)
-                name = b"".join(context.get(schema.LABEL_STRING, [b""])).decode(errors="replace")
-                report.sample = (name, [jpegs[i] for i in chosen])
+                report.sample = (_text(context, schema.LABEL_STRING), [jpegs[i] for i in chosen])
         if not file.tell():
             report.problems.append("the shard is empty")
     return report
@@ -85,6 +85,10 @@ def contact_sheet(samples: Sequence[tuple[str, Sequence[bytes]]]) -> np.ndarray:
     width = max(line.shape[1] for line in lines)
     sheet = np.vstack([np.pad(x, ((0, 4), (0, width - x.shape[1]), (0, 0)), constant_values=255) for x in lines])
     return cv2.cvtColor(sheet, cv2.COLOR_BGR2RGB)
+
+
+def _text(context: Mapping[str, list[Any]], key: str) -> str:
+    return b"".join(value for value in context.get(key, []) if isinstance(value, bytes)).decode(errors="replace")
 
 
 def _wrong_in_context(context: Mapping[str, list[Any]], class_names: Sequence[str]) -> Iterator[str]:
@@ -113,19 +117,22 @@ def _wrong_in_frames(context: Mapping[str, list[Any]], lists: Mapping[str, list[
         return
     if len(times) != len(steps):
         yield f"{schema.IMAGE_TIMESTAMP}: expected {len(steps)} times, one per frame, got {len(times)}"
-    elif any(len(time) != 1 for time in times) or any(a >= b for a, b in zip(times, times[1:], strict=False)):
+    elif bad := [time for time in times if len(time) != 1 or not isinstance(time[0], int)]:
+        yield f"{schema.IMAGE_TIMESTAMP}: expected one integer for each frame, got {bad[0]!r}"
+    elif any(a >= b for a, b in itertools.pairwise(times)):
         yield f"{schema.IMAGE_TIMESTAMP}: the times do not ascend"
     shapes = [_shape(step[0]) if len(step) == 1 else None for step in steps]
     found = {shape for shape in shapes if shape}
-    if bad := [i for i, shape in enumerate(shapes) if shape is None]:
-        yield f"{len(bad)} of {len(steps)} frames are not a whole JPEG; the first is frame {bad[0]}"
+    if broken := [i for i, shape in enumerate(shapes) if shape is None]:
+        yield f"{len(broken)} of {len(steps)} frames are not a whole JPEG; the first is frame {broken[0]}"
     elif len(found) > 1:
         yield f"expected frames of one size, got {sorted(found)}"
     else:
         height, width = found.pop()
-        promised = (context.get(schema.IMAGE_HEIGHT, [height])[0], context.get(schema.IMAGE_WIDTH, [width])[0])
-        if promised != (height, width):
-            yield f"expected frames of {promised[1]} x {promised[0]} pixels, got {width} x {height}"
+        promised = [context.get(schema.IMAGE_WIDTH, [width]), context.get(schema.IMAGE_HEIGHT, [height])]
+        if promised != [[width], [height]]:
+            size = " x ".join(", ".join(map(str, values)) or "?" for values in promised)
+            yield f"expected frames of {size} pixels, got {width} x {height}"
 
 
 def _shape(jpeg: Any) -> tuple[int, int] | None:
