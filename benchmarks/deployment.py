@@ -331,15 +331,11 @@ def count_bytes(folder, video):
     from tsd_tf.client import capture, clips
     from tsd_tf.client.distiller import Distiller
     from tsd_tf.video import codec
+    from tsd_tf.video.isolated_decoder import IsolatedDecoder
 
     distiller = Distiller(folder / "client.tflite")
     model = distiller.model
-    captured = capture.frames(
-        capture.open_video(video),
-        frames_per_second=model.frames_per_second,
-        short_side=model.short_side,
-        frame_size=model.frame_size,
-    )
+    captured = capture.video_frames(video, model, IsolatedDecoder())
     sizes = dict.fromkeys(("raw", "png", "jpeg_90", "uniform_frames_jpeg_90", "all_frames_jpeg_90"), 0)
     for _, clip in clips.sliding(captured, model.num_frames, model.num_frames):
         distilled, _ = distiller.distill(np.stack(clip))

@@ -205,18 +205,16 @@ def _in_process_probabilities(workdir, video):
     import numpy as np
     from keras import ops
 
-    from tsd_tf.client import capture, clips
+    from tsd_tf.client import clips
     from tsd_tf.data.preprocessing import to_network_input
+    from tsd_tf.video import geometry
+    from tsd_tf.video.video import Video
     from tsd_tf.work_directory import WorkDirectory
 
     run = WorkDirectory(workdir)
     config, network = run.config(), run.load_network()
-    frames = capture.frames(
-        capture.open_video(video),
-        frames_per_second=25.0,
-        short_side=config.short_side,
-        frame_size=config.crop_size,
-    )
+    pictures = Video(video).frames(frame_rate=25.0, short_side=config.short_side)
+    frames = (geometry.centre(picture, config.crop_size) for picture in pictures)
     batch = np.stack([clip for _, clip in clips.sliding(frames, config.num_frames, config.num_frames)])
     return np.asarray(ops.softmax(network(to_network_input(batch)))).mean(axis=0).tolist()
 

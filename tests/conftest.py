@@ -48,14 +48,14 @@ def index_of():
 
 @pytest.fixture(scope="session")
 def rotate_by_header():
-    """A function: writes a clockwise quarter turn into an MP4's track header, where phones put it."""
+    """A function: writes a display matrix into an MP4's track header, where phones put it; a clockwise quarter turn."""
 
-    def rotate(path):
+    def rotate(path, matrix=(0, 1, -1, 0)):
         content = bytearray(path.read_bytes())
-        matrix = content.index(b"tkhd") + 4 + 40  # version 0
-        assert struct.unpack(">9i", content[matrix : matrix + 36])[0] == 1 << 16
-        turn = (0, 1 << 16, 0, -(1 << 16), 0, 0, 48 << 16, 0, 1 << 30)
-        content[matrix : matrix + 36] = struct.pack(">9i", *turn)
+        place = content.index(b"tkhd") + 4 + 40  # version 0
+        assert struct.unpack(">9i", content[place : place + 36])[0] == 1 << 16
+        a, b, c, d = (value << 16 for value in matrix)
+        content[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
         path.write_bytes(content)
 
     return rotate

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tsd_tf.client import capture
 from tsd_tf.client.distiller import Distiller
 from tsd_tf.client.grpc_connection import GrpcConnection
 from tsd_tf.client.recognizer import Recognizer
@@ -24,6 +23,8 @@ from tsd_tf.contract.errors import UserError
 from tsd_tf.data.preprocessing import to_network_input, to_uint8
 from tsd_tf.serving.server import BackgroundServer
 from tsd_tf.video import codec as codecs
+from tsd_tf.video.geometry import centre
+from tsd_tf.video.video import Video
 
 pytestmark = pytest.mark.slow
 
@@ -40,9 +41,7 @@ def video(sample_videos):
 
 @pytest.fixture(scope="module")
 def frames(video):
-    return np.stack(
-        list(capture.frames(capture.open_video(video), frames_per_second=25.0, short_side=64, frame_size=64))
-    )
+    return np.stack([centre(frame, 64) for frame in Video(video).frames(frame_rate=25.0, short_side=64)])
 
 
 def through_jpeg(frames):
@@ -316,8 +315,17 @@ def test_the_process_has_neither_tensorflow_nor_keras(exported, server, video, t
             "tsd_tf.programs.client",
             "tsd_tf.programs.command_line",
             "tsd_tf.video",
+            "tsd_tf.video.animated_webp",
+            "tsd_tf.video.camera",
             "tsd_tf.video.codec",
+            "tsd_tf.video.frame_filter",
+            "tsd_tf.video.geometry",
+            "tsd_tf.video.isolated_decoder",
+            "tsd_tf.video.limits",
             "tsd_tf.video.pictures",
+            "tsd_tf.video.resampling",
+            "tsd_tf.video.timestamps",
+            "tsd_tf.video.video",
         ]
     )
     assert heavy == "[]"
@@ -356,7 +364,7 @@ def test_a_folder_with_a_bad_file(exported, server, video, tmp_path):
         [*program, str(tmp_path), f"--server={server.address}"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert f"error: {tmp_path}/bad.mp4 is not a video that OpenCV can decode" in done.stderr
+    assert f"error: {tmp_path}/bad.mp4: no video stream that FFmpeg can decode" in done.stderr
     first, *_, last = done.stdout.splitlines()
     assert first.startswith(f"{tmp_path}/good.mp4: class ")
     assert "kB of distilled frames; all frames as JPEG" in last

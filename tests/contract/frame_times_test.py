@@ -18,8 +18,11 @@ def _times(rate, timestamps):
         (50, [0, 0, 0], [0, 0.02, 0.04], 0.06),  # no times: the header's rate
         (0, [0, 0, 0], [0, 0.04, 0.08], 0.12),  # nor a rate
         (10, [0, 0.1, 0.05, 0.3], [0, 0.1, 0.2, 0.3], 0.4),  # one that goes back
-        (10, [0, 0.1, 500.0, 500.1], [0, 0.1, 0.2, 0.3], 0.4),  # a jump
-        (10, [0, math.nan, 0.2], [0, 0.1, 0.2], 0.3),
+        (10, [0, 0.1, 500.0, 500.1], [0, 0.1, 500.0, 500.1], 500.2),  # a pause
+        (10, [0, 0.1, 5000.0, 5000.1], [0, 0.1, 0.2, 0.3], 0.4),  # a broken clock
+        (10, [0, None, None, 0.3], [0, 0.1, 0.2, 0.3], 0.4),
+        (10, [0, 0.1, 0.3, 0.3, 0.4, 0.5], [0, 0.1, 0.3, 0.4, 0.45, 0.5], 0.55),  # one too early: the clock catches up
+        (10, [None, 0.1], [0, 0.1], 0.2),
         (10, [], [], 0),
     ],
 )
@@ -27,6 +30,27 @@ def test_times_ascend_from_zero(rate, timestamps, expected, end):
     found, found_end = _times(rate, timestamps)
     assert found == pytest.approx(expected)
     assert found_end == pytest.approx(end)
+
+
+def test_a_player_counts_from_the_start_of_the_file():
+    times = FrameTimes(25, origin=1.0)
+    assert [times.add(timestamp) for timestamp in (3.0, 3.04)] == pytest.approx([2.0, 2.04])
+
+
+def test_a_clock_that_starts_anew():
+    """As in MPEG-TS that is cut together: forwards and back."""
+    times = FrameTimes(10, longest_jump=10.0)
+    found = [times.add(timestamp) for timestamp in (0.0, 0.1, 90.0, 90.1, 0.0, 0.1, 9.0)]
+    assert found == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 9.4])
+
+
+def test_the_last_frame_is_shown_as_long_as_the_container_says():
+    times = FrameTimes(25)
+    times.add(0.0, 0.04)
+    times.add(0.04, 3.0)
+    assert times.end == pytest.approx(3.04)
+    times.add(0.08, 1e9)
+    assert times.end == pytest.approx(0.12)
 
 
 def test_rates_that_can_be_one():

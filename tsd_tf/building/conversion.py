@@ -9,9 +9,10 @@ import cv2
 
 from tsd_tf.building.annotations import Row
 from tsd_tf.contract import schema
+from tsd_tf.contract.errors import UnreadableVideoError
 from tsd_tf.data import sequence_example
 from tsd_tf.video.codec import encode_picture
-from tsd_tf.video.video import UnreadableVideoError, Video
+from tsd_tf.video.video import Video
 
 WRITTEN, TRUNCATED, MISSING, UNREADABLE, TOO_SHORT = STATUSES = (
     "written",
@@ -20,6 +21,7 @@ WRITTEN, TRUNCATED, MISSING, UNREADABLE, TOO_SHORT = STATUSES = (
     "unreadable",
     "too short",
 )
+MAX_SECONDS = 600  # of a clip in one record
 _SHARE_OF_WHOLE = 0.9
 
 
@@ -32,12 +34,14 @@ class Settings:
         short_side: pixels of the frames' short side.
         jpeg_quality: 1 to 100.
         min_frames: a clip with fewer is "too short" and is not written.
+        square_pixels: whether the ratio of the pixels' sides, which many copies of data sets state wrongly, is obeyed.
     """
 
     frame_rate: float = 25.0
     short_side: int = 256
     jpeg_quality: int = 90
     min_frames: int = 1
+    square_pixels: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,11 +72,13 @@ class Outcome:
         status: one of STATUSES; "truncated" is a clip that is shorter than was promised.
         reason: in words; empty for a whole clip.
         num_frames: frames in the record, or those found if there is none.
+        codec: FFmpeg's name of the decoder; empty if none was found.
     """
 
     status: str
     reason: str
     num_frames: int
+    codec: str = ""
 
     @property
     def has_record(self) -> bool:
@@ -89,20 +95,26 @@ def convert(task: Task, settings: Settings) -> tuple[bytes | None, Outcome]:
     row, time_start, time_end = task.row, task.time_start, task.time_end
     jpegs: list[bytes] = []
     shape: tuple[int, ...] = (0, 0)
+    video = None
     try:
-        video = Video(task.path)
+        if time_end is not None and time_end - time_start > MAX_SECONDS:
+            raise UnreadableVideoError(f"a clip of {time_end - time_start:g} s; a record holds at most {MAX_SECONDS} s")
+        video = Video(task.path, square_pixels=settings.square_pixels)
         pictures = video.frames(
             frame_rate=settings.frame_rate, short_side=settings.short_side, time_start=time_start, time_end=time_end
         )
         for picture in pictures:
+            if len(jpegs) >= MAX_SECONDS * settings.frame_rate:
+                raise UnreadableVideoError(f"longer than {MAX_SECONDS} s from {time_start:g} s; give an interval")
             shape = picture.shape[:2]
             jpegs.append(encode_picture(picture, "jpeg", settings.jpeg_quality))
-    except (UnreadableVideoError, cv2.error, ValueError) as error:
-        return None, Outcome(UNREADABLE, " ".join(str(error).split()), 0)
+    except (UnreadableVideoError, cv2.error, ValueError, MemoryError) as error:
+        reason = " ".join(str(error).split()) or "not enough memory"
+        return None, Outcome(UNREADABLE, reason, 0, video.codec if video else "")
     if len(jpegs) < max(1, settings.min_frames):
         wanted = f"from {time_start:g} s" + ("" if time_end is None else f" to {time_end:g} s")
         reason = f"{len(jpegs)} frames {wanted}, at least {max(1, settings.min_frames)} needed; "
-        return None, Outcome(TOO_SHORT, reason + f"the video lasts {video.duration:.2f} s", len(jpegs))
+        return None, Outcome(TOO_SHORT, reason + f"the video lasts {video.duration:.2f} s", len(jpegs), video.codec)
 
     start, step = round(row.time_start * 1e6), 1e6 / settings.frame_rate
     context = {
@@ -125,7 +137,7 @@ def convert(task: Task, settings: Settings) -> tuple[bytes | None, Outcome]:
         }
     times = [start + round(i * step) for i in range(len(jpegs))]
     record = sequence_example.encode(context, {schema.IMAGE_ENCODED: jpegs, schema.IMAGE_TIMESTAMP: times})
-    return record, Outcome(*_judge(jpegs, video, task, settings), len(jpegs))
+    return record, Outcome(*_judge(jpegs, video, task, settings), len(jpegs), video.codec)
 
 
 def _judge(jpegs: Sequence[bytes], video: Video, task: Task, settings: Settings) -> tuple[str, str]:
@@ -134,7 +146,7 @@ def _judge(jpegs: Sequence[bytes], video: Video, task: Task, settings: Settings)
     if task.time_end is not None:
         promised, source = task.time_end - task.time_start, "annotation"
     else:
-        promised, source = video.header_duration or 0.0, "file's header"
+        promised, source = (video.header_duration or 0.0) - task.time_start, "file's header"
     if seconds < _SHARE_OF_WHOLE * promised:
         return TRUNCATED, f"{seconds:.2f} s of the {promised:.2f} s that the {source} promises"
     first, count = _longest_repetition(jpegs)

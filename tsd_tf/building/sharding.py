@@ -7,6 +7,7 @@ settings alone, so a resumed build, or one on many machines, gives the same resu
 are finished, they take their final names, and the manifest is written last.
 """
 
+import collections
 import contextlib
 import dataclasses
 import fcntl
@@ -23,8 +24,21 @@ from tsd_tf.building.part import PIECE_LENGTH, Part
 from tsd_tf.contract import files, schema
 from tsd_tf.contract.errors import UserError
 from tsd_tf.reporting.table import Table
+from tsd_tf.video.video import decoder_versions
 
-_MANIFEST_COLUMNS = ("line", "media_id", "label", "label_text", "status", "reason", "num_frames", "shard", "data_path")
+_MANIFEST_COLUMNS = (
+    "line",
+    "media_id",
+    "label",
+    "label_text",
+    "status",
+    "reason",
+    "num_frames",
+    "codec",
+    "shard",
+    "data_path",
+)
+_DECODER_FILE = "decoder.json"  # the versions that a build was started with
 
 
 def build(
@@ -85,6 +99,7 @@ def build(
     if finished.get("plan") == plan and not overwrite and _shards_are_whole(output_dir, finished):
         shutil.rmtree(working_dir, ignore_errors=True)
         print(f"{output_dir}: the {split} shards are already complete")
+        _note_decoder(finished.get("decoder"))
         return finished["counts"]
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
@@ -138,6 +153,14 @@ def _manifest(output_dir: pathlib.Path, split: str) -> dict[str, Any]:
     return manifest if isinstance(manifest, dict) else {}
 
 
+def _note_decoder(before: dict[str, str] | None) -> None:
+    """Says so if what is there was decoded by other versions than today's."""
+    now = decoder_versions()
+    if before != now:
+        changed = [f"{name} {(before or {}).get(name, 'unknown')} then, {now[name]} now" for name in now]
+        print(f"Note: what is there was decoded by other versions, which may give other pictures: {'; '.join(changed)}")
+
+
 def _shards_are_whole(output_dir: pathlib.Path, manifest: Mapping[str, Any]) -> bool:
     return all(
         (output_dir / name).is_file() and (output_dir / name).stat().st_size == shard["bytes"]
@@ -178,7 +201,10 @@ def _prepared(
         if not resumes:
             for path in (*old, *working_dir.glob("part-*")):
                 path.unlink()
+            files.write_json(working_dir / _DECODER_FILE, decoder_versions())
             files.write(plan_path, work_plan)
+        else:
+            _note_decoder(json.loads((working_dir / _DECODER_FILE).read_text()))
         yield
 
 
@@ -213,7 +239,16 @@ def _finish(
     if not shards:
         shutil.rmtree(working_dir)
         raise UserError(f"none of the {len(rows)} videos could be read; {csv_path} lists the reasons")
-    manifest = {"split": split, "settings": dataclasses.asdict(settings), "plan": plan, "counts": counts}
-    files.write_json(output_dir / schema.MANIFEST_JSON.format(split=split), {**manifest, "shards": shards})
+    codecs = collections.Counter(outcome.codec for outcome in outcomes if outcome.has_record)
+    manifest = {
+        "split": split,
+        "settings": dataclasses.asdict(settings),
+        "decoder": json.loads((working_dir / _DECODER_FILE).read_text()),
+        "codecs": dict(sorted(codecs.items())),
+        "plan": plan,
+        "counts": counts,
+        "shards": shards,
+    }
+    files.write_json(output_dir / schema.MANIFEST_JSON.format(split=split), manifest)
     shutil.rmtree(working_dir)
     return counts

@@ -8,6 +8,9 @@ import time
 from multiprocessing.connection import Connection
 from typing import Any
 
+from tsd_tf.video.limits import limit_memory
+
+_MAX_MEMORY = 4 << 30  # bytes of address space
 _READY = "ready"  # the process has imported what it needs
 
 
@@ -113,6 +116,7 @@ def _work(connection: Connection) -> None:
     """Runs in the process until its parent is gone."""
     import cv2
 
+    limit_memory(_MAX_MEMORY)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     cv2.setNumThreads(1)  # there is one process per core
     with contextlib.suppress(EOFError, ConnectionError):

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import cv2
 import numpy as np
 
 from tsd_tf.client import capture, clips
@@ -19,6 +18,7 @@ from tsd_tf.client.distiller import Distiller
 from tsd_tf.contract import signatures
 from tsd_tf.contract.errors import UserError
 from tsd_tf.video import codec
+from tsd_tf.video.isolated_decoder import IsolatedDecoder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +79,7 @@ class Recognizer:
             raise UserError(f"`stride` must be between 1 and T = {num_frames}. Received: stride={stride}")
         self._distiller, self._connection = distiller, connection
         self._codec, self._quality, self._max_in_flight = codec, quality, max_in_flight
+        self._decoder = IsolatedDecoder()
 
     def recognize(self, path: str | os.PathLike, keep: Callable[[np.ndarray], Any] | None = None) -> Recognition:
         """The Recognition of a video file.
@@ -92,10 +93,13 @@ class Recognizer:
         """
         began = time.perf_counter()
         size = {"frames": 0}
-        answered = list(self._answers(capture.open_video(path), False, keep, size))
-        if not answered:
-            raise capture.UnreadableVideoError(f"no frame of {path} can be decoded")
+        source = capture.video_frames(path, self._distiller.model, self._decoder)
+        answered = list(self._answers(source, False, keep, size))
         return self._result(os.fspath(path), answered, began, {**size, "video": os.path.getsize(path)})
+
+    def close(self) -> None:
+        """Ends the process that decodes videos; it ends with this one in any case."""
+        self._decoder.close()
 
     def watch(self, camera: int | str, keep: Callable[[np.ndarray], Any] | None = None) -> Iterator[Recognition]:
         """Yields the Recognition of clip after clip of a camera or stream, its frames encoded as they arrive.
@@ -108,14 +112,15 @@ class Recognizer:
             UserError: there is no such camera, or the server does not answer.
         """
         began = time.perf_counter()
-        source = f"camera {camera}" if isinstance(camera, int) else camera
-        for answer in self._answers(capture.open_camera(camera), True, keep, None):
-            yield self._result(source, [answer], began, {})
+        name = f"camera {camera}" if isinstance(camera, int) else camera
+        source = capture.camera_frames(camera, self._distiller.model)
+        for answer in self._answers(source, True, keep, None):
+            yield self._result(name, [answer], began, {})
             began = time.perf_counter()
 
     def _answers(
         self,
-        source: cv2.VideoCapture,
+        source: Iterator[np.ndarray],
         live: bool,
         keep: Callable[[np.ndarray], Any] | None,
         size: dict[str, int] | None,
@@ -145,16 +150,9 @@ class Recognizer:
 
     def _frames(self, source, streams, spent, size):
         """Yields (frame, its coarse features or None)."""
-        model = self._distiller.model
-        captured = capture.frames(
-            source,
-            frames_per_second=model.frames_per_second,
-            short_side=model.short_side,
-            frame_size=model.frame_size,
-        )
         while True:
             with _timed(spent, "capture"):
-                frame = next(captured, None)
+                frame = next(source, None)
             if frame is None:
                 return
             if size is not None:

@@ -1,4 +1,4 @@
-"""The one exception of the library that programs show to their users as a single line."""
+"""The exceptions of the library that programs show to their users as a single line."""
 
 
 class UserError(ValueError):
@@ -7,3 +7,7 @@ class UserError(ValueError):
     It names arguments and fields in backticks, and their values as `name=value` after "Received:"; programs show them
     as their flags (tsd_tf.programs.command_line).
     """
+
+
+class UnreadableVideoError(UserError):
+    """No pictures can be read from this video; other videos may still be. The message says why."""

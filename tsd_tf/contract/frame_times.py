@@ -1,12 +1,11 @@
-"""What shard builders and client must agree on: when a frame of a video is shown, and how large it becomes.
+"""When a frame of a video is shown, and how large it becomes.
 
 Imports no library, so that the client can use it.
 """
 
-import math
-
-LONGEST_PAUSE = 30.0  # seconds; a longer jump between two frames is a broken timestamp, not a pause
 _HIGHEST_FRAME_RATE = 240.0  # above it the header's rate is a time base, not a rate
+
+_LARGEST_DISORDER = 0.1  # seconds; FFmpeg's: a timestamp that goes back further belongs to another clock
 
 
 def is_frame_rate(rate: float) -> bool:
@@ -21,36 +20,54 @@ def scaled_size(height: int, width: int, short_side: int) -> tuple[int, int]:
 
 
 class FrameTimes:
-    """The time of frame after frame, from the container's timestamps: seconds, strictly ascending from 0.
+    """The time of frame after frame, from the container's timestamps: seconds, strictly ascending.
 
     Args:
         frame_rate: of the video's header; 25 is used where it is not plausible.
+        origin: the timestamp at which a player starts to count, in seconds; None for that of the first frame.
+        longest_jump: seconds; a longer step between two timestamps is a new start of the clock and not a pause.
 
     Attributes:
-        frame_rate: the rate used.
         time: of the last frame; None before the first.
     """
 
-    def __init__(self, frame_rate: float) -> None:
-        self.frame_rate = frame_rate if is_frame_rate(frame_rate) else 25.0
+    def __init__(self, frame_rate: float, origin: float | None = None, longest_jump: float = 600.0) -> None:
         self.time: float | None = None
-        self._interval = self._last_interval = 1 / self.frame_rate
-        self._origin = 0.0
+        self._interval = 1 / (frame_rate if is_frame_rate(frame_rate) else 25.0)
+        self._origin, self._longest_jump = origin, longest_jump
+        self._last_interval = self._interval
+        self._last_timestamp: float | None = None
 
-    def add(self, timestamp: float) -> float:
-        """The time of the next frame, in seconds; the container says `timestamp` seconds."""
-        timestamp = timestamp if math.isfinite(timestamp) else 0.0
+    def add(self, timestamp: float | None, duration: float | None = None) -> float:
+        """The time of the next frame, in seconds.
+
+        Args:
+            timestamp: what the container says, in seconds; None if it says nothing.
+            duration: how long the frame is shown, in seconds, if the container says that.
+        """
+        last, self._last_timestamp = self._last_timestamp, timestamp
         if self.time is None:
-            self._origin, self.time = timestamp, 0.0
+            if self._origin is None:
+                self._origin = timestamp or 0.0
+            self.time = 0.0 if timestamp is None else timestamp - self._origin
+            self._last_interval = self._shown(duration, self._interval)
             return self.time
-        step = timestamp - self._origin - self.time
-        if step > LONGEST_PAUSE:  # a jump: go on as if the next frame were on time
-            self._origin += step - self._interval
-        # Old containers give some frames no time, or many the same.
-        step = step if 1e-4 < step <= LONGEST_PAUSE else self._interval
-        self._last_interval = min(step, self._interval)
+        step = self._interval
+        if timestamp is not None:
+            origin = self._origin or 0.0
+            step = timestamp - origin - self.time
+            goes_back = last is not None and timestamp < last - _LARGEST_DISORDER
+            if abs(step) > self._longest_jump or goes_back:  # go on as if the frame were on time
+                self._origin, step = origin + step - self._interval, self._interval
+            elif step <= 1e-4:
+                # Old containers give many frames the same time. Where the clock runs but is behind, it catches up.
+                step = self._interval / (2 if last is not None and timestamp > last else 1)
+        self._last_interval = self._shown(duration, min(step, self._interval))
         self.time += step
         return self.time
+
+    def _shown(self, duration: float | None, otherwise: float) -> float:
+        return duration if duration and 0 < duration <= self._longest_jump else otherwise
 
     @property
     def end(self) -> float:

@@ -21,6 +21,12 @@ SHORT_SIDE = flags.DEFINE_integer("short_side", 256, "pixels of the stored frame
 FRAME_RATE = flags.DEFINE_float("frame_rate", 25.0, "stored frames a second", lower_bound=0.1, upper_bound=240.0)
 JPEG_QUALITY = flags.DEFINE_integer("jpeg_quality", 90, "quality of the stored frames", lower_bound=1, upper_bound=100)
 MIN_FRAMES = flags.DEFINE_integer("min_frames", 1, "leave out clips of fewer frames as too short", lower_bound=1)
+SQUARE_PIXELS = flags.DEFINE_bool(
+    "square_pixels",
+    False,
+    "obey a ratio of the pixels' sides other than 1; by default pictures are stored as they are, because many copies "
+    "of data sets state a wrong one",
+)
 PROCESSES = flags.DEFINE_integer("processes", None, "worker processes (default: one per core)", lower_bound=1)
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace the shards of an earlier, different build")
 ESTIMATE = flags.DEFINE_integer(
@@ -68,7 +74,9 @@ def build(
     """
     from tsd_tf.building import conversion, estimate, sharding
 
-    settings = conversion.Settings(FRAME_RATE.value, SHORT_SIDE.value, JPEG_QUALITY.value, MIN_FRAMES.value)
+    settings = conversion.Settings(
+        FRAME_RATE.value, SHORT_SIDE.value, JPEG_QUALITY.value, MIN_FRAMES.value, SQUARE_PIXELS.value
+    )
     processes = PROCESSES.value or os.cpu_count() or 1
     if ESTIMATE.value:
         estimate.run(rows, VIDEOS_DIR.value, output_dir, class_names, settings, processes, ESTIMATE.value)

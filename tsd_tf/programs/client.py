@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from tsd_tf.contract.errors import UserError
+from tsd_tf.contract.errors import UnreadableVideoError, UserError
 from tsd_tf.contract.signatures import MODEL_NAME
 from tsd_tf.programs import command_line
 from tsd_tf.video import VIDEO_SUFFIXES
@@ -95,7 +95,6 @@ def main(argv: list[str]) -> int:
     """Recognises what the arguments and flags name; returns 1 if a video was unreadable."""
     if (FLAGS.camera is None) == (len(argv) < 2):
         raise UserError("name a video, a folder of videos, or --camera=0: python -m tsd_tf.client video.mp4")
-    from tsd_tf.client import capture
     from tsd_tf.client.distiller import Distiller
     from tsd_tf.client.grpc_connection import GrpcConnection
     from tsd_tf.client.recognizer import Recognizer
@@ -119,7 +118,7 @@ def main(argv: list[str]) -> int:
             distilled: list[np.ndarray] = []
             try:
                 _show(recognizer.recognize(video, distilled.append if FLAGS.save_distilled else None))
-            except capture.UnreadableVideoError as error:
+            except UnreadableVideoError as error:
                 # One bad file must not keep the others of a folder from their answers.
                 unreadable += 1
                 print(f"error: {error}", file=sys.stderr)
@@ -128,6 +127,7 @@ def main(argv: list[str]) -> int:
                 pictures.write(_picture_path(video, len(videos) > 1), pictures.rows_of_frames(distilled))
         return 1 if unreadable else 0
     finally:
+        recognizer.close()
         connection.close()
 
 

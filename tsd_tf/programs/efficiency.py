@@ -11,7 +11,7 @@ import pathlib
 
 from absl import flags
 
-from tsd_tf.contract.errors import UserError
+from tsd_tf.contract.errors import UnreadableVideoError, UserError
 from tsd_tf.programs import command_line
 
 FLAGS = flags.FLAGS
@@ -82,17 +82,14 @@ def _example(video):
         smooth = [sum(cv2.GaussianBlur(frame, (0, 0), sigma) * sigma for sigma in (1, 4, 16)) for frame in noise]
         scaled = [(frame - frame.min()) / np.ptp(frame) * 255 for frame in smooth]
         return np.stack(scaled).astype("uint8"), "smoothed noise (give --video for a real one)"
-    capture = cv2.VideoCapture(video)
-    frames = []
-    while len(frames) < 100:
-        there, frame = capture.read()
-        if not there:
-            break
-        frames.append(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
-    capture.release()
-    if not frames:
-        raise UserError(f"--video={video} cannot be read as a video; expected a file that OpenCV decodes")
-    return np.stack(frames), f"the first {len(frames)} frames of {pathlib.Path(video).name}"
+    from tsd_tf.video.video import Video
+
+    try:
+        pictures = Video(video, num_threads=0).frames(frame_rate=25.0, short_side=256, time_end=4.0)
+        frames = np.stack(list(pictures))
+    except UnreadableVideoError as error:
+        raise UserError(f"--video={video} cannot be read: {error}") from error
+    return frames, f"the first {len(frames)} frames of {pathlib.Path(video).name}"
 
 
 def start() -> None:

@@ -29,6 +29,6 @@ def through_file(frames: np.ndarray, rate_factor: int) -> tuple[int, np.ndarray]
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
     file.seek(0)
-    with av.open(file) as container:
+    with av.open(file, "r") as container:
         decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     return len(file.getvalue()), np.stack(decoded)

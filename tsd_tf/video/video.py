@@ -1,60 +1,104 @@
-"""Reads frames from video files with OpenCV: at one frame rate and size and upright, whatever the file holds."""
+"""Reads frames from video files and streams: as a player shows them, at one frame rate and size."""
 
+import collections
 import os
 from collections.abc import Iterator
+from typing import Any
 
-import numpy as np
-
-# FFmpeg's complaints about broken files go to the manifest as reasons, not to the terminal.
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
-
+import av
 import cv2
+import numpy as np
+from av.stream import Disposition
 
 from tsd_tf.contract import frame_times
+from tsd_tf.contract.errors import UnreadableVideoError
+from tsd_tf.video import animated_webp, geometry, resampling
+from tsd_tf.video.frame_filter import FrameFilter
+from tsd_tf.video.timestamps import BestEffortTimestamps
 
-MAX_SECONDS = 600
 _WIDEST_ASPECT = 16
+_MAX_PIXELS = 1 << 26  # 8192 x 8192; the largest televisions show half of it
+_STREAM_TIMEOUT_SECONDS = 10.0
+_STARTS_ITS_CLOCK_ANEW = 0x0200  # AVFMT_TS_DISCONT, of formats that are cut together from others, as MPEG-TS
+_LONGEST_JUMP = 10.0  # seconds, in such a format; FFmpeg's -dts_delta_threshold
+_LONGEST_PAUSE = 600.0  # seconds, in the others: what is longer is a broken clock
+# Fields are told apart where a frame says that it has two; frames that do not are left alone.
+_DEINTERLACE = ("bwdif", "mode=send_frame:deint=interlaced")
 
 
-class UnreadableVideoError(Exception):
-    """No frames can be read from the file; the message says why."""
+def decoder_versions() -> dict[str, str]:
+    """{library: version} of what makes pictures out of videos here."""
+    libraries = {name: ".".join(map(str, version)) for name, version in sorted(av.library_versions.items())}
+    used = {name: libraries[name] for name in ("libavcodec", "libavfilter", "libavformat", "libswscale")}
+    return {"PyAV": av.__version__, **used, "OpenCV": cv2.__version__}
 
 
 class Video:
-    """A video file, read once from its start.
+    """A video, read once from its start: its main stream's pictures, upright, in RGB as ffmpeg converts them.
+
+    Times are those of a player: edit lists are obeyed, 0 is where the file starts (if sound comes before the first
+    picture, that picture comes late), and pauses are kept. Interlaced pictures are deinterlaced. High dynamic range is
+    converted to RGB as it is, without tone mapping. Transparency is dropped.
 
     Args:
         path: the file.
+        num_threads: of the decoder; 0 for one a core.
+        square_pixels: whether to obey a ratio of the pixels' sides other than 1. Many copies of data sets carry a wrong
+            one.
 
     Attributes:
-        nominal_frame_rate: frames a second according to the file's header; 25 if the header has none.
-        header_duration: seconds according to the file's header, or None.
-        duration: seconds read, from the first frame to the end of the last; complete once `frames` is exhausted.
+        codec: name of FFmpeg's decoder.
+        header_duration: seconds until the end of the last picture according to the header, or None.
+        duration: seconds read, to the end of the last picture; complete once `frames` is exhausted.
 
     Raises:
         UnreadableVideoError: there is no such file, no video stream in it, or no decoder for it.
     """
 
-    def __init__(self, path: str | os.PathLike) -> None:
+    def __init__(self, path: str | os.PathLike, num_threads: int = 1, square_pixels: bool = False) -> None:
         path = os.fspath(path)
         if not os.path.isfile(path):
             raise UnreadableVideoError("no such file")
         if not os.path.getsize(path):
             raise UnreadableVideoError("the file is empty")
-        # One thread: the builder's processes use the cores, and a single thread decodes the same frames every time.
-        self._capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-        if not self._capture.isOpened():
-            raise UnreadableVideoError("no video stream that FFmpeg can decode")
-        self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
-        rate = self._capture.get(cv2.CAP_PROP_FPS)
-        self._times = frame_times.FrameTimes(rate)
-        self.nominal_frame_rate = self._times.frame_rate
-        count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self.header_duration: float | None = (
-            count / rate if 0 < count < 1e9 and frame_times.is_frame_rate(rate) else None
-        )
+        # Playlists must not lead to the network.
+        self._open(f"file:{path}", num_threads, square_pixels, options={"protocol_whitelist": "file"})
+        self._source = animated_webp.frames(path) if animated_webp.is_one(path) else self._decoded_frames()
+
+    @classmethod
+    def live(cls, url: str) -> "Video":
+        """A stream that FFmpeg can read: rtsp://, http://, udp:// ... One that stops sending ends.
+
+        Raises:
+            UnreadableVideoError: it cannot be opened.
+        """
+        stream = cls.__new__(cls)
+        stream._open(url, 1, False, timeout=_STREAM_TIMEOUT_SECONDS)
+        stream._source = stream._decoded_frames()
+        return stream
+
+    def _open(self, url: str, num_threads: int, square_pixels: bool, **options: Any) -> None:
+        try:
+            self._container = av.open(url, metadata_errors="replace", **options)
+        except (av.FFmpegError, ValueError) as error:
+            raise UnreadableVideoError(f"no video stream that FFmpeg can decode: {_reason(error)}") from error
+        self._stream = stream = _main_stream(self._container)
+        decoder = stream.codec_context
+        if decoder is None:
+            raise UnreadableVideoError(f"FFmpeg has no decoder for its codec, {_codec_in_words(url, options)}")
+        if decoder.width * decoder.height > _MAX_PIXELS:
+            raise UnreadableVideoError(f"pictures of {decoder.width} x {decoder.height} pixels: too large")
+        decoder.options = {"max_pixels": str(_MAX_PIXELS)}
+        decoder.thread_count = num_threads
+        decoder.thread_type = "AUTO" if num_threads != 1 else "SLICE"
+        self.codec = decoder.name
+        ratio = stream.sample_aspect_ratio if square_pixels else None
+        self._pixel_ratio = float(ratio or 1)
+        self._rate = float(stream.average_rate or stream.guessed_rate or 0)
+        self._origin = None if self._container.start_time is None else self._container.start_time / av.time_base
+        self.header_duration = self._promised()
         self.duration = 0.0
+        self._to_rgb = FrameFilter(("scale", ""), ("format", "rgb24"))
 
     def frames(
         self, *, frame_rate: float, short_side: int, time_start: float = 0.0, time_end: float | None = None
@@ -62,77 +106,126 @@ class Video:
         """Yields the pictures that are on display at time_start + k / frame_rate, k = 0, 1, ...
 
         Args:
-            frame_rate: pictures a second, independent of the file's rate, which may vary.
+            frame_rate: pictures a second, independent of the video's rate, which may vary.
             short_side: pixels of the short side after scaling; the aspect ratio is kept.
-            time_start, time_end: the half-open interval to read, in seconds from the first frame; time_end is None for
-                the end.
+            time_start, time_end: the half-open interval to read, in seconds; time_end is None for the end.
 
         Yields:
-            uint8 RGB arrays (height, width, 3), all of one size.
+            uint8 RGB arrays (height, width, 3), all of the first one's size.
 
         Raises:
-            UnreadableVideoError: no frame can be decoded, the interval is longer than MAX_SECONDS, or a picture is
-                more than 16 times as long as wide.
+            UnreadableVideoError: no frame can be decoded, or a picture is more than 16 times as long as wide.
         """
-        if time_end is not None and time_end - time_start > MAX_SECONDS:
-            raise UnreadableVideoError(f"a clip of {time_end - time_start:g} s; a record holds at most {MAX_SECONDS} s")
-        count = 0
         size: tuple[int, int] | None = None
-        shown: np.ndarray | None = None
-        last_picture: np.ndarray | None = None
-        last_possible = np.inf if time_end is None else time_end
-        for time, picture in self._timed_pictures(time_start, last_possible):
-            if picture is not None:
-                size = size or _scaled_size(picture.shape, short_side)
-            # `shown` is on display until `time`, when `picture` follows; a late first frame also fills the time before.
-            while (due := time_start + count / frame_rate) < min(time - 1e-6, last_possible - 1e-6):
-                source = picture if shown is None else shown
-                if source is None or size is None:
-                    break
-                if count >= MAX_SECONDS * frame_rate:
-                    raise UnreadableVideoError(f"longer than {MAX_SECONDS} s from {time_start:g} s; give an interval")
-                if source is not last_picture:
-                    last_picture, scaled = source, _upright_rgb(source, size)
-                yield scaled
-                count += 1
-            if picture is not None:
-                shown = picture
-            if due >= last_possible - 1e-6:
-                return
+        last = None
+        for frame in resampling.on_display(self._timed_frames(), frame_rate, time_start, time_end):
+            if frame is not last:  # conversion is most of the work, and many frames are never shown
+                last, picture = frame, self._picture(frame, short_side, size)
+                size = picture.shape[1], picture.shape[0]
+            yield picture
 
-    def _timed_pictures(self, time_start: float, time_end: float) -> Iterator[tuple[float, np.ndarray | None]]:
-        """Yields (seconds, BGR picture or None), the times strictly ascending, and at last (the end, None)."""
-        found = False
-        while self._capture.grab():
-            time = self._times.add(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
-            # Pictures long before the interval are decoded (seeking is not exact) but not converted.
-            if time < time_start - 1.0:
-                self.duration = self._times.end
-                continue
-            decoded, picture = self._capture.retrieve()
-            if not decoded or picture is None:
-                continue
-            found = True
-            yield time, picture
-            self.duration = self._times.end
-            if time >= time_end:
-                return
-        if self._times.time is None or not (found or self.duration):
+    def _timed_frames(self) -> Iterator[tuple[float, av.VideoFrame | None]]:
+        """Yields (seconds, frame), the times strictly ascending, and at last (the end, None)."""
+        jumps = self._container.format.flags & _STARTS_ITS_CLOCK_ANEW
+        times = frame_times.FrameTimes(self._rate, self._origin, _LONGEST_JUMP if jumps else _LONGEST_PAUSE)
+        for frame, timestamp, duration in self._progressive_frames():
+            time = times.add(timestamp, duration)
+            self.duration = times.end
+            yield time, frame
+        if times.time is None:
             raise UnreadableVideoError("no frame of it can be decoded")
-        yield self.duration, None
+        yield times.end, None
+
+    def _progressive_frames(self) -> Iterator[tuple[av.VideoFrame, float | None, float | None]]:
+        """Yields (frame without fields, seconds of its timestamp, of its duration)."""
+        timestamps = BestEffortTimestamps()
+        deinterlacer: FrameFilter | None = None
+        waiting: collections.deque[tuple[float | None, float | None]] = collections.deque()
+        for frame in self._source:
+            unit = float(frame.time_base or 0)
+            timestamp = timestamps.choose(frame.pts, frame.dts)
+            timing = None if timestamp is None else timestamp * unit, (frame.duration or 0) * unit or None
+            if deinterlacer is None and not frame.interlaced_frame:
+                yield frame, *timing
+                continue
+            deinterlacer = deinterlacer or FrameFilter(_DEINTERLACE)
+            waiting.append(timing)
+            for ready in deinterlacer.push(frame):
+                yield ready, *waiting.popleft()
+        if deinterlacer is not None:
+            for ready in deinterlacer.flush():
+                yield ready, *waiting.popleft()
+
+    def _decoded_frames(self) -> Iterator[av.VideoFrame]:
+        """Yields what FFmpeg decodes; damaged packets are passed over, as ffmpeg does."""
+        packets = self._container.demux(self._stream)
+        packet: av.Packet | None
+        readable = True
+        while readable:
+            try:
+                packet = next(packets, None)
+            except av.FFmpegError:  # cut off; the decoder may still hold frames
+                packet = None
+            readable = packet is not None
+            try:
+                yield from self._stream.codec_context.decode(packet)
+            except (av.FFmpegError, EOFError):
+                continue
+
+    def _picture(self, frame: av.VideoFrame, short_side: int, size: tuple[int, int] | None) -> np.ndarray:
+        """A frame in RGB, upright, of the given (width, height), or scaled to `short_side` if that is None."""
+        try:
+            (converted,) = self._to_rgb.push(frame)
+            picture = converted.to_ndarray()
+        except (av.FFmpegError, ValueError) as error:
+            raise UnreadableVideoError(f"a picture cannot be converted to RGB: {_reason(error)}") from error
+        height, width = picture.shape[0], round(picture.shape[1] * self._pixel_ratio)
+        if max(height, width) > _WIDEST_ASPECT * min(height, width):
+            raise UnreadableVideoError(
+                f"pictures of {width} x {height} pixels: more than {_WIDEST_ASPECT} times as long as wide"
+            )
+        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+        matrix = np.eye(3, dtype=int) if matrix is None else np.frombuffer(matrix, np.int32).reshape(3, 3)
+        if size is None:
+            size = frame_times.scaled_size(height, width, short_side)
+        elif geometry.is_transposed(matrix):
+            size = size[::-1]
+        return geometry.upright(geometry.resized(picture, size), matrix)
+
+    def _promised(self) -> float | None:
+        stream, time_base = self._stream, self._stream.time_base
+        if stream.duration and time_base:
+            start = float((stream.start_time or 0) * time_base) - (self._origin or 0.0)
+            return max(start, 0.0) + float(stream.duration * time_base)
+        return self._container.duration / av.time_base if self._container.duration else None
 
 
-def _scaled_size(shape: tuple[int, ...], short_side: int) -> tuple[int, int]:
-    height, width = shape[:2]
-    if max(height, width) > _WIDEST_ASPECT * min(height, width):
-        raise UnreadableVideoError(
-            f"pictures of {width} x {height} pixels: more than {_WIDEST_ASPECT} times as long as wide"
-        )
-    return frame_times.scaled_size(height, width, short_side)
+def _main_stream(container: av.container.InputContainer) -> av.VideoStream:
+    """The default one of those that can be decoded, as a player chooses; pictures of a cover are none."""
+    streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not streams:
+        raise UnreadableVideoError("no video stream in it")
+
+    def rank(stream: av.VideoStream) -> tuple[bool, bool, int]:
+        decoder = stream.codec_context
+        is_default = bool(stream.disposition & Disposition.default)
+        return decoder is not None, is_default, decoder.width * decoder.height if decoder else 0
+
+    return max(streams, key=rank)
 
 
-def _upright_rgb(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    if (picture.shape[1], picture.shape[0]) != size:
-        shrinks = picture.shape[1] > size[0]
-        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+def _codec_in_words(url: str, options: dict[str, Any]) -> str:
+    """What FFmpeg calls a codec that it cannot decode; only its log tells."""
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.WARNING)
+    try:
+        with av.logging.Capture() as lines, av.open(url, metadata_errors="replace", **options):
+            text = " ".join(message for _, _, message in lines)
+    finally:
+        av.logging.set_level(level)
+    _, _, codec = text.partition("(Video: ")
+    return codec.partition(",")[0].partition("):")[0] or "unknown"
+
+
+def _reason(error: Exception) -> str:
+    return " ".join((getattr(error, "strerror", None) or str(error)).split())

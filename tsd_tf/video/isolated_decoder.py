@@ -1,0 +1,121 @@
+"""Decoding in a process of its own: a video that crashes or hangs the decoder costs only itself."""
+
+import contextlib
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tsd_tf.contract.errors import UnreadableVideoError
+from tsd_tf.video.limits import limit_memory
+
+_HEADER = struct.Struct("<cII")  # (_FRAME, height, width), (_ERROR, number of bytes, 0) or (_END, 0, 0)
+_FRAME, _ERROR, _END = b"F", b"E", b"."
+_MAX_MEMORY = 4 << 30  # bytes of address space
+
+
+class IsolatedDecoder:
+    """Reads frames of one video after the other in a process that is started again when it dies.
+
+    Not with `multiprocessing`, whose processes run the caller's main module again; and not with pickle, since what
+    comes back is only as trustworthy as the video.
+
+    Args:
+        hang_seconds: a picture that takes longer counts as one that took the process down.
+    """
+
+    def __init__(self, hang_seconds: float = 60.0) -> None:
+        self._hang_seconds = hang_seconds
+        self._process: subprocess.Popen | None = None
+        self._pipe: Any = None
+
+    def frames(self, path: str | os.PathLike, **options: Any) -> Iterator[np.ndarray]:
+        """Yields what Video.frames yields.
+
+        Args:
+            path: the file.
+            options: arguments of Video.frames.
+
+        Raises:
+            UnreadableVideoError: also if the decoder crashed, or was busy for too long.
+        """
+        is_over = False
+        try:
+            self._send(json.dumps({"path": os.path.abspath(path), **options}).encode() + b"\n")
+            while True:
+                kind, first, second = _HEADER.unpack(self._read(_HEADER.size))
+                is_over = kind == _END
+                if is_over:
+                    return
+                contents = self._read(first * second * 3 if kind == _FRAME else first)
+                is_over = kind == _ERROR
+                if is_over:
+                    raise UnreadableVideoError(contents.decode(errors="replace"))
+                yield np.frombuffer(contents, np.uint8).reshape(first, second, 3)
+        finally:
+            if not is_over:  # what the process would still say is of no use
+                self.close()
+
+    def close(self) -> None:
+        """Ends the process; it ends with this one in any case."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._pipe.close()
+            self._process = None
+
+    def _send(self, request: bytes) -> None:
+        if self._process is None:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                command = [sys.executable, "-m", __name__, str(theirs.fileno())]
+                self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stderr=subprocess.DEVNULL)
+            ours.settimeout(self._hang_seconds)
+            with ours:  # the file keeps it open
+                self._pipe = ours.makefile("rwb")
+        with contextlib.suppress(BrokenPipeError):  # it has died: the first read finds out
+            self._pipe.write(request)
+            self._pipe.flush()
+
+    def _read(self, count: int) -> bytes:
+        try:
+            contents = self._pipe.read(count)
+        except TimeoutError as error:
+            raise UnreadableVideoError(f"the decoder was still busy after {self._hang_seconds:g} s") from error
+        except ConnectionError:
+            contents = b""
+        if len(contents) < count and self._process is not None:
+            raise UnreadableVideoError(f"the decoder crashed (exit code {self._process.wait()})")
+        return contents
+
+
+def _serve(pipe: Any) -> None:
+    """What the process does: reads requests, one a line, and answers each."""
+    from tsd_tf.video.video import Video
+
+    for line in pipe:
+        request = json.loads(line)
+        try:
+            for picture in Video(request.pop("path"), num_threads=0).frames(**request):
+                pipe.write(_HEADER.pack(_FRAME, *picture.shape[:2]) + picture.tobytes())
+                pipe.flush()
+        except ConnectionError:
+            return
+        except Exception as error:  # whatever a hostile file brings about is said of that file
+            message = (str(error) or type(error).__name__).encode(errors="replace")
+            pipe.write(_HEADER.pack(_ERROR, len(message), 0) + message)
+        else:
+            pipe.write(_HEADER.pack(_END, 0, 0))
+        pipe.flush()
+
+
+if __name__ == "__main__":
+    limit_memory(_MAX_MEMORY)
+    with contextlib.suppress(ConnectionError), socket.socket(fileno=int(sys.argv[1])) as ours:
+        _serve(ours.makefile("rwb"))

@@ -1,0 +1,12 @@
+"""Limits of a process that decodes what comes from outside."""
+
+import contextlib
+
+
+def limit_memory(num_bytes: int) -> None:
+    """Makes this process's allocations fail beyond so many bytes of address space, where the system can do that."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (num_bytes, hard))
