@@ -5,12 +5,13 @@ from typing import Any
 import keras
 from keras import ops
 
+from tsd_tf.layers.configured_layer import ConfiguredLayer
 from tsd_tf.layers.conv_norm import ConvNorm
 from tsd_tf.layers.smart_block import SmartBlock
 
 
 @keras.saving.register_keras_serializable("tsd_tf")
-class ArtBlock(keras.layers.Layer):
+class ArtBlock(ConfiguredLayer):
     """x' + f(ReLU(BN(x))): f is 3x3x3 - BN - ReLU, then SMART, or 3x3x3 in the last stage.
 
     x is a sum that is not normalised yet. x' is x itself, or ReLU(BN(x)) * 3x3x3 / 2 where the stride is 2.
@@ -82,13 +83,3 @@ class ArtBlock(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return self.first.compute_output_shape(input_shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "strides": self.strides,
-            "smart": self.smart,
-            "use_bias": self.use_bias,
-            "batch_norm_momentum": self.batch_norm_momentum,
-        }

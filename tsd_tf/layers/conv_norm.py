@@ -6,11 +6,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from tsd_tf.layers.configured_layer import ConfiguredLayer
 from tsd_tf.layers.padded_convolution import padded_convolution
 
 
 @keras.saving.register_keras_serializable("tsd_tf")
-class ConvNorm(keras.layers.Layer):
+class ConvNorm(ConfiguredLayer):
     """Convolution - batch normalisation - ReLU, padded with kernel_size // 2 zeros on both sides of every axis.
 
     This symmetric padding is that of Caffe and PyTorch, in which the networks of the comparison were released; Unit3D
@@ -85,14 +86,3 @@ class ConvNorm(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return self.conv.compute_output_shape(self._padded_shape(input_shape))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "activation": self.activation,
-            "use_bias": self.use_bias,
-            "batch_norm_momentum": self.batch_norm_momentum,
-        }

@@ -41,10 +41,3 @@ class InceptionBlock(BranchedBlock):
             unit(filters[5], 1, "branch_3_1x1"),
         ]
         self.branches = (self.branch_0, self.branch_1, self.branch_2, self.branch_3)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "batch_norm_momentum": self.batch_norm_momentum,
-        }

@@ -80,13 +80,3 @@ class InceptionV2Block(BranchedBlock):
             branches.insert(0, [unit(single, 1, "single_1x1")])
             branches[-1].append(unit(projected, 1, "projection_1x1"))
         self.branches = branches
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "single": self.single,
-            "triple": self.triple,
-            "double": self.double,
-            "projection": self.projection,
-            "batch_norm_momentum": self.batch_norm_momentum,
-        }

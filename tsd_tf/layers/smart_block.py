@@ -5,11 +5,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from tsd_tf.layers.configured_layer import ConfiguredLayer
 from tsd_tf.layers.conv_norm import ConvNorm
 
 
 @keras.saving.register_keras_serializable("tsd_tf")
-class SmartBlock(keras.layers.Layer):
+class SmartBlock(ConfiguredLayer):
     """Appearance branch and relation branch, concatenated and reduced (Wang et al., 2018, Figure 2).
 
         u = BN(x * 1 x k x k, c channels)                                       appearance
@@ -78,13 +79,3 @@ class SmartBlock(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return self.appearance.compute_output_shape(input_shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "use_bias": self.use_bias,
-            "batch_norm_momentum": self.batch_norm_momentum,
-        }

@@ -5,9 +5,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from tsd_tf.layers.configured_layer import ConfiguredLayer
+
 
 @keras.saving.register_keras_serializable("tsd_tf")
-class TSDBlock(keras.layers.Layer):
+class TSDBlock(ConfiguredLayer):
     """Predicts the transformation matrix P from the coarse features f of a clip (Equations 2 to 4).
 
         O = Trans(f * w_alpha) * w_beta      temporal embedding, (H, W, C', T_s)         Equation 2
@@ -108,17 +110,6 @@ class TSDBlock(keras.layers.Layer):
 
     def compute_output_spec(self, features: Any) -> keras.KerasTensor:
         return keras.KerasTensor(self.compute_output_shape(features.shape), dtype="float32")
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_distilled_frames": self.num_distilled_frames,
-            "embedding_channels": self.embedding_channels,
-            "output_kernel": self.output_kernel,
-            "initializer_stddev": self.initializer_stddev,
-            "logit_scale": self.logit_scale,
-            "in_time_order": self.in_time_order,
-        }
 
 
 def _sorted_by_expected_time(matrix: Any) -> Any:

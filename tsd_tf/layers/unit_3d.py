@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tsd_tf.layers.configured_layer import ConfiguredLayer
 from tsd_tf.layers.padded_convolution import padded_convolution
 
 
@@ -22,7 +23,7 @@ def same_padding(size: int, kernel_size: int, stride: int) -> tuple[int, int]:
 
 
 @keras.saving.register_keras_serializable("tsd_tf")
-class Unit3D(keras.layers.Layer):
+class Unit3D(ConfiguredLayer):
     """3D convolution (SAME, no bias) - batch normalisation (no gamma) - ReLU.
 
     The building block `Unit3D` of DeepMind's i3d.py (Carreira and Zisserman, 2017). A strided convolution pads
@@ -94,13 +95,3 @@ class Unit3D(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return self.conv_3d.compute_output_shape(self._padded_shape(input_shape))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "batch_norm_momentum": self.batch_norm_momentum,
-            "epsilon": self.epsilon,
-        }
