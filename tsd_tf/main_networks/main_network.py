@@ -27,8 +27,8 @@ class MainNetwork(ConfiguredLayer, keras.Model):
         self,
         num_classes: int,
         dropout_rate: float,
-        width: float,
-        batch_norm_momentum: float | None = None,
+        width: float = 1.0,
+        batch_norm_momentum: float | None = 0.9,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
