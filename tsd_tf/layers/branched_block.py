@@ -10,7 +10,7 @@ from tsd_tf.layers.configured_layer import ConfiguredLayer
 
 
 class BranchedBlock(ConfiguredLayer):
-    """Base of the blocks whose branches read the same input and whose outputs are concatenated over the channels."""
+    """Base of the blocks whose branches read the same input. Their outputs are concatenated over the channels."""
 
     branches: Sequence[Sequence[keras.layers.Layer]]  # the layers of each branch, in order
 

@@ -14,8 +14,8 @@ from tsd_tf.layers.padded_convolution import padded_convolution
 class ConvNorm(ConfiguredLayer):
     """Convolution - batch normalisation - ReLU, padded with kernel_size // 2 zeros on both sides of every axis.
 
-    This symmetric padding is that of Caffe and PyTorch, in which the networks of the comparison were released; Unit3D
-    has TensorFlow's. At stride 1 and odd kernels they are the same.
+    Caffe and PyTorch, in which the compared networks were released, pad symmetrically like this; Unit3D pads as
+    TensorFlow does. At stride 1 and with odd kernels the two are the same.
 
     Args:
         filters: number of output channels.
@@ -23,7 +23,7 @@ class ConvNorm(ConfiguredLayer):
         strides: int, or as many ints as `kernel_size` has.
         activation: whether a ReLU follows.
         use_bias: whether the convolution has a bias before the normalisation, as in BN-Inception.
-        batch_norm_momentum: share of the moving average that each training step keeps.
+        batch_norm_momentum: share of the moving averages that each training step keeps.
 
     Input shape: (batch, [num_frames,] height, width, channels).
     Output shape: (batch, [ceil(num_frames / stride),] ceil(height / stride), ceil(width / stride), filters).

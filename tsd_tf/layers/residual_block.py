@@ -15,7 +15,7 @@ class ResidualBlock(ConfiguredLayer):
 
     Args:
         filters: number of output channels.
-        strides: of the first convolution and of the shortcut.
+        strides: of the first convolution and the shortcut.
         batch_norm_momentum: see ConvNorm.
 
     Input shape: (batch, num_frames, height, width, channels).

@@ -17,7 +17,7 @@ class SmartBlock(ConfiguredLayer):
         r = BN(mean of adjacent channel pairs of BN(x * 3 x k x k)^2, c / 2)    relation
         y = ReLU([u, r]) * 1 x 1 x 1, c channels
 
-    The mean of pairs is the cross-channel pooling with fixed weights 0.5 of the released network.
+    The mean of pairs is the cross-channel pooling of the released network, whose weights are fixed at 0.5.
 
     Args:
         filters: c, even.
@@ -71,7 +71,7 @@ class SmartBlock(ConfiguredLayer):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         squared = ops.square(self.relation(inputs, training=training))
         pairs = ops.reshape(squared, (-1, *squared.shape[1:-1], self.filters // 2, 2))
-        # The released network's cross-channel pooling: a product with weights that are not trained.
+        # The released network's cross-channel pooling: a product with fixed weights.
         pooled = ops.matmul(pairs, ops.full((2, 1), 0.5, dtype=pairs.dtype))[..., 0]
         relation = self.relation_norm(pooled, training=training)
         both = ops.concatenate([self.appearance(inputs, training=training), relation], axis=-1)

@@ -11,9 +11,9 @@ from tsd_tf.layers.padded_convolution import padded_convolution
 
 
 def same_padding(size: int, kernel_size: int, stride: int) -> tuple[int, int]:
-    """Zeros before and after an axis of `size` elements that make a VALID window equal a SAME one.
+    """The zeros before and after an axis of `size` elements that make a VALID window equal to a SAME one.
 
-    TensorFlow's rule: ceil(size / stride) outputs, the odd zero at the end.
+    TensorFlow's rule: ceil(size / stride) outputs, and an odd zero goes to the end.
 
     Returns:
         (before, after), two ints.
@@ -28,14 +28,15 @@ class Unit3D(ConfiguredLayer):
 
     The building block `Unit3D` of DeepMind's i3d.py (Carreira and Zisserman, 2017). A strided convolution pads
     with explicit zeros and then convolves VALID. The mathematics is that of SAME, but TensorFlow's CPU weight gradient
-    of a strided SAME convolution crashes at a temporal length of 5, which is a row of every table of the paper. In
-    bfloat16 every convolution pads so: the weight gradient of a SAME one with a 3x3x3 kernel is garbage at length 2.
+    of a strided SAME convolution crashes at a temporal length of 5, and every table of the paper has a row of that
+    length. In bfloat16 every convolution is padded this way, because the weight gradient of a SAME convolution with a
+    3x3x3 kernel is garbage at length 2.
 
     Args:
         filters: number of output channels.
         kernel_size: int or (time, height, width).
         strides: int or (time, height, width).
-        batch_norm_momentum: share of the moving average that each training step keeps.
+        batch_norm_momentum: share of the moving averages that each training step keeps.
         epsilon: added to the variance; 1e-3 in the released checkpoints.
 
     Input shape: (batch, num_frames, height, width, channels).
