@@ -30,7 +30,8 @@ flags.DEFINE_string(
 )
 
 
-def main(argv: list[str]) -> None:
+@command_line.program(extra="train", backends=("tensorflow",))
+def start(argv: list[str]) -> None:
     """Trains what the flags say."""
     command_line.no_arguments(argv)
     config = run_flags.config_from_flags()
@@ -54,11 +55,6 @@ def main(argv: list[str]) -> None:
         )
     if cluster.is_chief:
         print(f"Trained {config.run_name}: {workdir}")
-
-
-def start() -> None:
-    """Runs the program."""
-    command_line.run(main, extra="train", backends=("tensorflow",))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ flags.DEFINE_string(
 )
 
 
-def main(argv: list[str]) -> None:
+@command_line.program(extra="train", backends=("tensorflow",))
+def start(argv: list[str]) -> None:
     """Trains what the flags say."""
     command_line.no_arguments(argv)
     config = run_flags.config_from_flags()
@@ -44,11 +45,6 @@ def main(argv: list[str]) -> None:
         recipe.fine_tune(config, workdir, source, cluster=cluster, **run_flags.trainer_options_from_flags())
     if cluster.is_chief:
         print(f"Trained {config.run_name}: {workdir}")
-
-
-def start() -> None:
-    """Runs the program."""
-    command_line.run(main, extra="train", backends=("tensorflow",))
 
 
 if __name__ == "__main__":
