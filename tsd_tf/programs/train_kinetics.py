@@ -40,8 +40,7 @@ def start(argv: list[str]) -> None:
 
     from tsd_tf.training import recipe
 
-    cluster = run_flags.cluster_from_flags()
-    with cluster.watched():
+    with run_flags.training(config, workdir) as options:
         recipe.train_on_kinetics(
             config,
             workdir,
@@ -50,11 +49,8 @@ def start(argv: list[str]) -> None:
             main_network_weights=FLAGS.main_network_weights,
             i3d_checkpoint=FLAGS.i3d_checkpoint,
             inception_checkpoint=FLAGS.inception_checkpoint,
-            cluster=cluster,
-            **run_flags.trainer_options_from_flags(),
+            **options,
         )
-    if cluster.is_chief:
-        print(f"Trained {config.run_name}: {workdir}")
 
 
 if __name__ == "__main__":
