@@ -36,10 +36,9 @@ def start(argv: list[str]) -> None:
         )
     run = work_directory.WorkDirectory(FLAGS.workdir) if FLAGS.workdir else work_directory.latest("runs")
     config, labels, network = run.config(), run.labels(), run.load_network()
-    clips, source = exporter.clips_to_check(config, FLAGS.data_dir or config.data_dir, FLAGS.check_clips)
-    representative, calibration = exporter.representative_clips(
-        config, FLAGS.data_dir or config.data_dir, FLAGS.check_clips
-    )
+    data_dir = FLAGS.data_dir or config.data_dir
+    clips, source = exporter.clips_to_check(config, data_dir, FLAGS.check_clips)
+    representative, calibration = exporter.representative_clips(config, data_dir, FLAGS.check_clips)
     sidecar, report = exporter.export(network, config, labels, FLAGS.output_dir, clips, representative, FLAGS.variants)
     print(
         f"exported {run.path} as version {sidecar.version} of {FLAGS.output_dir}, "
