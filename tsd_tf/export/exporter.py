@@ -63,7 +63,7 @@ def representative_clips(config: Config, data_dir: str, count: int) -> tuple[np.
         find_shards(data_dir, "train")
     except UserError:
         return _clips(config, data_dir, ("test", "validate"), count, skip=count, seed=1)
-    return _clips(config, data_dir, ("train",), count)
+    return _clips(config, data_dir, ("train",), count, seed=1)
 
 
 def _clips(
