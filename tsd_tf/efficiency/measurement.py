@@ -24,7 +24,7 @@ JPEG_QUALITY = 90
 PAPER_GMAC_PER_FRAME = 1.6875
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Measurement:
     """What a Row costs here, for all of its clips together; None if there is nothing to count or time.
 
@@ -37,10 +37,10 @@ class Measurement:
         client_milliseconds, cloud_milliseconds: median time of one clip, times the clips.
     """
 
-    client_parameters: int | None
+    client_parameters: int | None = None
     cloud_parameters: int
-    client_macs: int | None
-    distillation_macs: int | None
+    client_macs: int | None = None
+    distillation_macs: int | None = None
     cloud_macs: int
     linear_rule_macs: float | None
     frames_transmitted: int
@@ -58,18 +58,20 @@ def measure(row: Row, example: np.ndarray, timing_runs: int = 0) -> Measurement:
         example: uint8 (n, height, width, 3), frames whose JPEG size stands for all.
         timing_runs: timed runs of each half after a first one that warms up; 0 for counts alone.
     """
-    counts = _counts(row.main_network, row.method, row.num_frames, row.num_distilled_frames, row.size, timing_runs)
-    of_all_clips: dict[str, Any] = {
-        name: None if value is None else value * row.num_clips
-        for name, value in counts.items()
-        if name not in ("client_parameters", "cloud_parameters")
-    }
+    config = Config(
+        main_network=row.main_network,
+        method=row.method,
+        num_frames=row.num_frames,
+        num_distilled_frames=row.num_distilled_frames,
+        crop_size=row.size,
+        mobilenet_weights="none",
+    )
+    sizes, costs = _of_one_clip(config, timing_runs)
     frames = row.num_clips * row.num_distilled_frames
     linear = frames * PAPER_GMAC_PER_FRAME * 1e9 if row.main_network == "inception_i3d" else None
     return Measurement(
-        client_parameters=counts["client_parameters"],
-        cloud_parameters=counts["cloud_parameters"],
-        **of_all_clips,
+        **sizes,
+        **{name: cost * row.num_clips for name, cost in costs.items()},
         linear_rule_macs=linear,
         frames_transmitted=frames,
         bytes_raw=frames * row.size * row.size * 3,
@@ -78,37 +80,25 @@ def measure(row: Row, example: np.ndarray, timing_runs: int = 0) -> Measurement:
 
 
 @functools.cache
-def _counts(
-    main_network: str, method: str, num_frames: int, num_distilled_frames: int, size: int, timing_runs: int
-) -> dict[str, Any]:
-    config = Config(
-        main_network=main_network,
-        method=method,
-        num_frames=num_frames,
-        num_distilled_frames=num_distilled_frames,
-        crop_size=size,
-        mobilenet_weights="none",
-    )
+def _of_one_clip(config: Config, timing_runs: int) -> tuple[dict[str, int], dict[str, Any]]:
+    """The parameters, and what one clip costs, by the attributes of Measurement; none of a client that there is not."""
     # The variables of a main network do not depend on the length of its clips, so rows share them.
-    network = FewFrameNetwork(build_selector(config), _main_network(main_network))
-    network.build((1, num_frames, size, size, 3))
-    clip, distilled = (1, num_frames, size, size, 3), (1, num_distilled_frames, size, size, 3)
-    has_client = bool(network.selector.weights)
-    counts: dict[str, Any] = {
-        "client_parameters": parameters(network.selector) if has_client else None,
-        "cloud_parameters": parameters(network.main_network),
-        "client_macs": multiply_accumulates(network.transformation_matrix, clip) if has_client else None,
-        "distillation_macs": (
-            multiply_accumulates(network.frame_distillation, clip, (1, num_frames, num_distilled_frames))
-            if has_client
-            else None
-        ),
-        "cloud_macs": multiply_accumulates(network.cloud, distilled),
-    }
+    network = FewFrameNetwork(build_selector(config), _main_network(config.main_network))
+    clip = (1, config.num_frames, config.crop_size, config.crop_size, 3)
+    distilled = (1, config.num_distilled_frames, *clip[2:])
+    network.build(clip)
+    sizes = {"cloud_parameters": parameters(network.main_network)}
+    costs: dict[str, Any] = {"cloud_macs": multiply_accumulates(network.cloud, distilled)}
     if timing_runs:
-        counts["client_milliseconds"] = milliseconds(network.client, clip, timing_runs) if has_client else None
-        counts["cloud_milliseconds"] = milliseconds(network.cloud, distilled, timing_runs)
-    return counts
+        costs["cloud_milliseconds"] = milliseconds(network.cloud, distilled, timing_runs)
+    if network.selector.weights:
+        matrix = (1, config.num_frames, config.num_distilled_frames)
+        sizes["client_parameters"] = parameters(network.selector)
+        costs["client_macs"] = multiply_accumulates(network.transformation_matrix, clip)
+        costs["distillation_macs"] = multiply_accumulates(network.frame_distillation, clip, matrix)
+        if timing_runs:
+            costs["client_milliseconds"] = milliseconds(network.client, clip, timing_runs)
+    return sizes, costs
 
 
 @functools.cache

@@ -28,8 +28,8 @@ class _Bias:
 def folded_copy(model: MainNetwork, input_shape: tuple[int | None, ...]) -> tuple[MainNetwork, list[tf.Variable]]:
     """A copy of `model` for inference in which no Unit3D normalises any more.
 
-    With s = gamma / sqrt(variance + epsilon), batch norm of a convolution is a convolution with the kernel times s,
-    plus beta - mean * s. Only what a Unit3D holds is folded; the rest is copied as it is.
+    With s = 1 / sqrt(variance + epsilon), a Unit3D's batch norm of a convolution is a convolution with the kernel times
+    s, plus beta - mean * s. Only what a Unit3D holds is folded; the rest is copied as it is.
 
     Args:
         model: one of this package's main networks, built.
@@ -48,14 +48,9 @@ def folded_copy(model: MainNetwork, input_shape: tuple[int | None, ...]) -> tupl
             continue
         norm = unit.batch_norm
         scale = 1.0 / keras.ops.sqrt(norm.moving_variance + norm.epsilon)
-        bias = -norm.moving_mean * scale
-        if norm.scale:
-            scale, bias = scale * norm.gamma, bias * norm.gamma
-        if norm.center:
-            bias = bias + norm.beta
         unit.conv_3d.kernel.assign(unit.conv_3d.kernel * scale)
         folded |= {id(variable) for variable in norm.variables}
-        unit.batch_norm = _Bias(bias)
+        unit.batch_norm = _Bias(norm.beta - norm.moving_mean * scale)
         biases.append(unit.batch_norm.variable)
     kept = [variable.value for variable in copy.weights if id(variable) not in folded]
     return copy, kept + biases

@@ -99,24 +99,17 @@ class ClientHalf:
         return self._answer(tf.squeeze(frames, 0), self._tsd_block(tf.squeeze(features, 0)))
 
     def signatures(self) -> dict[str, Any]:
-        """The signatures as concrete functions, by name; see tsd_tf.contract.signatures."""
+        """The signatures as TensorFlow functions, by name; see tsd_tf.contract.signatures."""
         frame = (self.frame_size, self.frame_size, 3)
         num_frames = self._selector.num_frames
         clip = tf.TensorSpec((1, num_frames, *frame), tf.uint8, signatures.FRAMES)
-        functions: dict[str, tuple[Any, list[tf.TensorSpec]]] = {signatures.DISTILL: (self.distill, [clip])}
+        arguments: dict[str, tuple[Any, list[tf.TensorSpec]]] = {signatures.DISTILL: (self.distill, [clip])}
         if self.feature_shape is not None:
-            functions[signatures.ENCODE_FRAME] = (
-                self.encode_frame,
-                [tf.TensorSpec((1, *frame), tf.uint8, signatures.FRAME)],
-            )
-            functions[signatures.DISTILL_FEATURES] = (
-                self.distill_features,
-                [clip, tf.TensorSpec((1, num_frames, *self.feature_shape), tf.float32, signatures.FEATURES)],
-            )
-        return {
-            name: tf.function(method, autograph=False).get_concrete_function(*specs)
-            for name, (method, specs) in functions.items()
-        }
+            picture = tf.TensorSpec((1, *frame), tf.uint8, signatures.FRAME)
+            features = tf.TensorSpec((1, num_frames, *self.feature_shape), tf.float32, signatures.FEATURES)
+            arguments[signatures.ENCODE_FRAME] = (self.encode_frame, [picture])
+            arguments[signatures.DISTILL_FEATURES] = (self.distill_features, [clip, features])
+        return {name: tf.function(*given, autograph=False) for name, given in arguments.items()}
 
 
 def _band_rows(num_frames, size):

@@ -50,16 +50,16 @@ class CloudHalf:
 
     Attributes:
         weights: the tf.Variables that the signatures read.
+        clip_shape: (T_s, H, W, 3).
     """
 
     def __init__(self, network: FewFrameNetwork, labels: Sequence[str], frame_size: int) -> None:
-        main_network, num_distilled_frames = network.main_network, network.selector.num_distilled_frames
-        shape = (None, num_distilled_frames, frame_size, frame_size, 3)
+        main_network = network.main_network
+        self.clip_shape = (network.selector.num_distilled_frames, frame_size, frame_size, 3)
+        shape = (None, *self.clip_shape)
         num_classes = output_shape(main_network, shape)[-1]
         if len(labels) != num_classes:
             raise ValueError(f"`labels` must name each of the {num_classes} classes. Received: {len(labels)}")
-        self.frame_size = frame_size
-        self.num_distilled_frames = num_distilled_frames
         if is_own(main_network):
             self._main_network, self.weights = folded_copy(main_network, shape)
         else:
@@ -88,7 +88,7 @@ class CloudHalf:
 
         A picture's size is read from its header first: one of another size is refused before memory is spent on it.
         """
-        size = (self.frame_size, self.frame_size)
+        size = self.clip_shape[1:3]
 
         def decode(contents):
             refuse = tf.debugging.assert_equal(
@@ -101,28 +101,22 @@ class CloudHalf:
         pictures = tf.map_fn(
             decode, tf.reshape(frames_bytes, (-1,)), fn_output_signature=tf.TensorSpec((*size, 3), tf.uint8)
         )
-        return self.classify(tf.reshape(pictures, (-1, self.num_distilled_frames, *size, 3)))
+        return self.classify(tf.reshape(pictures, (-1, *self.clip_shape)))
 
     def classify_videos(self, frames: tf.Tensor) -> dict[str, tf.Tensor]:
         """The Q clips of each video, uint8 (batch, Q, T_s, H, W, 3), to one answer a video: probabilities averaged."""
         batch, num_clips = tf.unstack(tf.shape(frames)[:2])
-        clip_shape = (self.num_distilled_frames, self.frame_size, self.frame_size, 3)
-        logits = self._logits(tf.reshape(frames, (-1, *clip_shape)))
+        logits = self._logits(tf.reshape(frames, (-1, *self.clip_shape)))
         logits = tf.reshape(logits, (batch, num_clips, len(self._labels)))
         return self._answer(tf.reduce_mean(logits, axis=1), tf.reduce_mean(tf.nn.softmax(logits), axis=1))
 
     def signatures(self) -> dict[str, Any]:
-        """The signatures as concrete functions, by name; see tsd_tf.contract.signatures."""
-        clip = (self.num_distilled_frames, self.frame_size, self.frame_size, 3)
-        arguments = {
-            signatures.SERVING_DEFAULT: (self.classify, tf.TensorSpec((None, *clip), tf.uint8, signatures.FRAMES)),
-            signatures.JPEG: (
-                self.classify_pictures,
-                tf.TensorSpec((None, self.num_distilled_frames), tf.string, signatures.FRAMES_BYTES),
-            ),
-            signatures.VIDEO: (self.classify_videos, tf.TensorSpec((None, None, *clip), tf.uint8, signatures.FRAMES)),
-        }
+        """The signatures as TensorFlow functions, by name; see tsd_tf.contract.signatures."""
+        clips = tf.TensorSpec((None, *self.clip_shape), tf.uint8, signatures.FRAMES)
+        pictures = tf.TensorSpec((None, self.clip_shape[0]), tf.string, signatures.FRAMES_BYTES)
+        videos = tf.TensorSpec((None, None, *self.clip_shape), tf.uint8, signatures.FRAMES)
         return {
-            name: tf.function(method, autograph=False).get_concrete_function(spec)
-            for name, (method, spec) in arguments.items()
+            signatures.SERVING_DEFAULT: tf.function(self.classify, [clips], autograph=False),
+            signatures.JPEG: tf.function(self.classify_pictures, [pictures], autograph=False),
+            signatures.VIDEO: tf.function(self.classify_videos, [videos], autograph=False),
         }

@@ -41,16 +41,16 @@ def next_version(output_dir: str | os.PathLike) -> int:
     return max(found, default=0) + 1
 
 
-def clips_to_check(config: Config, data_dir: str, count: int, seed: int = 0) -> tuple[np.ndarray, str]:
+def clips_to_check(config: Config, data_dir: str, count: int) -> tuple[np.ndarray, str]:
     """Clips to compare on: of the test or validation shards, or seeded noise where there are none.
 
     Returns:
         (uint8 (count, T, crop, crop, 3), where they come from).
     """
-    return _clips(config, data_dir, ("test", "validate"), 0, count, seed)
+    return _clips(config, data_dir, ("test", "validate"), count)
 
 
-def representative_clips(config: Config, data_dir: str, count: int, seed: int = 0) -> tuple[np.ndarray, str]:
+def representative_clips(config: Config, data_dir: str, count: int) -> tuple[np.ndarray, str]:
     """Clips that the int8 file takes its ranges from; never those of `clips_to_check`.
 
     They are of the training shards; where there are none, of other videos of the test or validation shards, or other
@@ -62,12 +62,12 @@ def representative_clips(config: Config, data_dir: str, count: int, seed: int = 
     try:
         find_shards(data_dir, "train")
     except UserError:
-        return _clips(config, data_dir, ("test", "validate"), count, count, seed + 1)
-    return _clips(config, data_dir, ("train",), 0, count, seed)
+        return _clips(config, data_dir, ("test", "validate"), count, skip=count, seed=1)
+    return _clips(config, data_dir, ("train",), count, seed=1)
 
 
 def _clips(
-    config: Config, data_dir: str, splits: Sequence[str], skip: int, count: int, seed: int
+    config: Config, data_dir: str, splits: Sequence[str], count: int, skip: int = 0, seed: int = 0
 ) -> tuple[np.ndarray, str]:
     for split in splits:
         try:
@@ -134,8 +134,8 @@ def export(
                 "num_clips": len(clips),
                 "num_representative_clips": len(representative),
                 "tolerances": _without_infinities(dataclasses.asdict(tolerances)),
+                "cloud": verification.check_cloud(reference, classify, tolerances),
             }
-            report["cloud"] = verification.check_cloud(reference, classify, tolerances)
             progress.update()
             client_half = save_client(network, config.crop_size, aside / signatures.CLIENT_DIR)
             client = tf.saved_model.load(str(aside / signatures.CLIENT_DIR))

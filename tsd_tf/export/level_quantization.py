@@ -5,7 +5,7 @@ from typing import Any
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
 
-_LEVEL, _SCALE, _ZERO_POINT = schema.TensorType.UINT8, 1.0, 0
+_LEVEL = schema.TensorType.UINT8
 
 
 def quantize_levels(contents: bytes) -> bytes:
@@ -26,7 +26,7 @@ def quantize_levels(contents: bytes) -> bytes:
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             if tensor.type == _LEVEL:
-                tensor.quantization = schema.QuantizationParametersT(scale=[_SCALE], zeroPoint=[_ZERO_POINT])
+                tensor.quantization = schema.QuantizationParametersT(scale=[1.0], zeroPoint=[0])
         _convert_casts(model, graph)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 

@@ -23,12 +23,9 @@ class LiteTSDBlock:
     """
 
     def __init__(self, block: TSDBlock, feature_shape: tuple[int, int, int]) -> None:
-        self._height, self._width, self._channels = feature_shape
-        self._embedding_channels = block.embedding_channels
-        self._num_distilled_frames = block.num_distilled_frames
-        self._logit_scale = block.logit_scale
-        self._in_time_order = block.in_time_order
-        kernel = _fold_width(np.asarray(block.w_beta.kernel), self._width)
+        self._block = block
+        self._feature_shape = feature_shape
+        kernel = _fold_width(np.asarray(block.w_beta.kernel), feature_shape[1])
         self._w_alpha = tf.Variable(np.asarray(block.w_alpha.kernel), trainable=False, name="w_alpha")
         self._w_beta = tf.Variable(kernel, trainable=False, name="w_beta")
         # Stored as it is read, output channels first.
@@ -37,29 +34,30 @@ class LiteTSDBlock:
 
     def __call__(self, features: tf.Tensor) -> tf.Tensor:
         """float32 (T, h, w, c) -> P transposed, float32 (T_s, T); every row sums to 1."""
-        num_frames = features.shape[0]
-        height, width, embedding = self._height, self._width, self._embedding_channels
-        temporal = tf.matmul(tf.reshape(features, (-1, self._channels)), self._w_alpha)
+        num_frames, num_distilled_frames = features.shape[0], self._block.num_distilled_frames
+        height, width, channels = self._feature_shape
+        embedding = self._block.embedding_channels
+        temporal = tf.matmul(tf.reshape(features, (-1, channels)), self._w_alpha)
         # (T, H, W, C') to (C', H, W, T), W and T as one axis.
         temporal = tf.transpose(tf.reshape(temporal, (num_frames, height, width, embedding)), (3, 1, 2, 0))
         temporal = tf.reshape(temporal, (1, embedding, height, width * num_frames))
         temporal = tf.nn.conv2d(temporal, self._w_beta, 1, "SAME")
         # (C', H, W, T_s) to (T_s, H, W, C').
-        temporal = tf.reshape(temporal, (embedding, height, width, self._num_distilled_frames))
+        temporal = tf.reshape(temporal, (embedding, height, width, num_distilled_frames))
         temporal = tf.reshape(tf.transpose(temporal, (3, 1, 2, 0)), (-1, embedding))
         temporal = tf.matmul(temporal, self._w_gamma, transpose_b=True)
         # LiteRT copies the second factor into an order of its own, so that is the one with fewer frames.
         logits = tf.matmul(
             tf.reshape(features, (1, num_frames, -1)),
-            tf.reshape(temporal, (1, self._num_distilled_frames, -1)),
+            tf.reshape(temporal, (1, num_distilled_frames, -1)),
             transpose_b=True,
         )
         logits = tf.transpose(tf.reshape(logits, (num_frames, -1)))
-        matrix = tf.nn.softmax(logits * self._logit_scale)
-        if not self._in_time_order:
+        matrix = tf.nn.softmax(logits * self._block.logit_scale)
+        if not self._block.in_time_order:
             return matrix
         times = tf.reduce_sum(matrix * tf.range(num_frames, dtype=tf.float32), axis=1)
-        return tf.gather(matrix, tf.math.top_k(-times, k=self._num_distilled_frames).indices)
+        return tf.gather(matrix, tf.math.top_k(-times, k=num_distilled_frames).indices)
 
 
 def _fold_width(kernel: np.ndarray, width: int) -> np.ndarray:

@@ -51,14 +51,14 @@ def save_cloud(network: FewFrameNetwork, labels: Sequence[str], frame_size: int,
     extra = pathlib.Path(path) / "assets.extra"
     extra.mkdir()
     with tf.io.TFRecordWriter(str(extra / "tf_serving_warmup_requests")) as writer:
-        for request in warmup_requests(half.num_distilled_frames, frame_size):
+        for request in warmup_requests(half.clip_shape):
             log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
             writer.write(log.SerializeToString())
 
 
-def warmup_requests(num_distilled_frames: int, frame_size: int) -> list[predict_pb2.PredictRequest]:
+def warmup_requests(clip_shape: tuple[int, ...]) -> list[predict_pb2.PredictRequest]:
     """One request for each signature, of grey frames: TensorFlow Serving runs them before it serves a version."""
-    frames = np.full((1, num_distilled_frames, frame_size, frame_size, 3), 128, "uint8")
+    frames = np.full((1, *clip_shape), 128, "uint8")
     pictures = [[tf.io.encode_jpeg(frame).numpy() for frame in frames[0]]]
     inputs = {
         signatures.SERVING_DEFAULT: {signatures.FRAMES: frames},

@@ -135,10 +135,9 @@ def check_client(
     return differences
 
 
-def tflite_distill(contents: bytes, num_threads: int = 2) -> _Signature:
+def tflite_distill(contents: bytes) -> _Signature:
     """The `distill` signature of a TFLite file's bytes, as LiteRT runs it."""
-    interpreter = Interpreter(model_content=contents, num_threads=num_threads)
-    return interpreter.get_signature_runner(signatures.DISTILL)
+    return Interpreter(model_content=contents, num_threads=2).get_signature_runner(signatures.DISTILL)
 
 
 def _compare_answers(

@@ -5,19 +5,21 @@ from typing import Any
 import keras
 from keras import ops
 
+from tsd_tf.layers.configured_layer import ConfiguredLayer
 from tsd_tf.layers.conv_norm import ConvNorm
+from tsd_tf.layers.padded_convolution import padded_convolution
 from tsd_tf.layers.smart_block import SmartBlock
 
 
 @keras.saving.register_keras_serializable("tsd_tf")
-class ArtBlock(keras.layers.Layer):
+class ArtBlock(ConfiguredLayer):
     """x' + f(ReLU(BN(x))): f is 3x3x3 - BN - ReLU, then SMART, or 3x3x3 in the last stage.
 
-    x is a sum that is not normalised yet. x' is x itself, or ReLU(BN(x)) * 3x3x3 / 2 where the stride is 2.
+    x is a sum that is not yet normalised. x' is x itself, or ReLU(BN(x)) * 3x3x3 / 2 where the stride is 2.
 
     Args:
         filters: number of output channels.
-        strides: of the first convolution and of the shortcut; 2 in blocks that change the number of channels.
+        strides: of the first convolution and the shortcut; 2 in blocks that change the number of channels.
         smart: whether the second layer is a SMART block; otherwise it is a convolution.
         use_bias: whether the convolutions have a bias.
         batch_norm_momentum: see ConvNorm.
@@ -78,17 +80,7 @@ class ArtBlock(keras.layers.Layer):
         y = self.second(y, training=training) if self.smart else self.second(y)
         if self.shortcut is None:
             return inputs + y
-        return self.shortcut(ops.pad(x, [(0, 0), (1, 1), (1, 1), (1, 1), (0, 0)])) + y
+        return padded_convolution(self.shortcut, x, [(1, 1)] * 3) + y
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return self.first.compute_output_shape(input_shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "strides": self.strides,
-            "smart": self.smart,
-            "use_bias": self.use_bias,
-            "batch_norm_momentum": self.batch_norm_momentum,
-        }

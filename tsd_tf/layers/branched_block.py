@@ -6,9 +6,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from tsd_tf.layers.configured_layer import ConfiguredLayer
 
-class BranchedBlock(keras.layers.Layer):
-    """Base of the blocks whose branches read the same input and whose outputs are concatenated over the channels."""
+
+class BranchedBlock(ConfiguredLayer):
+    """Base of the blocks whose branches read the same input. Their outputs are concatenated over the channels."""
 
     branches: Sequence[Sequence[keras.layers.Layer]]  # the layers of each branch, in order
 

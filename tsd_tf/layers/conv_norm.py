@@ -6,15 +6,16 @@ from typing import Any
 import keras
 from keras import ops
 
+from tsd_tf.layers.configured_layer import ConfiguredLayer
 from tsd_tf.layers.padded_convolution import padded_convolution
 
 
 @keras.saving.register_keras_serializable("tsd_tf")
-class ConvNorm(keras.layers.Layer):
+class ConvNorm(ConfiguredLayer):
     """Convolution - batch normalisation - ReLU, padded with kernel_size // 2 zeros on both sides of every axis.
 
-    This symmetric padding is that of Caffe and PyTorch, in which the networks of the comparison were released; Unit3D
-    has TensorFlow's. At stride 1 and odd kernels they are the same.
+    Caffe and PyTorch, in which the compared networks were released, pad symmetrically like this; Unit3D pads as
+    TensorFlow does. At stride 1 and with odd kernels the two are the same.
 
     Args:
         filters: number of output channels.
@@ -22,7 +23,7 @@ class ConvNorm(keras.layers.Layer):
         strides: int, or as many ints as `kernel_size` has.
         activation: whether a ReLU follows.
         use_bias: whether the convolution has a bias before the normalisation, as in BN-Inception.
-        batch_norm_momentum: share of the moving average that each training step keeps.
+        batch_norm_momentum: share of the moving averages that each training step keeps.
 
     Input shape: (batch, [num_frames,] height, width, channels).
     Output shape: (batch, [ceil(num_frames / stride),] ceil(height / stride), ceil(width / stride), filters).
@@ -85,14 +86,3 @@ class ConvNorm(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return self.conv.compute_output_shape(self._padded_shape(input_shape))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "activation": self.activation,
-            "use_bias": self.use_bias,
-            "batch_norm_momentum": self.batch_norm_momentum,
-        }

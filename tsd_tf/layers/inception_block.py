@@ -1,5 +1,6 @@
 """The Inception-v1 block, inflated to 3D: four branches, concatenated."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,24 +28,12 @@ class InceptionBlock(BranchedBlock):
             raise ValueError(f"`filters` must hold 6 ints (see InceptionBlock). Received: filters={filters}")
         self.filters = tuple(filters)
         self.batch_norm_momentum = batch_norm_momentum
-
-        def unit(filters: int, kernel_size: int, name: str) -> Unit3D:
-            return Unit3D(
-                filters, kernel_size, batch_norm_momentum=batch_norm_momentum, dtype=self.dtype_policy, name=name
-            )
-
-        self.branch_0 = [unit(filters[0], 1, "branch_0_1x1")]
-        self.branch_1 = [unit(filters[1], 1, "branch_1_1x1"), unit(filters[2], 3, "branch_1_3x3")]
-        self.branch_2 = [unit(filters[3], 1, "branch_2_1x1"), unit(filters[4], 3, "branch_2_3x3")]
+        unit = functools.partial(Unit3D, batch_norm_momentum=batch_norm_momentum, dtype=self.dtype_policy)
+        self.branch_0 = [unit(filters[0], 1, name="branch_0_1x1")]
+        self.branch_1 = [unit(filters[1], 1, name="branch_1_1x1"), unit(filters[2], 3, name="branch_1_3x3")]
+        self.branch_2 = [unit(filters[3], 1, name="branch_2_1x1"), unit(filters[4], 3, name="branch_2_3x3")]
         self.branch_3 = [
             keras.layers.MaxPooling3D(3, strides=1, padding="same", dtype=self.dtype_policy, name="branch_3_max_pool"),
-            unit(filters[5], 1, "branch_3_1x1"),
+            unit(filters[5], 1, name="branch_3_1x1"),
         ]
         self.branches = (self.branch_0, self.branch_1, self.branch_2, self.branch_3)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "batch_norm_momentum": self.batch_norm_momentum,
-        }

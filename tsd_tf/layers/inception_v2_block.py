@@ -1,5 +1,6 @@
 """The Inception block of BN-Inception, on single frames."""
 
+import functools
 from typing import Any
 
 import keras
@@ -13,10 +14,10 @@ class InceptionV2Block(BranchedBlock):
     """1x1 | 1x1 - 3x3 | 1x1 - 3x3 - 3x3 | pool 3x3 - 1x1, concatenated (Ioffe and Szegedy, 2015, Figure 5).
 
     Args:
-        single: channels of the 1x1 branch; None in the blocks of stride 2, which have neither it nor a projection.
+        single: channels of the 1x1 branch; None in blocks of stride 2, which have neither this branch nor a projection.
         triple: (reduced, out) of the 3x3 branch.
         double: (reduced, middle, out) of the double 3x3 branch.
-        projection: (pool, channels): "avg" or "max", and the 1x1 after it; ("max", None) with `single` None.
+        projection: (pool, channels): "avg" or "max", and the 1x1 after it; ("max", None) where `single` is None.
         batch_norm_momentum: see ConvNorm.
 
     Input shape: (batch, height, width, channels).
@@ -46,19 +47,11 @@ class InceptionV2Block(BranchedBlock):
         self.batch_norm_momentum = batch_norm_momentum
         strides = 2 if single is None else 1
 
-        def unit(filters: int, edge: int, name: str, strides: int = 1) -> ConvNorm:
-            return ConvNorm(
-                filters,
-                (edge, edge),
-                strides,
-                use_bias=True,
-                batch_norm_momentum=batch_norm_momentum,
-                dtype=self.dtype_policy,
-                name=name,
-            )
-
+        unit = functools.partial(
+            ConvNorm, use_bias=True, batch_norm_momentum=batch_norm_momentum, dtype=self.dtype_policy
+        )
         if pool == "avg":
-            # Caffe's average counts the zeros around the map; TensorFlow's SAME average would not.
+            # Caffe's average counts the zeros around the map; TensorFlow's SAME average does not.
             pooling = [
                 keras.layers.ZeroPadding2D(1, dtype=self.dtype_policy, name="pool_padding"),
                 keras.layers.AveragePooling2D(3, strides=1, dtype=self.dtype_policy, name="pool"),
@@ -68,25 +61,15 @@ class InceptionV2Block(BranchedBlock):
                 keras.layers.MaxPooling2D(3, strides=strides, padding="same", dtype=self.dtype_policy, name="pool")
             ]
         branches = [
-            [unit(triple[0], 1, "triple_reduce"), unit(triple[1], 3, "triple_3x3", strides)],
+            [unit(triple[0], (1, 1), name="triple_reduce"), unit(triple[1], (3, 3), strides, name="triple_3x3")],
             [
-                unit(double[0], 1, "double_reduce"),
-                unit(double[1], 3, "double_3x3_1"),
-                unit(double[2], 3, "double_3x3_2", strides),
+                unit(double[0], (1, 1), name="double_reduce"),
+                unit(double[1], (3, 3), name="double_3x3_1"),
+                unit(double[2], (3, 3), strides, name="double_3x3_2"),
             ],
             pooling,
         ]
         if single is not None:
-            branches.insert(0, [unit(single, 1, "single_1x1")])
-            branches[-1].append(unit(projected, 1, "projection_1x1"))
+            branches.insert(0, [unit(single, (1, 1), name="single_1x1")])
+            branches[-1].append(unit(projected, (1, 1), name="projection_1x1"))
         self.branches = branches
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "single": self.single,
-            "triple": self.triple,
-            "double": self.double,
-            "projection": self.projection,
-            "batch_norm_momentum": self.batch_norm_momentum,
-        }

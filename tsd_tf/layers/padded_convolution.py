@@ -15,14 +15,15 @@ def padded_convolution(
 ) -> Any:
     """Pads `inputs` with zeros and convolves them.
 
-    When a client is trained, the gradient runs through the main network's first convolution to the frames. On CPU,
-    TensorFlow needs more time for that than for the rest of this convolution's training; `input_gradient` is faster.
+    When a client is trained, the gradient runs through the main network's first convolution to the frames. On a CPU,
+    TensorFlow spends more time on this gradient than on the rest of the convolution's training; `input_gradient` is
+    faster.
 
     Args:
-        convolution: a built keras.layers.Conv2D or Conv3D without padding of its own.
+        convolution: a built keras.layers.Conv2D or Conv3D that does not pad.
         inputs: (batch, *size, channels).
         padding: (zeros before, zeros after) of each axis.
-        training: whether gradients will be taken; without them the graph stays plain.
+        training: whether gradients will be taken; if not, the graph stays plain.
 
     Returns:
         The output of `convolution` on the padded inputs.
@@ -52,13 +53,13 @@ def input_gradient(
     """The gradient of a convolution with respect to its inputs, computed as a convolution of stride 1.
 
     As in sub-pixel upsampling (Shi et al., CVPR 2016), its outputs are blocks of neighbouring inputs, one stride long
-    on each axis, with their channels side by side. So many channels fill a processor's vectors; three do not.
+    on each axis, with their channels side by side. That many channels fill a processor's vectors; three do not.
 
     Args:
         upstream: the gradient with respect to the outputs, (batch, *output size, filters).
         kernel: (*kernel size, channels, filters).
         strides: of each axis.
-        before: zeros before the inputs on each axis; those after them follow from the sizes.
+        before: the number of zeros before the inputs on each axis; the number after them follows from the sizes.
         size: of the inputs without zeros.
 
     Returns:
@@ -74,7 +75,7 @@ def input_gradient(
     padding = [
         (tap - 1 - start, end + 1 - axis[-1]) for tap, start, end, axis in zip(taps, first, last, axes, strict=True)
     ]
-    # Tap j to input k of a block is tap j * stride + k of the kernel.
+    # Tap j for input k of a block is tap j * stride + k of the kernel.
     whole = [(0, tap * stride - length) for tap, (length, stride, *_) in zip(taps, axes, strict=True)]
     pairs = [count for pair in zip(taps, strides, strict=True) for count in pair]
     kernel = ops.reshape(ops.pad(kernel, [*whole, (0, 0), (0, 0)]), (*pairs, channels, filters))

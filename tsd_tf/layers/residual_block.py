@@ -5,16 +5,17 @@ from typing import Any
 import keras
 from keras import ops
 
+from tsd_tf.layers.configured_layer import ConfiguredLayer
 from tsd_tf.layers.conv_norm import ConvNorm
 
 
 @keras.saving.register_keras_serializable("tsd_tf")
-class ResidualBlock(keras.layers.Layer):
+class ResidualBlock(ConfiguredLayer):
     """ReLU(x' + BN(ReLU(BN(x * 3x3x3)) * 3x3x3)); x' is x, or BN(x * 1x1x1) where the shape changes.
 
     Args:
         filters: number of output channels.
-        strides: of the first convolution and of the shortcut.
+        strides: of the first convolution and the shortcut.
         batch_norm_momentum: see ConvNorm.
 
     Input shape: (batch, num_frames, height, width, channels).
@@ -45,11 +46,3 @@ class ResidualBlock(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return self.conv_1.compute_output_shape(input_shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "strides": self.strides,
-            "batch_norm_momentum": self.batch_norm_momentum,
-        }

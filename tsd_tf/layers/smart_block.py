@@ -5,18 +5,19 @@ from typing import Any
 import keras
 from keras import ops
 
+from tsd_tf.layers.configured_layer import ConfiguredLayer
 from tsd_tf.layers.conv_norm import ConvNorm
 
 
 @keras.saving.register_keras_serializable("tsd_tf")
-class SmartBlock(keras.layers.Layer):
+class SmartBlock(ConfiguredLayer):
     """Appearance branch and relation branch, concatenated and reduced (Wang et al., 2018, Figure 2).
 
         u = BN(x * 1 x k x k, c channels)                                       appearance
         r = BN(mean of adjacent channel pairs of BN(x * 3 x k x k)^2, c / 2)    relation
         y = ReLU([u, r]) * 1 x 1 x 1, c channels
 
-    The mean of pairs is the cross-channel pooling with fixed weights 0.5 of the released network.
+    The mean of pairs is the cross-channel pooling of the released network, whose weights are fixed at 0.5.
 
     Args:
         filters: c, even.
@@ -70,7 +71,7 @@ class SmartBlock(keras.layers.Layer):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         squared = ops.square(self.relation(inputs, training=training))
         pairs = ops.reshape(squared, (-1, *squared.shape[1:-1], self.filters // 2, 2))
-        # The released network's cross-channel pooling: a product with weights that are not trained.
+        # The released network's cross-channel pooling: a product with fixed weights.
         pooled = ops.matmul(pairs, ops.full((2, 1), 0.5, dtype=pairs.dtype))[..., 0]
         relation = self.relation_norm(pooled, training=training)
         both = ops.concatenate([self.appearance(inputs, training=training), relation], axis=-1)
@@ -78,13 +79,3 @@ class SmartBlock(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return self.appearance.compute_output_shape(input_shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "use_bias": self.use_bias,
-            "batch_norm_momentum": self.batch_norm_momentum,
-        }

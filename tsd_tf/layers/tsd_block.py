@@ -5,16 +5,18 @@ from typing import Any
 import keras
 from keras import ops
 
+from tsd_tf.layers.configured_layer import ConfiguredLayer
+
 
 @keras.saving.register_keras_serializable("tsd_tf")
-class TSDBlock(keras.layers.Layer):
+class TSDBlock(ConfiguredLayer):
     """Predicts the transformation matrix P from the coarse features f of a clip (Equations 2 to 4).
 
         O = Trans(f * w_alpha) * w_beta      temporal embedding, (H, W, C', T_s)         Equation 2
         G = f * w_gamma                      feature embedding,  (T, H, W, C')           Equation 3
         P = softmax over T of G'O'           G' is (T, HWC'), O' is (HWC', T_s)          Equation 4
 
-    The paper prints O'G', whose shapes do not fit; G'O' is the product that gives a T x T_s matrix. w_alpha and
+    The paper prints O'G', whose shapes do not match; G'O' is the product that gives a T x T_s matrix. w_alpha and
     w_gamma are 1x1x1 convolutions, kept as dense layers over the channels: the mathematics is the same, and TFLite
     can quantise them. w_beta convolves the (H, W, C') volume, T channels in and T_s out. The defaults are the paper's.
 
@@ -22,10 +24,10 @@ class TSDBlock(keras.layers.Layer):
         num_distilled_frames: T_s.
         embedding_channels: C'; 512 reproduces the paper's client parameters and FLOPs.
         output_kernel: edge of w_beta's cubic kernel.
-        initializer_stddev: standard deviation of the Gaussian that the three kernels start from (Section 4.2).
+        initializer_stddev: standard deviation of the Gaussian that the three kernels are drawn from (Section 4.2).
         logit_scale: factor on G'O' before the softmax; 1 / sqrt(H W C') keeps P from saturating at small widths.
         in_time_order: sorts the columns of P by their expected time, sum_i i P_ij. It adds no weights.
-            The paper does not sort: its main network reads distilled frames whose order means nothing.
+            The paper does not sort: the order of the distilled frames that its main network reads has no meaning.
 
     Input shape: (batch, T, H, W, C).
     Output shape: (batch, T, T_s), float32; every column sums to 1.
@@ -56,24 +58,16 @@ class TSDBlock(keras.layers.Layer):
         self.logit_scale = logit_scale
         self.in_time_order = in_time_order
 
-        def gaussian() -> keras.initializers.Initializer:
-            return keras.initializers.RandomNormal(stddev=initializer_stddev)
+        def common() -> dict[str, Any]:
+            # An initializer for each: Keras' gives the same values every time it is asked for the same shape.
+            gaussian = keras.initializers.RandomNormal(stddev=initializer_stddev)
+            return {"use_bias": False, "kernel_initializer": gaussian, "dtype": self.dtype_policy}
 
-        self.w_alpha = keras.layers.Dense(
-            embedding_channels, use_bias=False, kernel_initializer=gaussian(), dtype=self.dtype_policy, name="w_alpha"
-        )
+        self.w_alpha = keras.layers.Dense(embedding_channels, name="w_alpha", **common())
         self.w_beta = keras.layers.Conv3D(
-            num_distilled_frames,
-            output_kernel,
-            padding="same",
-            use_bias=False,
-            kernel_initializer=gaussian(),
-            dtype=self.dtype_policy,
-            name="w_beta",
+            num_distilled_frames, output_kernel, padding="same", name="w_beta", **common()
         )
-        self.w_gamma = keras.layers.Dense(
-            embedding_channels, use_bias=False, kernel_initializer=gaussian(), dtype=self.dtype_policy, name="w_gamma"
-        )
+        self.w_gamma = keras.layers.Dense(embedding_channels, name="w_gamma", **common())
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         if len(input_shape) != 5 or None in input_shape[1:]:
@@ -84,7 +78,7 @@ class TSDBlock(keras.layers.Layer):
         batch, num_frames, height, width, _ = input_shape
         if num_frames < self.num_distilled_frames:
             raise ValueError(
-                "TSDBlock distils a clip into at most as many frames as it has. Received: "
+                "TSDBlock distils a clip into at most as many frames as the clip has. Received: "
                 f"num_frames={num_frames}, num_distilled_frames={self.num_distilled_frames}"
             )
         self.w_alpha.build(input_shape)
@@ -108,17 +102,6 @@ class TSDBlock(keras.layers.Layer):
 
     def compute_output_spec(self, features: Any) -> keras.KerasTensor:
         return keras.KerasTensor(self.compute_output_shape(features.shape), dtype="float32")
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_distilled_frames": self.num_distilled_frames,
-            "embedding_channels": self.embedding_channels,
-            "output_kernel": self.output_kernel,
-            "initializer_stddev": self.initializer_stddev,
-            "logit_scale": self.logit_scale,
-            "in_time_order": self.in_time_order,
-        }
 
 
 def _sorted_by_expected_time(matrix: Any) -> Any:

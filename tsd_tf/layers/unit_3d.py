@@ -6,13 +6,14 @@ from typing import Any
 import keras
 from keras import ops
 
+from tsd_tf.layers.configured_layer import ConfiguredLayer
 from tsd_tf.layers.padded_convolution import padded_convolution
 
 
 def same_padding(size: int, kernel_size: int, stride: int) -> tuple[int, int]:
-    """Zeros before and after an axis of `size` elements that make a VALID window equal a SAME one.
+    """The zeros before and after an axis of `size` elements that make a VALID window equal to a SAME one.
 
-    TensorFlow's rule: ceil(size / stride) outputs, the odd zero at the end.
+    TensorFlow's rule: ceil(size / stride) outputs, and an odd zero goes to the end.
 
     Returns:
         (before, after), two ints.
@@ -22,19 +23,20 @@ def same_padding(size: int, kernel_size: int, stride: int) -> tuple[int, int]:
 
 
 @keras.saving.register_keras_serializable("tsd_tf")
-class Unit3D(keras.layers.Layer):
+class Unit3D(ConfiguredLayer):
     """3D convolution (SAME, no bias) - batch normalisation (no gamma) - ReLU.
 
     The building block `Unit3D` of DeepMind's i3d.py (Carreira and Zisserman, 2017). A strided convolution pads
     with explicit zeros and then convolves VALID. The mathematics is that of SAME, but TensorFlow's CPU weight gradient
-    of a strided SAME convolution crashes at a temporal length of 5, which is a row of every table of the paper. In
-    bfloat16 every convolution pads so: the weight gradient of a SAME one with a 3x3x3 kernel is garbage at length 2.
+    of a strided SAME convolution crashes at a temporal length of 5, and every table of the paper has a row of that
+    length. In bfloat16 every convolution is padded this way, because the weight gradient of a SAME convolution with a
+    3x3x3 kernel is garbage at length 2.
 
     Args:
         filters: number of output channels.
         kernel_size: int or (time, height, width).
         strides: int or (time, height, width).
-        batch_norm_momentum: share of the moving average that each training step keeps.
+        batch_norm_momentum: share of the moving averages that each training step keeps.
         epsilon: added to the variance; 1e-3 in the released checkpoints.
 
     Input shape: (batch, num_frames, height, width, channels).
@@ -94,13 +96,3 @@ class Unit3D(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return self.conv_3d.compute_output_shape(self._padded_shape(input_shape))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "batch_norm_momentum": self.batch_norm_momentum,
-            "epsilon": self.epsilon,
-        }

@@ -31,21 +31,14 @@ class ARTNetResNet18(MainNetwork):
 
     Args:
         num_classes, dropout_rate, width: see MainNetwork.
-        batch_norm_momentum: see ConvNorm.
+        **kwargs: batch_norm_momentum: see MainNetwork and ConvNorm.
 
     Input shape: (batch, num_frames, height, width, 3), RGB in [-1, 1]; any num_frames >= 1.
     Output shape: logits (batch, num_classes), float32.
     """
 
-    def __init__(
-        self,
-        num_classes: int,
-        dropout_rate: float = 0.2,
-        width: float = 1.0,
-        batch_norm_momentum: float = 0.9,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(num_classes, dropout_rate, width, batch_norm_momentum, **kwargs)
+    def __init__(self, num_classes: int, dropout_rate: float = 0.2, width: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(num_classes, dropout_rate, width, **kwargs)
         self.blocks.append(SmartBlock(self.channels(64), 7, 2, name="stem", **self._unit_arguments))
         for number, (filters, strides, smart, use_bias) in enumerate(_ARCHITECTURE):
             name = f"stage_{number // 2 + 1}_block_{number % 2 + 1}"
@@ -53,7 +46,7 @@ class ARTNetResNet18(MainNetwork):
                 ArtBlock(self.channels(filters), strides, smart, use_bias, name=name, **self._unit_arguments)
             )
         self.batch_norm = keras.layers.BatchNormalization(
-            momentum=batch_norm_momentum, epsilon=1e-5, dtype=self.dtype_policy, name="batch_norm"
+            momentum=self.batch_norm_momentum, epsilon=1e-5, dtype=self.dtype_policy, name="batch_norm"
         )
 
     def channels(self, count: int) -> int:

@@ -34,7 +34,7 @@ class C3D(MainNetwork):
     """
 
     def __init__(self, num_classes: int, dropout_rate: float = 0.5, width: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(num_classes, dropout_rate, width, **kwargs)
+        super().__init__(num_classes, dropout_rate, width, batch_norm_momentum=None, **kwargs)
         common = {"activation": "relu", "kernel_initializer": "he_normal", "dtype": self.dtype_policy}
         for group, (convolutions, pool) in enumerate(_ARCHITECTURE, start=1):
             for filters, letter in zip(convolutions, "ab", strict=False):

@@ -5,8 +5,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from tsd_tf.layers.configured_layer import ConfiguredLayer
 
-class MainNetwork(keras.Model):
+
+class MainNetwork(ConfiguredLayer, keras.Model):
     """Base of the networks that turn distilled frames into class logits: blocks, one after the other, and a last layer.
 
     Subclasses fill `blocks`.
@@ -25,8 +27,8 @@ class MainNetwork(keras.Model):
         self,
         num_classes: int,
         dropout_rate: float,
-        width: float,
-        batch_norm_momentum: float | None = None,
+        width: float = 1.0,
+        batch_norm_momentum: float | None = 0.9,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -87,12 +89,7 @@ class MainNetwork(keras.Model):
         return (input_shape[0], self.num_classes)
 
     def get_config(self) -> dict[str, Any]:
-        config = {
-            **super().get_config(),
-            "num_classes": self.num_classes,
-            "dropout_rate": self.dropout_rate,
-            "width": self.width,
-        }
-        if self.batch_norm_momentum is not None:
-            config["batch_norm_momentum"] = self.batch_norm_momentum
+        config = super().get_config()
+        if self.batch_norm_momentum is None:
+            del config["batch_norm_momentum"]
         return config

@@ -28,21 +28,14 @@ class ResNet3D18(MainNetwork):
 
     Args:
         num_classes, dropout_rate, width: see MainNetwork; r3d_18 has no dropout.
-        batch_norm_momentum: see ConvNorm.
+        **kwargs: batch_norm_momentum: see MainNetwork and ConvNorm.
 
     Input shape: (batch, num_frames, height, width, 3), RGB in [-1, 1]; any num_frames >= 1.
     Output shape: logits (batch, num_classes), float32.
     """
 
-    def __init__(
-        self,
-        num_classes: int,
-        dropout_rate: float = 0.0,
-        width: float = 1.0,
-        batch_norm_momentum: float = 0.9,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(num_classes, dropout_rate, width, batch_norm_momentum, **kwargs)
+    def __init__(self, num_classes: int, dropout_rate: float = 0.0, width: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(num_classes, dropout_rate, width, **kwargs)
         self.blocks.append(ConvNorm(self.channels(64), (3, 7, 7), (1, 2, 2), name="stem", **self._unit_arguments))
         for number, (filters, strides) in enumerate(_ARCHITECTURE):
             name = f"stage_{number // 2 + 1}_block_{number % 2 + 1}"

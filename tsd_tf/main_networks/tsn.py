@@ -35,21 +35,14 @@ class TSN(MainNetwork):
 
     Args:
         num_classes, dropout_rate, width: see MainNetwork.
-        batch_norm_momentum: see ConvNorm.
+        **kwargs: batch_norm_momentum: see MainNetwork and ConvNorm.
 
     Input shape: (batch, num_frames, height, width, 3), RGB in [-1, 1]; any num_frames >= 1.
     Output shape: logits (batch, num_classes), float32, averaged over the frames.
     """
 
-    def __init__(
-        self,
-        num_classes: int,
-        dropout_rate: float = 0.8,
-        width: float = 1.0,
-        batch_norm_momentum: float = 0.9,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(num_classes, dropout_rate, width, batch_norm_momentum, **kwargs)
+    def __init__(self, num_classes: int, dropout_rate: float = 0.8, width: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(num_classes, dropout_rate, width, **kwargs)
 
         def scaled(value: Any) -> Any:
             if isinstance(value, tuple):

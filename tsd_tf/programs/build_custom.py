@@ -25,7 +25,8 @@ _FIRST_LABEL = flags.DEFINE_enum(
 flags.set_default(builder_flags.OUTPUT_DIR, "data/custom")
 
 
-def main(argv: list[str]) -> None:
+@command_line.program(extra="build")
+def start(argv: list[str]) -> None:
     """Builds the split that the flags describe."""
     options = builder_flags.beam_options(argv)
     from tsd_tf.building import annotations
@@ -34,11 +35,6 @@ def main(argv: list[str]) -> None:
     first_label = None if _FIRST_LABEL.value is None else int(_FIRST_LABEL.value)
     rows, class_names = annotations.read_custom(_CSV.value, class_names, first_label)
     builder_flags.build(rows, class_names, builder_flags.OUTPUT_DIR.value, _SPLIT.value, options)
-
-
-def start() -> None:
-    """Runs the program."""
-    command_line.run(main, extra="build")
 
 
 if __name__ == "__main__":

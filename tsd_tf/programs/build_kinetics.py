@@ -27,7 +27,8 @@ flags.set_default(builder_flags.OUTPUT_DIR, "data/kinetics400")
 flags.set_default(builder_flags.NUM_SHARDS, 64)
 
 
-def main(argv: list[str]) -> None:
+@command_line.program(extra="build")
+def start(argv: list[str]) -> None:
     """Builds the split that the flags describe."""
     options = builder_flags.beam_options(argv)
     from tsd_tf.building import annotations
@@ -36,11 +37,6 @@ def main(argv: list[str]) -> None:
     class_names = annotations.read_class_list(labels)
     rows = annotations.read_kinetics(_CSV.value, class_names)
     builder_flags.build(rows, class_names, builder_flags.OUTPUT_DIR.value, _SPLIT.value, options)
-
-
-def start() -> None:
-    """Runs the program."""
-    command_line.run(main, extra="build")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ flags.DEFINE_integer("seed", 0, "seed of everything in the videos")
 flags.DEFINE_integer("processes", None, "worker processes (default: one per core)", lower_bound=1)
 
 
-def main(argv: list[str]) -> None:
+@command_line.program(extra="build")
+def start(argv: list[str]) -> None:
     """Writes the data set that the flags describe."""
     command_line.no_arguments(argv)
     from tsd_tf.building import sample_videos
@@ -57,11 +58,6 @@ def main(argv: list[str]) -> None:
     print(
         f"Wrote {FLAGS.num_train} training, {FLAGS.num_validate} validation and {FLAGS.num_test} test videos: {final}"
     )
-
-
-def start() -> None:
-    """Runs the program."""
-    command_line.run(main, extra="build")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ _SPLITS = flags.DEFINE_multi_enum("split", ["1", "2", "3"], ["1", "2", "3"], "wh
 flags.set_default(builder_flags.OUTPUT_DIR, "data/ucf101")
 
 
-def main(argv: list[str]) -> None:
+@command_line.program(extra="build")
+def start(argv: list[str]) -> None:
     """Builds the splits that the flags describe."""
     options = builder_flags.beam_options(argv)
     from tsd_tf.building import annotations
@@ -36,11 +37,6 @@ def main(argv: list[str]) -> None:
             )
             print(f"{output_dir}, {part}:")
             builder_flags.build(rows, class_names, output_dir, part, options)
-
-
-def start() -> None:
-    """Runs the program."""
-    command_line.run(main, extra="build")
 
 
 if __name__ == "__main__":

@@ -91,7 +91,8 @@ def _show(result: "Recognition") -> None:
     print(json.dumps(dataclasses.asdict(result)) if FLAGS.json else _text(result), flush=True)
 
 
-def main(argv: list[str]) -> int:
+@command_line.program()
+def start(argv: list[str]) -> int:
     """Recognises what the arguments and flags name; returns 1 if a video was unreadable."""
     if (FLAGS.camera is None) == (len(argv) < 2):
         raise UserError("name a video, a folder of videos, or --camera=0: python -m tsd_tf.client video.mp4")
@@ -129,11 +130,6 @@ def main(argv: list[str]) -> int:
     finally:
         recognizer.close()
         connection.close()
-
-
-def start() -> None:
-    """Runs the program."""
-    command_line.run(main)
 
 
 if __name__ == "__main__":

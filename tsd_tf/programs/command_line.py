@@ -1,6 +1,7 @@
 """How every program starts and ends."""
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -62,6 +63,13 @@ def run(
             _print_help(main)
         return
     app.run(guarded, flags_parser=_parse_flags)
+
+
+def program(
+    extra: str | None = None, backends: Sequence[str] | None = None
+) -> Callable[[Callable[[list[str]], int | None]], Callable[[], None]]:
+    """Makes a main into what scripts and console commands start: a function without arguments; see `run`."""
+    return lambda main: functools.wraps(main)(lambda: run(main, extra, backends))
 
 
 def flag_of(name: str) -> str:

@@ -16,18 +16,14 @@ flags.DEFINE_string("i3d_checkpoint", None, "path of the checkpoint before '.ind
 flags.DEFINE_string("output", None, "file to write, its name ending in .weights.h5", required=True)
 
 
-def main(argv: list[str]) -> None:
+@command_line.program(extra="train", backends=("tensorflow",))
+def start(argv: list[str]) -> None:
     """Converts what the flags say."""
     command_line.no_arguments(argv)
     from tsd_tf.weights import deepmind_i3d
 
     num_classes = deepmind_i3d.convert(FLAGS.i3d_checkpoint, FLAGS.output)
     print(f"Wrote {FLAGS.output}: InceptionI3D of {num_classes} classes")
-
-
-def start() -> None:
-    """Runs the program."""
-    command_line.run(main, extra="train", backends=("tensorflow",))
 
 
 if __name__ == "__main__":

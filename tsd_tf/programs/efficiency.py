@@ -22,7 +22,8 @@ flags.DEFINE_string("output_dir", "efficiency", "folder of the report")
 flags.DEFINE_string("video", None, "a video whose frames give the JPEG sizes (default: smoothed noise)")
 
 
-def main(argv: list[str]) -> None:
+@command_line.program(extra="train", backends=("tensorflow",))
+def start(argv: list[str]) -> None:
     """Measures all rows, prints the table and writes the three files."""
     command_line.no_arguments(argv)
     from tqdm import tqdm
@@ -90,11 +91,6 @@ def _example(video):
     except UnreadableVideoError as error:
         raise UserError(f"--video={video} cannot be read: {error}") from error
     return frames, f"the first {len(frames)} frames of {pathlib.Path(video).name}"
-
-
-def start() -> None:
-    """Runs the program."""
-    command_line.run(main, extra="train", backends=("tensorflow",))
 
 
 if __name__ == "__main__":

@@ -59,7 +59,8 @@ _DESCRIBE_WEIGHTS = ("method", "selector", "main_network", "crop_size")
 _DESCRIBE_CODING = ("variant", "codec")
 
 
-def main(argv: list[str]) -> None:
+@command_line.program(extra="train", backends=("tensorflow",))
+def start(argv: list[str]) -> None:
     """Tests what the flags say."""
     command_line.no_arguments(argv)
     clips = _numbers("clips", "positive integers, as in --clips=1,3,10", 1, 10**6)
@@ -139,11 +140,6 @@ def _numbers(flag: str, expected: str, low: int, high: int) -> list[int]:
     except ValueError as error:
         raise UserError(f"--{flag} expects {expected}; received {','.join(values)}") from error
     return list(dict.fromkeys(numbers))
-
-
-def start() -> None:
-    """Runs the program."""
-    command_line.run(main, extra="train", backends=("tensorflow",))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ flags.DEFINE_integer("check_clips", 8, "clips to check on; as many others give i
 flags.DEFINE_list("variants", ["float32", "float16", "int8"], "TFLite files to write; float32 must be among them")
 
 
-def main(argv: list[str]) -> None:
+@command_line.program(extra="train", backends=("tensorflow",))
+def start(argv: list[str]) -> None:
     """Exports the run that the flags name."""
     command_line.no_arguments(argv)
     logging.set_verbosity(logging.WARNING)
@@ -35,10 +36,9 @@ def main(argv: list[str]) -> None:
         )
     run = work_directory.WorkDirectory(FLAGS.workdir) if FLAGS.workdir else work_directory.latest("runs")
     config, labels, network = run.config(), run.labels(), run.load_network()
-    clips, source = exporter.clips_to_check(config, FLAGS.data_dir or config.data_dir, FLAGS.check_clips)
-    representative, calibration = exporter.representative_clips(
-        config, FLAGS.data_dir or config.data_dir, FLAGS.check_clips
-    )
+    data_dir = FLAGS.data_dir or config.data_dir
+    clips, source = exporter.clips_to_check(config, data_dir, FLAGS.check_clips)
+    representative, calibration = exporter.representative_clips(config, data_dir, FLAGS.check_clips)
     sidecar, report = exporter.export(network, config, labels, FLAGS.output_dir, clips, representative, FLAGS.variants)
     print(
         f"exported {run.path} as version {sidecar.version} of {FLAGS.output_dir}, "
@@ -55,11 +55,6 @@ def main(argv: list[str]) -> None:
             f"(mean {variant.distilled_frames_mean_difference:.1e}), "
             f"probabilities by {variant.probabilities_difference:.1e}; top-1 agrees on {variant.top1_agreement:.0%}"
         )
-
-
-def start() -> None:
-    """Runs the program."""
-    command_line.run(main, extra="train", backends=("tensorflow",))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ flags.DEFINE_integer("quality", 90, "JPEG quality of the bytes transmitted", low
 flags.DEFINE_bool("paper", False, "add what the paper prints, marked as the paper's")
 
 
-def main(argv: list[str]) -> None:
+@command_line.program(extra="train")
+def start(argv: list[str]) -> None:
     """Writes the report."""
     from tsd_tf.contract import files
     from tsd_tf.reporting import curve_picture, paper, rendering, results, tables
@@ -96,11 +97,6 @@ def _only_dataset(found):
 
 def _section(table):
     return table.markdown() if table.rows else f"## {table.title}\n\nno run"
-
-
-def start() -> None:
-    """Runs the program."""
-    command_line.run(main, extra="train")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Flags that training and evaluation share, and the configuration and paths that they name."""
 
+import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from absl import flags, logging
 
@@ -12,35 +13,18 @@ from tsd_tf.contract import references
 from tsd_tf.contract.errors import UserError
 from tsd_tf.programs import command_line
 
-if TYPE_CHECKING:
-    from tsd_tf.training.cluster import Cluster
-
 FLAGS = flags.FLAGS
 
-# I3D has no client. It is trained once, on clips of its schedule's length, and then tested on clips of any length.
-_FIELDS_OF_I3D = (
-    "crop_size",
-    "data_dir",
-    "dataset",
-    "num_classes",
-    "main_network",
-    "augmentation",
-    "gradient_clip_norm",
-    "gradient_accumulation",
-    "mixed_precision",
-    "scale_learning_rate",
-    "seed",
-)
-# The fields of Config that flags override.
-_FIELDS = (
-    *_FIELDS_OF_I3D,
+# The fields of Config that no flag changes for I3D: it has no client, and is trained once, on clips of its schedule's
+# length, and then tested on clips of any length.
+_NOT_OF_I3D = {
     "num_frames",
     "num_distilled_frames",
     "mobilenet_weights",
     "initializer_stddev",
     "logit_scale",
     "client_gradient_clip_norm",
-)
+}
 
 
 def define_parts(when: str = "") -> None:
@@ -148,8 +132,10 @@ def config_from_flags(method: str | None = None) -> configs.Config:
         )
     method = method or method_from_flags() or "tsd"
     preset = _preset(method)
-    fields = _FIELDS_OF_I3D if method == "i3d" else _FIELDS
-    given = {field: FLAGS[command_line.flag_of(field)].value for field in fields}
+    fields = {field.name for field in dataclasses.fields(configs.Config)} - {"method"}
+    fields -= _NOT_OF_I3D if method == "i3d" else set()
+    flag_of = {field: command_line.flag_of(field) for field in fields}
+    given = {field: FLAGS[flag].value for field, flag in flag_of.items() if flag in FLAGS}
     changes: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
     stages = preset.stages
     if method == "i3d" and FLAGS.main_network == "c3d":
@@ -171,39 +157,40 @@ def _preset(method: str) -> configs.Config:
     return getattr(configs, FLAGS.preset)(method)
 
 
-def trainer_options_from_flags() -> dict[str, Any]:
-    """Keyword arguments of Trainer that the flags give: they change what a run leaves, not what it learns."""
-    from tsd_tf.training.validation import ValidationPlan
+@contextlib.contextmanager
+def training(config: configs.Config, workdir: pathlib.Path) -> Iterator[dict[str, Any]]:
+    """A context to train in, after what TensorFlow has to know before it computes anything; its end tells of the run.
 
-    return {
-        "checkpoint_steps": FLAGS.checkpoint_steps,
-        "damaged_share": FLAGS.damaged_share,
-        "keep_checkpoints": FLAGS.keep_checkpoints,
-        "validation": ValidationPlan(
-            split=FLAGS.validation_split,
-            steps=FLAGS.validation_steps,
-            num_clips=FLAGS.validation_clips,
-            num_videos=FLAGS.validation_videos,
-        ),
-    }
-
-
-def cluster_from_flags() -> "Cluster":
-    """The Cluster to train on, after what TensorFlow has to know before it computes anything."""
+    Yields:
+        Keyword arguments of Trainer that the flags give: they change what a run leaves, not what it learns.
+    """
     import tensorflow as tf
 
     from tsd_tf.training.cluster import default_cluster
+    from tsd_tf.training.validation import ValidationPlan
 
     if logging.get_verbosity() <= logging.WARNING:
         tf.get_logger().setLevel("ERROR")  # which tells of every connection and collective
-
     if FLAGS.deterministic:
         tf.config.experimental.enable_op_determinism()
-    return default_cluster()
+    cluster = default_cluster()
+    with cluster.watched():
+        yield {
+            "cluster": cluster,
+            "checkpoint_steps": FLAGS.checkpoint_steps,
+            "damaged_share": FLAGS.damaged_share,
+            "keep_checkpoints": FLAGS.keep_checkpoints,
+            "validation": ValidationPlan(
+                split=FLAGS.validation_split,
+                steps=FLAGS.validation_steps,
+                num_clips=FLAGS.validation_clips,
+                num_videos=FLAGS.validation_videos,
+            ),
+        }
+    if cluster.is_chief:
+        print(f"Trained {config.run_name}: {workdir}")
 
 
-def workdir_from_flags(config: configs.Config) -> pathlib.Path:
-    """--workdir, or the default one of `config`."""
-    return (
-        pathlib.Path(FLAGS.workdir) if FLAGS.workdir else pathlib.Path(FLAGS.runs_dir, config.dataset, config.run_name)
-    )
+def workdir_from_flags(config: configs.Config, prefix: str = "") -> pathlib.Path:
+    """--workdir, or the default one of `config`, its name after `prefix`."""
+    return pathlib.Path(FLAGS.workdir or pathlib.Path(FLAGS.runs_dir, config.dataset, prefix + config.run_name))

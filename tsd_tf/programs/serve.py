@@ -66,7 +66,8 @@ async def _serve(server: "Server") -> None:
     await server.serve(started, stop)
 
 
-def main(argv: list[str]) -> None:
+@command_line.program(extra="serve")
+def start(argv: list[str]) -> None:
     """Serves until a signal ends it."""
     command_line.no_arguments(argv)
     logging.set_verbosity(logging.WARNING)
@@ -91,11 +92,6 @@ def main(argv: list[str]) -> None:
         poll_seconds=FLAGS.poll_seconds,
     )
     asyncio.run(_serve(server))
-
-
-def start() -> None:
-    """Runs the program."""
-    command_line.run(main, extra="serve")
 
 
 if __name__ == "__main__":

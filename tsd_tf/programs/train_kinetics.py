@@ -30,7 +30,8 @@ flags.DEFINE_string(
 )
 
 
-def main(argv: list[str]) -> None:
+@command_line.program(extra="train", backends=("tensorflow",))
+def start(argv: list[str]) -> None:
     """Trains what the flags say."""
     command_line.no_arguments(argv)
     config = run_flags.config_from_flags()
@@ -39,8 +40,7 @@ def main(argv: list[str]) -> None:
 
     from tsd_tf.training import recipe
 
-    cluster = run_flags.cluster_from_flags()
-    with cluster.watched():
+    with run_flags.training(config, workdir) as options:
         recipe.train_on_kinetics(
             config,
             workdir,
@@ -49,16 +49,8 @@ def main(argv: list[str]) -> None:
             main_network_weights=FLAGS.main_network_weights,
             i3d_checkpoint=FLAGS.i3d_checkpoint,
             inception_checkpoint=FLAGS.inception_checkpoint,
-            cluster=cluster,
-            **run_flags.trainer_options_from_flags(),
+            **options,
         )
-    if cluster.is_chief:
-        print(f"Trained {config.run_name}: {workdir}")
-
-
-def start() -> None:
-    """Runs the program."""
-    command_line.run(main, extra="train", backends=("tensorflow",))
 
 
 if __name__ == "__main__":

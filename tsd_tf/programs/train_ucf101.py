@@ -24,31 +24,20 @@ flags.DEFINE_string(
 )
 
 
-def main(argv: list[str]) -> None:
+@command_line.program(extra="train", backends=("tensorflow",))
+def start(argv: list[str]) -> None:
     """Trains what the flags say."""
     command_line.no_arguments(argv)
     config = run_flags.config_from_flags()
     if FLAGS.data_dir is None:
         config = dataclasses.replace(config, data_dir=f"data/ucf101/split{FLAGS.split}")
-    workdir = (
-        pathlib.Path(FLAGS.workdir)
-        if FLAGS.workdir
-        else pathlib.Path(FLAGS.runs_dir, config.dataset, f"split{FLAGS.split}_{config.run_name}")
-    )
+    workdir = run_flags.workdir_from_flags(config, f"split{FLAGS.split}_")
     source = FLAGS.kinetics_workdir or pathlib.Path(FLAGS.runs_dir, kinetics400().dataset, config.run_name)
 
     from tsd_tf.training import recipe
 
-    cluster = run_flags.cluster_from_flags()
-    with cluster.watched():
-        recipe.fine_tune(config, workdir, source, cluster=cluster, **run_flags.trainer_options_from_flags())
-    if cluster.is_chief:
-        print(f"Trained {config.run_name}: {workdir}")
-
-
-def start() -> None:
-    """Runs the program."""
-    command_line.run(main, extra="train", backends=("tensorflow",))
+    with run_flags.training(config, workdir) as options:
+        recipe.fine_tune(config, workdir, source, **options)
 
 
 if __name__ == "__main__":

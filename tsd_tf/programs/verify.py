@@ -34,7 +34,8 @@ _PROCESSES = flags.DEFINE_integer("processes", None, "worker processes (default:
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})")
 
 
-def main(argv: list[str]) -> int:
+@command_line.program(extra="build")
+def start(argv: list[str]) -> int:
     """Prints what is wrong with a data folder; returns 1 if anything is."""
     if len(argv) != 2:
         raise UserError(f"expected one data folder, got {len(argv) - 1}: python -m tfrecords.verify DIR")
@@ -153,11 +154,6 @@ def _write_contact_sheet(path: str, samples: Sequence[tuple[str, list[bytes]]]) 
         raise UserError(f"no clip is whole enough for {path}")
     pictures.write(path, verification.contact_sheet(samples))
     print(f"{path}: {len(samples)} clips")
-
-
-def start() -> None:
-    """Runs the program."""
-    command_line.run(main, extra="build")
 
 
 if __name__ == "__main__":

@@ -144,11 +144,10 @@ def papers_curve(dataset: str) -> dict[str, list[tuple[int, float]]]:
         points = [(last, first, method, value) for (last, method, first), value in paper.TABLE_4.items()]
     else:
         points = []
-    longest = {(method, num_distilled): value for num_distilled, _, method, value in sorted(points)}
-    return {
-        method: [(num_distilled, value) for (name, num_distilled), value in longest.items() if name == method]
-        for method in dict.fromkeys(method for method, _ in longest)
-    }
+    longest: dict[str, dict[int, float]] = {}
+    for num_distilled, _, method, value in sorted(points):
+        longest.setdefault(method, {})[num_distilled] = value
+    return {method: list(line.items()) for method, line in longest.items()}
 
 
 _place = operator.attrgetter("dataset", "clips", "main_network", "method", "num_frames", "num_distilled_frames")

@@ -99,12 +99,3 @@ class CoarseSelector(Selector):
         """Coarse features of all frames of clips: (batch, T, height, width, 3) -> (batch, T, h, w, c)."""
         features = self.encode_frames(ops.reshape(frames, (-1, *frames.shape[2:])), training=training)
         return ops.reshape(features, (-1, self.num_frames, *features.shape[1:]))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "coarse_size": self.coarse_size,
-            "coarse_width": self.coarse_width,
-            "coarse_features_layer": self.coarse_features_layer,
-            "coarse_batch_norm_momentum": self.coarse_batch_norm_momentum,
-        }

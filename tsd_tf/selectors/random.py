@@ -61,14 +61,11 @@ class Random(Selector):
         self.check_frames(input_shape)
 
     def call(self, frames: Any, seeds: Any = None, training: bool | None = None) -> Any:
-        if seeds is None:
-            seeds = self._drawn_seeds(frames) if training else self._places(frames)
+        batch = ops.shape(frames)[0]
+        if seeds is None and training:
+            seeds = keras.random.randint((batch, 2), 0, 2**31 - 1, dtype="int32", seed=self.seed_generator)
+        elif seeds is None:
+            clips = ops.arange(batch)
+            seeds = ops.stack([ops.zeros_like(clips), clips], axis=1)
         indices = random_indices(seeds, self.num_frames, self.num_distilled_frames)
         return ops.transpose(ops.one_hot(indices, self.num_frames, dtype="float32"), (0, 2, 1))
-
-    def _drawn_seeds(self, frames):
-        return keras.random.randint((ops.shape(frames)[0], 2), 0, 2**31 - 1, dtype="int32", seed=self.seed_generator)
-
-    def _places(self, frames):
-        clips = ops.arange(ops.shape(frames)[0])
-        return ops.stack([ops.zeros_like(clips), clips], axis=1)

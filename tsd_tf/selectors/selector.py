@@ -4,8 +4,10 @@ from typing import Any
 
 import keras
 
+from tsd_tf.layers.configured_layer import ConfiguredLayer
 
-class Selector(keras.layers.Layer):
+
+class Selector(ConfiguredLayer):
     """A layer that makes the transformation matrix P of a clip (Section 3.3).
 
     All methods of the paper are one network; they differ only in how P is made. Attributes say what a selector can do;
@@ -69,10 +71,3 @@ class Selector(keras.layers.Layer):
 
     def compute_output_spec(self, frames: Any, *args: Any, **kwargs: Any) -> keras.KerasTensor:
         return keras.KerasTensor(self.compute_output_shape(frames.shape), dtype="float32")
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_frames": self.num_frames,
-            "num_distilled_frames": self.num_distilled_frames,
-        }

@@ -52,13 +52,3 @@ class TSD(CoarseSelector):
 
     def call(self, frames: Any, seeds: Any = None, training: bool | None = None) -> Any:
         return self.tsd_block(self.encode_clips(frames, training=training))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "embedding_channels": self.embedding_channels,
-            "output_kernel": self.output_kernel,
-            "initializer_stddev": self.initializer_stddev,
-            "logit_scale": self.logit_scale,
-            "in_time_order": self.in_time_order,
-        }

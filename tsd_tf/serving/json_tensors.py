@@ -213,19 +213,14 @@ def outputs_to_json(outputs: dict[str, np.ndarray], row: bool) -> str:
 
 
 def _values(alias: str, array: np.ndarray) -> Any:
-    if array.dtype == object:
-        if alias.endswith("_bytes"):
-            leaves = [{"b64": base64.b64encode(value).decode()} for value in array.ravel()]
-        else:
-            leaves = [value.decode("utf-8", "replace") for value in array.ravel()]
-        return _nested(leaves, array.shape)
+    leaves: list[Any]
     if array.dtype == np.float32:
         # The shortest decimal that reads back as the same float32, not as the same double.
-        return _nested([float(str(value)) for value in array.ravel()], array.shape)
-    return array.tolist()
-
-
-def _nested(leaves: list[Any], shape: Sequence[int]) -> list[Any]:
-    for size in reversed(shape[1:]):
-        leaves = [leaves[start : start + size] for start in range(0, len(leaves), size)]
-    return leaves
+        leaves = [float(str(value)) for value in array.ravel()]
+    elif array.dtype != object:
+        return array.tolist()
+    elif alias.endswith("_bytes"):
+        leaves = [{"b64": base64.b64encode(value).decode()} for value in array.ravel()]
+    else:
+        leaves = [value.decode("utf-8", "replace") for value in array.ravel()]
+    return np.array(leaves, object).reshape(array.shape).tolist()

@@ -43,13 +43,12 @@ class Metrics:
     def text(self) -> str:
         """The page that Prometheus scrapes."""
         lines: list[str] = []
-        typed: set[str] = set()
         with self._lock:
             for (name, labels), value in sorted(self._counters.items()):
-                _type_line(lines, typed, name, "counter")
+                lines.append(f"# TYPE {name} counter")
                 lines.append(f"{name}{{{_labels(labels)}}} {value}")
             for (name, labels), (buckets, total) in sorted(self._histograms.items()):
-                _type_line(lines, typed, name, "histogram")
+                lines.append(f"# TYPE {name} histogram")
                 bounds = _BATCH_BOUNDS if name == BATCH_SIZE else _LATENCY_BOUNDS
                 count = 0
                 for bound, amount in zip((*map(str, bounds), "+Inf"), buckets, strict=True):
@@ -57,13 +56,8 @@ class Metrics:
                     lines.append(f"{name}_bucket{{{_labels((*labels, ('le', bound)))}}} {count}")
                 lines.append(f"{name}_sum{{{_labels(labels)}}} {total}")
                 lines.append(f"{name}_count{{{_labels(labels)}}} {count}")
-        return "\n".join(lines) + "\n"
-
-
-def _type_line(lines: list[str], typed: set[str], name: str, kind: str) -> None:
-    if name not in typed:
-        typed.add(name)
-        lines.append(f"# TYPE {name} {kind}")
+        # The type of a name comes once, before the first of its lines.
+        return "\n".join(dict.fromkeys(lines)) + "\n"
 
 
 def _labels(labels: Sequence[tuple[str, Any]]) -> str:

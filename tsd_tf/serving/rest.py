@@ -121,10 +121,8 @@ class _Rest:
 
     def _metadata(self, spec: model_pb2.ModelSpec) -> str:
         request = get_model_metadata_pb2.GetModelMetadataRequest(model_spec=spec, metadata_field=[SIGNATURE_DEF])
-        response = self._predictor.metadata(request)
-        signatures = get_model_metadata_pb2.SignatureDefMap()
-        response.metadata[SIGNATURE_DEF].Unpack(signatures)
-        body = {"model_spec": _to_dict(response.model_spec), "metadata": {SIGNATURE_DEF: _to_dict(signatures)}}
+        body = _to_dict(self._predictor.metadata(request))
+        del body["metadata"][SIGNATURE_DEF]["@type"]  # of the protobuf.Any, which TensorFlow Serving does not show
         return json.dumps(body, indent=1)
 
 

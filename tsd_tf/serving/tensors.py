@@ -64,18 +64,10 @@ def tensor_to_proto(array: np.ndarray) -> TensorProto:
     Args:
         array: the output; bytes objects for strings.
     """
-    proto = TensorProto()
-    for size in array.shape:
-        proto.tensor_shape.dim.add(size=size)
-    if array.dtype == object:
-        proto.dtype = tf.string.as_datatype_enum
-        proto.string_val.extend(array.ravel().tolist())
-    elif array.dtype == np.float32:
-        proto.dtype = tf.float32.as_datatype_enum
-        proto.float_val.extend(array.ravel().tolist())
-    else:
-        proto.CopyFrom(tf.make_tensor_proto(array))
-    return proto
+    if array.dtype != np.float32:
+        return tf.make_tensor_proto(array)
+    shape = tf.TensorShape(array.shape).as_proto()
+    return TensorProto(dtype=tf.float32.as_datatype_enum, tensor_shape=shape, float_val=array.ravel().tolist())
 
 
 def type_name(datatype: int) -> str:

@@ -12,7 +12,7 @@ from tsd_tf.layers import InceptionBlock, Unit3D
 from tsd_tf.main_networks import InceptionI3D
 from tsd_tf.weights import tensorflow_checkpoint
 
-# rgb_imagenet and rgb_scratch have this scope before every name, rgb_scratch_kin600 has none.
+# Every name in rgb_imagenet and rgb_scratch starts with this scope; no name in rgb_scratch_kin600 does.
 SCOPE = "RGB/inception_i3d/"
 _UNITS = ("Conv3d_0a_1x1", "Conv3d_0b_3x3")
 # One unit of the released network breaks its own naming rule.
@@ -63,15 +63,15 @@ def _unit_variables(path: str, unit: Unit3D) -> dict[str, keras.Variable]:
 def load(model: InceptionI3D, checkpoint_prefix: str | os.PathLike) -> None:
     """Loads a released RGB checkpoint into an InceptionI3D: all of it or, on an error, nothing.
 
-    Batch-norm variables may be (C,), as released, or (1, 1, 1, 1, C), as a newer Sonnet writes them; the logits'
-    1x1x1 kernel (1, 1, 1, 1024, classes) goes into the dense layer that does the same.
+    Batch-norm variables may be (C,), as released, or (1, 1, 1, 1, C), as a newer Sonnet writes them. The logits'
+    1x1x1 kernel (1, 1, 1, 1024, classes) goes into a dense layer, which computes the same.
 
     Args:
         model: a built tsd_tf.main_networks.InceptionI3D of width 1 with as many classes as the checkpoint.
         checkpoint_prefix: path before ".index" and ".data-00000-of-00001", e.g. "checkpoints/rgb_imagenet/model.ckpt".
 
     Raises:
-        UserError: no such checkpoint; a variable is left over on either side, or its shape does not fit.
+        UserError: there is no such checkpoint, or a variable is left over on either side or has another shape.
     """
     values = _without_scope(tensorflow_checkpoint.read(checkpoint_prefix))
     tensorflow_checkpoint.assign(variables_by_name(model), values, checkpoint_prefix)
@@ -82,7 +82,7 @@ def convert(checkpoint_prefix: str | os.PathLike, output_path: str | os.PathLike
 
     Args:
         checkpoint_prefix: see `load`.
-        output_path: file to write, its name ending in ".weights.h5".
+        output_path: file to write; its name must end in ".weights.h5".
 
     Returns:
         The number of classes.

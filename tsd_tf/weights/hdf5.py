@@ -1,4 +1,4 @@
-"""Files of Keras weights: what is in them, and all of it or nothing into a model."""
+"""Files of Keras weights: counting what they hold, and loading all of it into a model, or nothing."""
 
 import os
 import warnings
@@ -12,10 +12,11 @@ from tsd_tf.contract.errors import UserError
 def count_arrays(path: str | os.PathLike) -> int:
     """The number of weight arrays in an HDF5 file that Keras wrote, in its present or its legacy format.
 
-    Keras checks that a file has all that a model needs, not that the model takes all that a file has. This count does.
+    Keras checks that a file has everything that a model needs, but not that the model takes everything that the file
+    has. This count is for that check.
 
     Raises:
-        UserError: no such file, or no HDF5 file.
+        UserError: there is no such file, or it is not an HDF5 file.
     """
     names = []
     try:
@@ -35,10 +36,10 @@ def load_weights(model: keras.Model, path: str | os.PathLike, name: str | None =
     Args:
         model: the model.
         path: a `.weights.h5` file, or a model file in Keras' legacy format.
-        name: what the message calls the model; None for its class in a configuration.
+        name: what an error calls the model; None for its class and the fields of a configuration that shape it.
 
     Raises:
-        UserError: no such file, or anything is left over on either side.
+        UserError: there is no such file, or something is left over on either side.
     """
     name = name or f"the {type(model).__name__} of this configuration (method, T, T_s, classes, widths)"
     expected, found = len(model.weights), count_arrays(path)
@@ -46,7 +47,7 @@ def load_weights(model: keras.Model, path: str | os.PathLike, name: str | None =
         raise UserError(f"{path} does not fit {name}: expected {expected} weight arrays, got {found}")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Keras warns of every layer before it raises.
+            warnings.simplefilter("ignore")  # Keras warns about every layer before it raises.
             model.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path} does not fit {name}: {str(error).strip().splitlines()[0]}") from error

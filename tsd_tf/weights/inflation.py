@@ -8,7 +8,7 @@ from tsd_tf.main_networks import InceptionI3D
 from tsd_tf.weights import deepmind_i3d, tensorflow_checkpoint
 
 SCOPE = "InceptionV1/"
-# What I3D does not take from a 2D checkpoint: its 1001 classes of ImageNet and its step counter.
+# What I3D does not take from a 2D checkpoint: its 1001 ImageNet classes and its step counter.
 _SKIPPED = ("InceptionV1/Logits/", "InceptionV1/AuxLogits/", "global_step")
 
 
@@ -17,7 +17,7 @@ def inflate(kernel: np.ndarray, length: int) -> np.ndarray:
 
     Args:
         kernel: (height, width, in, out).
-        length: its length in time.
+        length: of the new kernel, in time.
 
     Returns:
         (length, height, width, in, out).
@@ -26,14 +26,14 @@ def inflate(kernel: np.ndarray, length: int) -> np.ndarray:
 
 
 def load(model: InceptionI3D, checkpoint_prefix: str | os.PathLike) -> None:
-    """Loads TF-Slim's Inception-v1 (inception_v1.ckpt), inflated, into an InceptionI3D; the last layer stays as it is.
+    """Loads TF-Slim's Inception-v1 (inception_v1.ckpt), inflated, into an InceptionI3D; its last layer stays as it is.
 
     Args:
         model: a built tsd_tf.main_networks.InceptionI3D of width 1, with any number of classes.
         checkpoint_prefix: the checkpoint's path before ".index", or that of a single-file checkpoint.
 
     Raises:
-        UserError: no such checkpoint, or a variable outside the last layer is left over on either side or does not fit.
+        UserError: there is no such checkpoint, or a variable outside the last layer is left over or has another shape.
     """
     variables = {
         _slim_name(name): variable
@@ -52,6 +52,6 @@ def load(model: InceptionI3D, checkpoint_prefix: str | os.PathLike) -> None:
 
 
 def _slim_name(name: str) -> str:
-    """DeepMind's name of a variable -> TF-Slim's. The two correspond, even in Mixed_5b's misnamed unit."""
+    """DeepMind's name of a variable -> TF-Slim's. They correspond even in Mixed_5b's misnamed unit."""
     renamed = name.replace("Conv3d_", "Conv2d_").replace("conv_3d/w", "weights").replace("batch_norm/", "BatchNorm/")
     return f"{SCOPE}{renamed}"

@@ -1,4 +1,4 @@
-"""Weights of the coarse extractor: those that Keras releases, trained on ImageNet, or a local file."""
+"""Weights of the coarse extractor: those that Keras releases, trained on ImageNet, or those of a local file."""
 
 import pathlib
 import warnings
@@ -16,14 +16,14 @@ def load(coarse_extractor: keras.Model, name_or_path: str, width: float) -> None
     """Loads weights into a coarse extractor, layer by layer, by name; all of it or, on an error, nothing.
 
     Args:
-        coarse_extractor: a model made by `tsd_tf.selectors.coarse.mobilenet`, cut at a layer or whole.
-        name_or_path: "imagenet", which Keras downloads without the top, once, to ~/.keras/models; "none", which keeps
-            the random weights; or a file: `.weights.h5` of this extractor or of the whole MobileNet without its
+        coarse_extractor: a model made by `tsd_tf.selectors.coarse.mobilenet`, whole or cut off at a layer.
+        name_or_path: "imagenet", which Keras downloads once, without the top, to ~/.keras/models; "none", which keeps
+            the random weights; or a file: a `.weights.h5` of this extractor or of the whole MobileNet without its
             top, or Keras' own `mobilenet_*_no_top.h5`.
         width: MobileNet's alpha, that of `coarse_extractor`.
 
     Raises:
-        UserError: no such file, weights of another network or width, or a failed download.
+        UserError: there is no such file, it holds the weights of another network or width, or the download failed.
     """
     if name_or_path == "none":
         return
@@ -44,7 +44,7 @@ def _imagenet(input_size: int, width: float) -> keras.Model:
         )
     try:
         with warnings.catch_warnings():
-            # Keras warns that weights trained at 224 pixels are used for an input of 112: as intended.
+            # Keras warns that weights trained at 224 pixels are used for an input of 112, which is intended.
             warnings.simplefilter("ignore")
             return keras.applications.MobileNet(
                 input_shape=(input_size, input_size, 3), alpha=width, include_top=False, weights="imagenet"

@@ -1,4 +1,4 @@
-"""Variables of a TensorFlow checkpoint by name, assigned to a model: all of them or none."""
+"""Variables of a TensorFlow checkpoint, assigned to a model by name: all of them or none."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -32,10 +32,10 @@ def assign(
     Args:
         variables: {name: built Keras variable}.
         values: {name: NumPy array}; a shape may have more leading ones than its variable's.
-        source: what the message calls the checkpoint.
+        source: what an error calls the checkpoint.
 
     Raises:
-        UserError: a name is on one side only, or a shape does not fit. Nothing is assigned then.
+        UserError: a name is on one side only, or a shape does not fit. In that case nothing is assigned.
     """
     problems = []
     if missing := sorted(set(variables) - set(values)):
