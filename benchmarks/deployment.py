@@ -9,8 +9,6 @@ the bytes of distilled frames do (P of an untrained client averages the clip).
 """
 
 import concurrent.futures
-import functools
-import json
 import os
 import pathlib
 import re
@@ -23,7 +21,7 @@ import time
 from absl import flags, logging
 from tqdm import tqdm
 
-from tsd_tf.contract import files
+from benchmarks import in_turn
 from tsd_tf.contract.errors import UserError
 from tsd_tf.programs import command_line
 from tsd_tf.reporting import machine
@@ -58,24 +56,6 @@ def _network():
     config = getattr(configurations, FLAGS.preset)()
     keras.utils.set_random_seed(0)
     return config, build_network(config), [f"class {index}" for index in range(config.num_classes)]
-
-
-def _milliseconds(**functions):
-    """{name: milliseconds of each repetition}; the functions are called in turn after a warm-up."""
-    times = {name: [] for name in functions}
-    for function in functions.values():
-        function()
-    for _ in tqdm(range(FLAGS.repetitions), desc=", ".join(functions), leave=False):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            times[name].append(1e3 * (time.perf_counter() - start))
-    return times
-
-
-def _ratio(times, name, to):
-    """Median ratio of the times of two functions that were called one after the other."""
-    return statistics.median(one / other for one, other in zip(times[name], times[to], strict=True))
 
 
 def _mobilenet_alone(network, frame_size, folder, kind):
@@ -143,13 +123,14 @@ def litert(folder, sidecar, network, clip):
             }
             distiller = Distiller(folder / variant.file, threads)
             features = np.stack([distiller.encode_frame(frame) for frame in clip])
-            times = _milliseconds(
-                clip=functools.partial(distiller.distill, clip),
-                mobilenet=functools.partial(runners["uint8"], frames=clip[None]),
-                small_floats=functools.partial(runners["small_floats"], frames=small[None]),
-                frame=functools.partial(distiller.encode_frame, clip[-1]),
-                last=functools.partial(distiller.distill_features, clip, features),
-            )
+            ways = {
+                "clip": in_turn.milliseconds(distiller.distill, clip),
+                "mobilenet": in_turn.milliseconds(runners["uint8"], frames=clip[None]),
+                "small_floats": in_turn.milliseconds(runners["small_floats"], frames=small[None]),
+                "frame": in_turn.milliseconds(distiller.encode_frame, clip[-1]),
+                "last": in_turn.milliseconds(distiller.distill_features, clip, features),
+            }
+            times = in_turn.measure(ways, FLAGS.repetitions)
             median = {name: statistics.median(values) for name, values in times.items()}
             rows.append(
                 {
@@ -158,9 +139,9 @@ def litert(folder, sidecar, network, clip):
                     "megabytes": variant.num_bytes / 1e6,
                     "clip_ms": median["clip"],
                     "mobilenet_alone_ms": median["mobilenet"],
-                    "added_to_mobilenet": _ratio(times, "clip", "mobilenet") - 1,
+                    "added_to_mobilenet": in_turn.ratio(times, "clip", "mobilenet") - 1,
                     "mobilenet_small_floats_ms": median["small_floats"],
-                    "added_to_mobilenet_small_floats": _ratio(times, "clip", "small_floats") - 1,
+                    "added_to_mobilenet_small_floats": in_turn.ratio(times, "clip", "small_floats") - 1,
                     "tsd_block_and_distillation_ms": median["last"],
                     "streaming_frame_ms": median["frame"],
                     "streaming_after_last_frame_ms": median["frame"] + median["last"],
@@ -240,13 +221,14 @@ def by_batch(classify, ask, frames):
     rows = []
     for batch in _BATCHES:
         clips = np.resize(frames, (batch, *frames.shape[1:]))
-        times = _milliseconds(in_process=functools.partial(classify, clips), server=functools.partial(ask, clips))
+        ways = {"in_process": in_turn.milliseconds(classify, clips), "server": in_turn.milliseconds(ask, clips)}
+        times = in_turn.measure(ways, FLAGS.repetitions)
         row = {"batch": batch}
         for name, values in times.items():
             milliseconds = statistics.median(values)
             row[f"{name}_ms"] = milliseconds
             row[f"{name}_clips_per_second"] = 1e3 * batch / milliseconds
-        rows.append({**row, "server_overhead": 1 - 1 / _ratio(times, "server", "in_process")})
+        rows.append({**row, "server_overhead": 1 - 1 / in_turn.ratio(times, "server", "in_process")})
     return rows
 
 
@@ -402,8 +384,7 @@ def main(argv):
             found["cloud_by_batch"], found["cloud_saturated"] = cloud(folder, frames.astype("uint8"))
         if FLAGS.video and "bytes" in FLAGS.parts:
             found["bytes"] = count_bytes(folder, FLAGS.video)
-    files.write_json(FLAGS.output, found)
-    print(json.dumps(found, indent=2))
+    in_turn.write(FLAGS.output, found)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What --deterministic costs: seconds a training step, with and without TensorFlow's deterministic kernels, in pairs.
 
-    python benchmarks/deterministic_step.py
+    python -m benchmarks.deterministic_step
 
 Each measurement trains on random clips in a process of its own. The two kinds take turns. It takes about five minutes
 on two idle cores.
@@ -72,7 +72,13 @@ def main(argv):
     results = {"deterministic": [], "default": []}
     for _ in range(FLAGS.pairs):
         for kind, found in results.items():
-            command = [sys.executable, __file__, f"--measure={kind}", f"--steps={FLAGS.steps}"]
+            command = [
+                sys.executable,
+                "-m",
+                "benchmarks.deterministic_step",
+                f"--measure={kind}",
+                f"--steps={FLAGS.steps}",
+            ]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             found.append(json.loads(done.stdout.splitlines()[-1]))
     for stage in results["default"][0]:

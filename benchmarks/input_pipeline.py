@@ -11,8 +11,8 @@ writes medians as JSON. It takes about eight minutes on two cores; --rounds=1 --
 
 import concurrent.futures
 import contextlib
+import functools
 import gc
-import json
 import pathlib
 import shutil
 import statistics
@@ -24,7 +24,7 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from tsd_tf.contract import files
+from benchmarks import in_turn
 from tsd_tf.contract.clip_spec import ClipSpec
 from tsd_tf.contract.errors import UserError
 from tsd_tf.programs import command_line
@@ -94,12 +94,13 @@ def build(rows, videos_dir, output_dir, processes):
 
 def builder(rows, videos_dir, folder):
     """Videos a second with one process and with two, in turn."""
-    seconds = {1: [], 2: []}
-    for number in range(FLAGS.builder_rounds):
-        for processes, found in seconds.items():
-            output_dir = folder / f"built{number}_{processes}"
-            found.append(build(rows, videos_dir, output_dir, processes))
-            shutil.rmtree(output_dir)
+
+    def built(processes):
+        with tempfile.TemporaryDirectory(dir=folder) as output_dir:
+            return build(rows, videos_dir, output_dir, processes)
+
+    ways = {processes: functools.partial(built, processes) for processes in (1, 2)}
+    seconds = in_turn.measure(ways, FLAGS.builder_rounds, warm_up=0)
     ratios = [one / two for one, two in zip(seconds[1], seconds[2], strict=True)]
     return {
         "videos": len(rows),
@@ -110,45 +111,25 @@ def builder(rows, videos_dir, folder):
     }
 
 
-class ShardReader:
-    """This project's reader, on clips as training gets them.
+def training_clips(shards):
+    """Clips of this project's reader, as training gets them."""
+    from tsd_tf.data.records import Records
+    from tsd_tf.data.training_clips import TrainingClips
 
-    Args:
-        shards: list of paths.
-    """
+    spec = ClipSpec(FLAGS.T, FLAGS.crop_size, _CLASSES, random_flip=True)
+    return TrainingClips(Records(shards), spec, batch_size=FLAGS.batch_size, seed=0)
 
-    def __init__(self, shards):
-        self.shards = shards
-        self._clips = self._new_clips()
 
-    def _new_clips(self):
-        from tsd_tf.data.records import Records
-        from tsd_tf.data.training_clips import TrainingClips
-
-        spec = ClipSpec(FLAGS.T, FLAGS.crop_size, _CLASSES, random_flip=True)
-        return TrainingClips(Records(self.shards), spec, batch_size=FLAGS.batch_size, seed=0)
-
-    def batches(self):
-        """Endless checked batches."""
-        return contextlib.closing(iter(self._clips))
-
-    def first_epoch(self):
-        """Frames a second in the first epoch, when every record is read whole for its checksum."""
-        return self._read(self._new_clips(), max(1, FLAGS.videos // FLAGS.batch_size - _WARM_UP))
-
-    def later_epochs(self):
-        """Frames a second in later epochs, when the records are known."""
-        return self._read(self._clips, -(-FLAGS.clips // FLAGS.batch_size))
-
-    def _read(self, clips, count):
-        with contextlib.closing(iter(clips)) as batches:
-            for _ in range(_WARM_UP):
-                next(batches)
-            began = time.perf_counter()
-            for _ in range(count):
-                next(batches)
-            seconds = time.perf_counter() - began
-        return count * FLAGS.batch_size * FLAGS.T / seconds
+def read(clips, count):
+    """Frames a second of `count` batches of clips, from the start."""
+    with contextlib.closing(iter(clips)) as batches:
+        for _ in range(_WARM_UP):
+            next(batches)
+        began = time.perf_counter()
+        for _ in range(count):
+            next(batches)
+        seconds = time.perf_counter() - began
+    return count * FLAGS.batch_size * FLAGS.T / seconds
 
 
 class JpegDecoder:
@@ -215,15 +196,8 @@ class Mp4Reader:
         self.paths = paths
         self.draw = np.random.default_rng(0)
 
-    def opencv(self):
-        """Frames a second with OpenCV."""
-        return self._time(_clip_by_opencv)
-
-    def decord(self):
-        """Frames a second with decord."""
-        return self._time(_clip_by_decord)
-
-    def _time(self, read_clip):
+    def frames_a_second(self, read_clip):
+        """Frames a second with a function of a path and a place."""
         paths = [self.paths[index % len(self.paths)] for index in range(FLAGS.clips)]
         places = self.draw.uniform(size=(FLAGS.clips, 3))
         began = time.perf_counter()
@@ -279,34 +253,28 @@ def _crop(picture, place):
 
 def reading(shards, paths):
     """Frames a second of every way of reading, in turn."""
-    reader, decoder, mp4 = ShardReader(shards), JpegDecoder(shards), Mp4Reader(paths)
+    known, decoder, mp4 = training_clips(shards), JpegDecoder(shards), Mp4Reader(paths)
     ways = {
-        "reader_first_epoch": reader.first_epoch,
-        "reader": reader.later_epochs,
+        # In the first epoch every record is read whole for its checksum; later the records are known.
+        "reader_first_epoch": lambda: read(training_clips(shards), max(1, FLAGS.videos // FLAGS.batch_size - _WARM_UP)),
+        "reader": lambda: read(known, -(-FLAGS.clips // FLAGS.batch_size)),
         "jpeg_decode_by_frame": decoder.by_frame,
         "jpeg_decode_by_clip": decoder.by_clip,
-        "opencv_mp4": mp4.opencv,
+        "opencv_mp4": functools.partial(mp4.frames_a_second, _clip_by_opencv),
     }
     if machine.versions("decord")["decord"]:
-        ways["decord_mp4"] = mp4.decord
-    speeds = {name: [] for name in ways}
-    for number in tqdm(range(-1, FLAGS.rounds), desc="reading", unit="round"):
-        for name, way in ways.items():
-            speed = way()
-            if number >= 0:  # the first round is a warm-up
-                speeds[name].append(speed)
-
-    def to(other, reader="reader"):
-        return statistics.median(one / two for one, two in zip(speeds[reader], speeds[other], strict=True))
-
+        ways["decord_mp4"] = functools.partial(mp4.frames_a_second, _clip_by_decord)
+    speeds = in_turn.measure(ways, FLAGS.rounds)
     fastest = max((name for name in ways if name.endswith("mp4")), key=lambda name: statistics.median(speeds[name]))
     return {
         "frames_per_second": {name: statistics.median(found) for name, found in speeds.items()},
         "rounds": speeds,
-        "reader_to_jpeg_decode_by_frame": to("jpeg_decode_by_frame"),
-        "reader_to_jpeg_decode_by_clip": to("jpeg_decode_by_clip"),
-        "reader_first_epoch_to_jpeg_decode_by_frame": to("jpeg_decode_by_frame", "reader_first_epoch"),
-        "reader_to_fastest_mp4": {"beside": fastest, "ratio": to(fastest)},
+        "reader_to_jpeg_decode_by_frame": in_turn.ratio(speeds, "reader", "jpeg_decode_by_frame"),
+        "reader_to_jpeg_decode_by_clip": in_turn.ratio(speeds, "reader", "jpeg_decode_by_clip"),
+        "reader_first_epoch_to_jpeg_decode_by_frame": in_turn.ratio(
+            speeds, "reader_first_epoch", "jpeg_decode_by_frame"
+        ),
+        "reader_to_fastest_mp4": {"beside": fastest, "ratio": in_turn.ratio(speeds, "reader", fastest)},
         "decord": "measured" if "decord_mp4" in ways else "not measured: it is not installed",
     }
 
@@ -315,7 +283,7 @@ def memory(shards):
     """Resident megabytes at the end of every epoch of one iteration."""
     steps = FLAGS.videos // FLAGS.batch_size
     resident = []
-    with ShardReader(shards).batches() as batches:
+    with contextlib.closing(iter(training_clips(shards))) as batches:
         for _ in tqdm(range(FLAGS.epochs), desc="memory", unit="epoch"):
             for _ in range(steps):
                 next(batches)
@@ -368,8 +336,7 @@ def main(argv):
             "reading": reading(shards, paths),
             "memory": memory(shards),
         }
-    files.write_json(FLAGS.output, found)
-    print(json.dumps(found, indent=2))
+    in_turn.write(FLAGS.output, found)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ a GPU.
 
 import contextlib
 import dataclasses
+import functools
 import json
 import pathlib
 import statistics
@@ -20,7 +21,7 @@ import time
 
 from absl import flags
 
-from tsd_tf.contract import files
+from benchmarks import in_turn
 from tsd_tf.contract.errors import UserError
 from tsd_tf.programs import command_line
 from tsd_tf.reporting import machine
@@ -43,20 +44,16 @@ flags.DEFINE_string("output", "training_step.json", "file to write")
 def _config():
     from tsd_tf import config
 
-    preset = config.kinetics400()
-    try:
-        return dataclasses.replace(
-            preset,
-            num_frames=FLAGS.T,
-            num_distilled_frames=FLAGS.Ts,
-            crop_size=FLAGS.crop_size,
-            coarse_size=max(32, FLAGS.crop_size // 2),
-            short_side=max(256, FLAGS.crop_size),
-            mixed_precision=FLAGS.mixed_precision,
-            mobilenet_weights="none",
-        )
-    except ValueError as error:
-        raise UserError(str(error)) from error
+    return dataclasses.replace(
+        config.kinetics400(),
+        num_frames=FLAGS.T,
+        num_distilled_frames=FLAGS.Ts,
+        crop_size=FLAGS.crop_size,
+        coarse_size=max(32, FLAGS.crop_size // 2),
+        short_side=max(256, FLAGS.crop_size),
+        mixed_precision=FLAGS.mixed_precision,
+        mobilenet_weights="none",
+    )
 
 
 def _stages(config):
@@ -178,24 +175,12 @@ def side_by_side(config, frames, labels, folder):
     for name, stage in _stages(config).items():
         trained = _stage_model(stage, config)
         take = (_jax_step if jax else _tensorflow_step)(trained, config)
-        clips = frames[:, : trained.num_frames]
-
-        def timed(take=take, clips=clips):
-            began = time.perf_counter()
-            take(clips, labels)
-            return 1e3 * (time.perf_counter() - began)
-
-        steps[name] = timed
+        steps[name] = in_turn.milliseconds(take, frames[:, : trained.num_frames], labels)
     with _torch_steps(folder, frames, labels, config.num_classes) as (torch_step, torch):
         if torch_step:
             for count in dict.fromkeys((FLAGS.T, FLAGS.Ts)):
-                steps[f"torch i3d, {count} frames"] = lambda count=count: torch_step(count)
-        times = {name: [] for name in steps}
-        for repetition in range(-FLAGS.warm_up, FLAGS.repetitions):
-            for name, step in steps.items():
-                milliseconds = step()
-                if repetition >= 0:
-                    times[name].append(milliseconds)
+                steps[f"torch i3d, {count} frames"] = functools.partial(torch_step, count)
+        times = in_turn.measure(steps, FLAGS.repetitions, FLAGS.warm_up)
     rows = [
         {"step": name, "median_ms": statistics.median(values), "clips_per_second": 1e3 * FLAGS.batch_size / median}
         | {"fastest_ms": min(values), "slowest_ms": max(values)}
@@ -263,17 +248,13 @@ def main(argv):
         "machine": machine.describe() | {"device": _device()},
         "versions": machine.versions("keras", "numpy", keras.backend.backend()),
         "torch": torch,
-        "T": FLAGS.T,
-        "Ts": FLAGS.Ts,
-        "crop_size": FLAGS.crop_size,
-        "batch_size": FLAGS.batch_size,
-        "mixed_precision": FLAGS.mixed_precision,
-        "repetitions": FLAGS.repetitions,
+        **{
+            name: FLAGS[name].value for name in ("T", "Ts", "crop_size", "batch_size", "mixed_precision", "repetitions")
+        },
         "steps": rows,
         "input": input_wait(config) if FLAGS.data_dir else None,
     }
-    files.write_json(FLAGS.output, found)
-    print(json.dumps(found, indent=2))
+    in_turn.write(FLAGS.output, found)
 
 
 if __name__ == "__main__":

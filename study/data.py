@@ -97,16 +97,15 @@ def _build_shards(rows, videos, folder, split, class_names, processes):
     )
 
 
-def whole_videos(folder, split, events=True):
+def whole_videos(folder, split):
     """All whole videos of a split, in the order of the shards.
 
     Args:
         folder: the data folder.
         split: its split.
-        events: whether to read the true places of the events, too.
 
     Returns:
-        (frames uint8 (n, NUM_FRAMES, SIZE, SIZE, 3), labels int32 (n,), event_starts (n,) ints, or None)
+        (frames uint8 (n, NUM_FRAMES, SIZE, SIZE, 3), labels int32 (n,), event_starts (n,) ints)
     """
     from tsd_tf.data.evaluation_clips import EvaluationClips
     from tsd_tf.data.records import Records
@@ -116,8 +115,6 @@ def whole_videos(folder, split, events=True):
     clips = EvaluationClips(Records(find_shards(folder, split)), spec, num_clips=1, batch_size=32, seed=0)
     found = [(batch["frames"].numpy()[:, 0], batch["label"].numpy(), batch["media_id"].numpy()) for batch in clips]
     frames, labels, media_ids = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    if not events:
-        return frames, labels, None
     starts = read_events(folder, split)
     return frames, labels, np.asarray([starts[name.decode().rsplit("_", 2)[0]] for name in media_ids])
 

@@ -32,11 +32,11 @@ def clips_with_events(config, split):
 def matrices(network, clips):
     """P of uint8 clips: (n, T, T_s)."""
 
-    @tf.function(jit_compile=False, reduce_retracing=True)
+    @_in_batches
     def matrix(frames):
         return network.transformation_matrix(to_network_input(frames), training=False)
 
-    return np.concatenate([matrix(batch).numpy() for batch in _batches(clips)])
+    return matrix(clips)
 
 
 def example_frames(network, config, split):
@@ -103,22 +103,18 @@ def recognise_events(network, clips, labels, mask):
     if not len(clips):
         return {"clips": 0, "top1": None, "top1_of_event": None}
 
-    @tf.function(jit_compile=False, reduce_retracing=True)
+    @_in_batches
     def distil(frames):
         return network.client(to_network_input(frames), training=False)
 
-    @tf.function(jit_compile=False, reduce_retracing=True)
+    @_in_batches
     def recognise(frames):
         return network.cloud(frames, training=False)
 
-    def top1(networks_inputs):
-        logits = np.concatenate([recognise(batch).numpy() for batch in networks_inputs])
-        return float((logits.argmax(axis=1) == labels).mean())
-
-    found = {"clips": len(clips), "top1": top1(map(distil, _batches(clips))), "top1_of_event": None}
+    found = {"clips": len(clips), "top1": _top1(recognise(distil(clips)), labels), "top1_of_event": None}
     if network.selector.num_distilled_frames == data.EVENT_FRAMES:
         events = clips[mask].reshape(len(clips), data.EVENT_FRAMES, *clips.shape[2:])
-        found["top1_of_event"] = top1(map(to_network_input, _batches(events)))
+        found["top1_of_event"] = _top1(recognise(to_network_input(events)), labels)
     return found
 
 
@@ -162,22 +158,18 @@ def compression(network, config, split):
     """
     clips, labels, _ = clips_with_events(config, split)
 
-    @tf.function(jit_compile=False, reduce_retracing=True)
+    @_in_batches
     def distil(frames):
         return to_uint8(network.client(to_network_input(frames), training=False))
 
-    @tf.function(jit_compile=False, reduce_retracing=True)
+    @_in_batches
     def recognise(frames):
         return network.cloud(to_network_input(frames), training=False)
 
     def row(coding, size, distilled):
-        logits = np.concatenate([recognise(batch).numpy() for batch in _batches(distilled)])
-        return {"coding": coding, "bytes": float(size), "top1": float((logits.argmax(axis=1) == labels).mean())}
+        return {"coding": coding, "bytes": float(size), "top1": _top1(recognise(distilled), labels)}
 
-    def distil_all(frames):
-        return np.concatenate([distil(batch).numpy() for batch in _batches(frames)])
-
-    distilled = distil_all(clips)
+    distilled = distil(clips)
     rows = [row("uint8", distilled[0].nbytes, distilled)]
     for quality in QUALITIES:
         jpegs = [[codec.encode_picture(frame, "jpeg", quality) for frame in frames] for frames in distilled]
@@ -185,7 +177,7 @@ def compression(network, config, split):
         rows.append(row(f"JPEG {quality}", np.mean([sum(map(len, frames)) for frames in jpegs]), received))
     for factor in RATE_FACTORS:
         sizes, received = zip(*(h264.through_file(clip, factor) for clip in clips), strict=True)
-        rows.append(row(f"H.264 CRF {factor}", np.mean(sizes), distil_all(np.stack(received))))
+        rows.append(row(f"H.264 CRF {factor}", np.mean(sizes), distil(np.stack(received))))
     return rows
 
 
@@ -193,5 +185,13 @@ def _decode_jpeg(jpeg):
     return cv2.cvtColor(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
-def _batches(array):
-    return (array[start : start + _BATCH_SIZE] for start in range(0, len(array), _BATCH_SIZE))
+def _in_batches(function):
+    """Makes a function of a batch one of an array of any length, which gives a NumPy array."""
+    traced = tf.function(function, jit_compile=False, reduce_retracing=True)
+    return lambda array: np.concatenate(
+        [traced(array[start : start + _BATCH_SIZE]).numpy() for start in range(0, len(array), _BATCH_SIZE)]
+    )
+
+
+def _top1(logits, labels):
+    return float((logits.argmax(axis=1) == labels).mean())

@@ -7,6 +7,8 @@ from study import data
 from study import settings as sizes
 from study.cell import Cell, Test
 from study.run_cell import COARSE_WEIGHTS
+from tsd_tf import config as configs
+from tsd_tf.building import procedural_videos
 from tsd_tf.network_builder import selector_class
 
 _FRAMES_OF_PRETRAINING = 20
@@ -57,27 +59,21 @@ class Grid:
 
     def coarse_cell(self, seed):
         """The client's pretraining on single frames."""
-        config = self._config(seed, "tsd", 20, 5)
-        config = dataclasses.replace(config, stages=sizes.coarse_stages(self.settings))
+        config = self._config(seed, "tsd", 20, 5, stages=sizes.coarse_stages(self.settings))
         return self._trained(Cell(f"seed{seed}/coarse", "coarse", seed, config), "main")
 
-    def pretrained_cell(self, seed):
-        """The main network from random weights: what every method starts from."""
-        return self._pretrained(seed, "main", "", self.settings.trimmed_updates, None)
+    def pretrained_cell(self, seed, prefix="", trimmed_updates=None, data_name="main", source=None, **changes):
+        """The main network that every method starts from.
 
-    def second_pretrained_cell(self, seed, prefix, **network):
-        """Another main network from random weights; `network` are fields of Config."""
-        return self._pretrained(seed, "main", prefix, self.settings.second_trimmed_updates, None, **network)
-
-    def direction_pretrained_cell(self, seed, prefix):
-        """I3D on signed directions, with a new last layer: it already sees motion, and so gets over a plateau."""
-        source = f"seed{seed}/i3d_pretrained"
-        return self._pretrained(seed, "direction", prefix, self.settings.direction_updates, source)
-
-    def _pretrained(self, seed, data_name, prefix, trimmed_updates, source, **changes):
-        length = _FRAMES_OF_PRETRAINING
-        config = self._config(seed, "i3d", length, length, data_name, **changes)
-        config = dataclasses.replace(config, stages=sizes.pretraining_stages(self.settings, trimmed_updates))
+        Args:
+            seed, data_name, changes: as for `method_cell`.
+            prefix: begins the cell's name.
+            trimmed_updates: updates on clips cut to the event; None for those of the study's I3D.
+            source: the cell that it is fine-tuned from, with a new last layer; None for random weights.
+        """
+        length, updates = _FRAMES_OF_PRETRAINING, trimmed_updates or self.settings.trimmed_updates
+        stages = sizes.pretraining_stages(self.settings, updates)
+        config = self._config(seed, "i3d", length, length, data_name, stages=stages, **changes)
         name = f"seed{seed}/{prefix}i3d_pretrained"
         cell = Cell(name, "pretraining", seed, config, fine_tune_from=source, threads=self.settings.early_threads)
         return self._trained(cell, data_name)
@@ -94,7 +90,6 @@ class Grid:
         data_name="main",
         prefix="",
         choice=None,
-        stages=None,
         tests=None,
         labels=None,
         compression=False,
@@ -110,12 +105,11 @@ class Grid:
             data_name: a key of study.data.VIDEO_SETTINGS.
             prefix: begins the name of the pretrained network's cell.
             choice: a Choice in place of the method's.
-            stages: stages in place of the method's.
             tests: tests in place of the study's Q on the grid's split.
             labels: what the tables say about the cell.
             compression: whether to test distilled frames sent as JPEG, too.
             pretrained_client: whether the client starts from the weights of the cell "coarse".
-            **changes: other fields of Config.
+            **changes: other fields of Config; `stages` take the place of the method's.
         """
         settings, choice = self.settings, choice or self.choices[method]
         selector, fields = selector_class(method), {}
@@ -125,15 +119,15 @@ class Grid:
         coarse = f"seed{seed}/coarse" if selector.is_coarse and pretrained_client else None
         if coarse:
             fields["mobilenet_weights"] = str(self.runs_dir / coarse / COARSE_WEIGHTS)
+        fields["stages"] = sizes.method_stages(settings, method, choice)
         config = self._config(seed, method, num_frames, num_distilled_frames, data_name, **{**fields, **changes})
-        stages = sizes.method_stages(settings, method, choice) if stages is None else stages
         frames = f"T{num_frames}_Ts{num_distilled_frames}"
         plain = f"i3d_Ts{num_distilled_frames}" if method == "i3d" else f"{method}_{frames}"
         cell = Cell(
             f"seed{seed}/{name or plain}",
             group,
             seed,
-            dataclasses.replace(config, stages=stages),
+            config,
             main_network_from=f"seed{seed}/{prefix}i3d_pretrained",
             coarse_from=coarse,
             tests=tests or (Test(self.split, num_frames, num_distilled_frames, (settings.clips,)),),
@@ -164,22 +158,23 @@ class Grid:
         return self._trained(cell, "target")
 
     def _config(self, seed, method, num_frames, num_distilled_frames, data_name="main", **changes):
-        return sizes.base(
-            self.settings,
-            method=method,
-            num_frames=num_frames,
-            num_distilled_frames=num_distilled_frames,
-            seed=seed,
-            data_dir=self.data_folder(seed, data_name),
-            data_name=data_name,
+        """The Config of a method: the demo's, on the study's data, with further `changes`."""
+        fields = {
+            "dataset": f"study_{self.settings.name}",
+            "data_dir": str(self.data_folder(seed, data_name)),
+            "num_classes": len(procedural_videos.class_names(data.VIDEO_SETTINGS[data_name])),
+            "num_frames": num_frames,
+            "num_distilled_frames": num_distilled_frames,
+            "seed": seed,
+            "main_network": self.settings.main_network,
+            "main_network_width": self.settings.main_network_width,
             **changes,
-        )
+        }
+        return dataclasses.replace(configs.sample(method), **fields)
 
     def _trained(self, cell, data_name):
-        videos = self.settings.num_test
-        return dataclasses.replace(
-            cell, data_from=f"seed{cell.seed}/data_{data_name}", cost=_expected_seconds(cell, videos)
-        )
+        cost = _expected_seconds(cell, self.settings.num_test)
+        return dataclasses.replace(cell, data_from=f"seed{cell.seed}/data_{data_name}", cost=cost)
 
 
 def cells(settings, choices, runs_dir, data_dir):
@@ -255,7 +250,7 @@ def ablation_cells(grid, seed):
 def other_network_cells(grid, seed):
     """TSD in front of a second main network, with about as many parameters as the study's I3D."""
     network = {"main_network": "resnet3d_18", "main_network_width": 0.125}
-    pretrained = grid.second_pretrained_cell(seed, "resnet_", **network)
+    pretrained = grid.pretrained_cell(seed, "resnet_", grid.settings.second_trimmed_updates, **network)
     return [pretrained] + [
         grid.method_cell(
             seed, method, length, 5, group="resnet3d_18", name=f"resnet_{method}", prefix="resnet_", **network
@@ -267,32 +262,21 @@ def other_network_cells(grid, seed):
 def direction_cells(grid, seed):
     """The arrow of time: the classes differ only in the signed direction."""
     rows = (
-        ("i3d", 5, {}),
-        ("i3d_e", 20, {}),
-        ("tsd", 20, {}),
-        ("tsd", 20, {"in_time_order": True}),
+        ("direction_i3d_T5", "i3d", 5, "", {}),
+        ("direction_i3d_e_T20", "i3d_e", 20, "", {}),
+        ("direction_tsd_T20", "tsd", 20, "", {}),
+        ("direction_tsd_T20_ordered", "tsd", 20, "in time order", {"in_time_order": True}),
     )
-    found = [
+    shared = {"group": "direction", "data_name": "direction", "prefix": "direction_"}
+    # Pretrained from the other I3D: that already sees motion, and so gets over a plateau.
+    source, updates = f"seed{seed}/i3d_pretrained", grid.settings.direction_updates
+    return [
         grid.data_cell(seed, "direction"),
-        grid.direction_pretrained_cell(seed, "direction_"),
+        grid.pretrained_cell(seed, "direction_", updates, "direction", source),
+    ] + [
+        grid.method_cell(seed, method, length, 5, name=name, labels={"variant": variant}, **shared, **changes)
+        for name, method, length, variant, changes in rows
     ]
-    for method, length, changes in rows:
-        variant = "in time order" if changes else ""
-        found.append(
-            grid.method_cell(
-                seed,
-                method,
-                length,
-                5,
-                group="direction",
-                name=f"direction_{method}_T{length}" + ("_ordered" if changes else ""),
-                data_name="direction",
-                prefix="direction_",
-                labels={"variant": variant},
-                **changes,
-            )
-        )
-    return found
 
 
 def table4_cells(grid, seed, trained):

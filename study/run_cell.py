@@ -59,7 +59,13 @@ def run_cell(cell: Cell, runs_dir: str | os.PathLike) -> None:
     path = result_path(runs_dir, cell.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     began, cpu_began = time.monotonic(), _cpu_seconds()
-    found = _build_data(cell) if cell.data else _train_and_test(cell, pathlib.Path(runs_dir))
+    found = {}
+    if cell.data:
+        from study import data
+
+        data.build(cell.data["folder"], cell.data["name"], cell.data["videos"], cell.data["seed"], cell.threads)
+    else:
+        found = _train_and_test(cell, pathlib.Path(runs_dir))
     result = {
         "cell": cell.name,
         "group": cell.group,
@@ -76,13 +82,6 @@ def run_cell(cell: Cell, runs_dir: str | os.PathLike) -> None:
         "ended_at": round(time.time(), 1),
     }
     files.write_json(path, result, indent=1)
-
-
-def _build_data(cell):
-    from study import data
-
-    data.build(cell.data["folder"], cell.data["name"], cell.data["videos"], cell.data["seed"], cell.threads)
-    return {}
 
 
 def _train_and_test(cell, runs_dir):

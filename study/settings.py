@@ -4,9 +4,7 @@ import dataclasses
 import json
 import pathlib
 
-from study import data
 from tsd_tf import config as configs
-from tsd_tf.building import procedural_videos
 from tsd_tf.config import Stage
 
 METHODS = configs.METHODS
@@ -117,31 +115,6 @@ def chosen_by():
     return json.loads(TUNED.read_text())["chosen_by"]
 
 
-def base(settings, *, method, num_frames, num_distilled_frames, seed, data_dir, data_name="main", **changes):
-    """The Config of a method without its stages: the demo's, on the study's data.
-
-    Args:
-        settings: Settings.
-        method, num_frames, num_distilled_frames, seed, data_dir: see Config.
-        data_name: a key of study.data.VIDEO_SETTINGS.
-        **changes: other fields of Config.
-    """
-    num_classes = len(procedural_videos.class_names(data.VIDEO_SETTINGS[data_name]))
-    values = {
-        "dataset": f"study_{settings.name}",
-        "data_dir": str(data_dir),
-        "num_classes": num_classes,
-        "method": method,
-        "num_frames": num_frames,
-        "num_distilled_frames": num_distilled_frames,
-        "seed": seed,
-        "main_network": settings.main_network,
-        "main_network_width": settings.main_network_width,
-        **changes,
-    }
-    return dataclasses.replace(configs.sample(method), **{"stages": (), **values})
-
-
 def stage(settings, name, trains, num_steps, learning_rate, optimizer="sgd", falls=(0.6, 0.85), **fields):
     """A Stage whose rate falls to 0.3 of itself at each of these shares of its steps."""
     boundaries = tuple(sorted({max(1, round(share * num_steps)) for share in falls}))
@@ -189,36 +162,18 @@ def pretraining_stages(settings, trimmed_updates):
     )
 
 
-def end_to_end_stage(settings, choice, num_steps=None):
-    """The updates of the whole network: the same number for every method."""
-    return stage(
-        settings,
-        "end_to_end",
-        "network",
-        num_steps or settings.updates,
-        choice.learning_rate,
-        choice.optimizer,
-    )
-
-
-def client_stage(settings, choice):
-    """Stage 1: coarse extractor and TSD block, with the main network frozen (Section 4.2)."""
-    return stage(
-        settings,
-        "client",
-        "client",
-        settings.client_updates,
-        choice.client_learning_rate,
-        choice.client_optimizer,
-    )
-
-
 def method_stages(settings, method, choice):
-    """The stages of one method after its pretraining."""
-    end_to_end = end_to_end_stage(settings, choice)
-    if method == "i3d" and choice.train_frames:
-        end_to_end = dataclasses.replace(end_to_end, num_frames=choice.train_frames)
-    return (client_stage(settings, choice), end_to_end) if method == "tsd" else (end_to_end,)
+    """The stages of one method after its pretraining: the same number of updates of the whole network for every method.
+
+    TSD has a stage before: coarse extractor and block, with the main network frozen (Section 4.2).
+    """
+    length = choice.train_frames if method == "i3d" else None
+    rate, optimizer = choice.learning_rate, choice.optimizer
+    end_to_end = stage(settings, "end_to_end", "network", settings.updates, rate, optimizer, num_frames=length)
+    if method != "tsd":
+        return (end_to_end,)
+    rate, optimizer = choice.client_learning_rate, choice.client_optimizer
+    return (stage(settings, "client", "client", settings.client_updates, rate, optimizer), end_to_end)
 
 
 def fine_tuning_stage(settings, choice):

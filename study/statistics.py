@@ -44,9 +44,7 @@ def compare(correct, other):
         raise ValueError(f"expected the same seeds of both, received {sorted(correct)} and {sorted(other)}")
     differences = [float(correct[seed].mean() - other[seed].mean()) for seed in sorted(correct)]
     difference, deviation = mean_and_deviation(differences)
-    p_seeds = None
-    if deviation:
-        p_seeds = float(stats.ttest_1samp(differences, 0.0).pvalue)
+    p_seeds = float(stats.ttest_1samp(differences, 0.0).pvalue) if deviation else None
     wins = sum(int((correct[seed] & ~other[seed]).sum()) for seed in correct)
     losses = sum(int((~correct[seed] & other[seed]).sum()) for seed in correct)
     p_videos = float(stats.binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0

@@ -35,7 +35,7 @@ def test(workdir, config, test):
     predictions = protocol.predict(network, EvaluationClips(records, config.clip_spec, **options))
     answers = {}
     for clips in test.clips:
-        averaged = predictions.probabilities[:, :clips].mean(axis=1)
+        averaged = predictions.averaged(clips)
         answers[str(clips)] = {
             "top1": float(metrics.top_k_correct(averaged, predictions.labels, 1).mean()),
             "predicted": _text(averaged.argmax(axis=1)),

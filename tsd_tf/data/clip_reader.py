@@ -23,6 +23,7 @@ class _Known:
     bounds: np.ndarray
 
 
+@dataclasses.dataclass(frozen=True)
 class ClipReader:
     """Reads records one by one, each where it lies, and of its pictures only those that are needed.
 
@@ -35,9 +36,8 @@ class ClipReader:
         spec: a ClipSpec; frames must not be smaller than its crop.
     """
 
-    def __init__(self, records: Records, spec: ClipSpec) -> None:
-        self.records = records
-        self.spec = spec
+    records: Records
+    spec: ClipSpec
 
     def read(self, shard: int, index: int, draws: np.ndarray) -> tuple[np.ndarray | np.int32, ...]:
         """Reads the clips of one record.

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 # What a record's seed is used for: folded into it, so that the draws are independent of each other.
 _START, _CROP_Y, _CROP_X, _FLIP, _SELECTION, _AUGMENTATION = range(6)
+_fold_in = tf.random.experimental.stateless_fold_in
 
 
 def seed_of(*path: int | tf.Tensor) -> tf.Tensor:
@@ -20,21 +21,21 @@ def seed_of(*path: int | tf.Tensor) -> tf.Tensor:
     Returns:
         int32 (2,).
     """
-    seed = tf.stack([tf.bitcast(tf.cast(path[0], tf.int64), tf.int32)[0], 0])
-    seed = tf.random.experimental.stateless_fold_in(seed, tf.bitcast(tf.cast(path[0], tf.int64), tf.int32)[1])
+    low, high = tf.unstack(tf.bitcast(tf.cast(path[0], tf.int64), tf.int32))
+    seed = _fold_in(tf.stack([low, 0]), high)
     for number in path[1:]:
-        seed = tf.random.experimental.stateless_fold_in(seed, tf.cast(number, tf.int32))
+        seed = _fold_in(seed, tf.cast(number, tf.int32))
     return seed
 
 
 def start_draw(seed: tf.Tensor) -> tf.Tensor:
     """The random number from which `frames` makes a clip, drawn before the video's length is known: uint32 scalar."""
-    return tf.random.stateless_uniform((), _purpose(seed, _START), None, None, tf.uint32)
+    return tf.random.stateless_uniform((), _fold_in(seed, _START), None, None, tf.uint32)
 
 
 def start_draws(num_clips: int, seed: tf.Tensor) -> tf.Tensor:
     """`start_draw` of each of a video's `num_clips` clips, independent of each other: uint32 (num_clips,)."""
-    return tf.stack([start_draw(_purpose(seed, q)) for q in range(num_clips)])
+    return tf.stack([start_draw(_fold_in(seed, q)) for q in range(num_clips)])
 
 
 def frames(video_length: int, num_frames: int, draws: np.ndarray) -> np.ndarray:
@@ -56,18 +57,18 @@ def frames(video_length: int, num_frames: int, draws: np.ndarray) -> np.ndarray:
 
 def selection_seed(seed: tf.Tensor) -> tf.Tensor:
     """The seed from which a selector that draws at random draws the frames of the clip: int32 (2,)."""
-    return _purpose(seed, _SELECTION)
+    return _fold_in(seed, _SELECTION)
 
 
 def selection_seeds(num_clips: int, seed: tf.Tensor) -> tf.Tensor:
     """`selection_seed` of each of the `num_clips` clips that `start_draws` draws: int32 (num_clips, 2)."""
-    return tf.stack([selection_seed(_purpose(seed, q)) for q in range(num_clips)])
+    return tf.stack([selection_seed(_fold_in(seed, q)) for q in range(num_clips)])
 
 
 def random_crop(height: tf.Tensor, width: tf.Tensor, crop_size: int, seed: tf.Tensor) -> tf.Tensor:
     """A uniformly random square window inside a frame: int32 (4,) of y, x, height, width, in pixels."""
-    y = tf.random.stateless_uniform((), _purpose(seed, _CROP_Y), 0, height - crop_size + 1, tf.int32)
-    x = tf.random.stateless_uniform((), _purpose(seed, _CROP_X), 0, width - crop_size + 1, tf.int32)
+    y = tf.random.stateless_uniform((), _fold_in(seed, _CROP_Y), 0, height - crop_size + 1, tf.int32)
+    x = tf.random.stateless_uniform((), _fold_in(seed, _CROP_X), 0, width - crop_size + 1, tf.int32)
     return tf.stack([y, x, crop_size, crop_size])
 
 
@@ -78,13 +79,9 @@ def centre_crop(height: tf.Tensor, width: tf.Tensor, crop_size: int) -> tf.Tenso
 
 def random_flip(seed: tf.Tensor) -> tf.Tensor:
     """True for a clip that is mirrored, with probability 1/2: bool scalar."""
-    return tf.random.stateless_uniform((), _purpose(seed, _FLIP)) < 0.5
+    return tf.random.stateless_uniform((), _fold_in(seed, _FLIP)) < 0.5
 
 
 def augmentation_seed(seed: tf.Tensor) -> tf.Tensor:
     """The seed of a user's own augmentation of the clip: int32 (2,)."""
-    return _purpose(seed, _AUGMENTATION)
-
-
-def _purpose(seed: tf.Tensor, number: int) -> tf.Tensor:
-    return tf.random.experimental.stateless_fold_in(seed, number)
+    return _fold_in(seed, _AUGMENTATION)

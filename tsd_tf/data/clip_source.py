@@ -1,7 +1,9 @@
 """What every source of clips has in common: checked iteration, and closing."""
 
+import abc
 import atexit
 import contextlib
+import dataclasses
 import weakref
 from collections.abc import Generator, Iterable
 from typing import Any
@@ -17,7 +19,8 @@ from tsd_tf.data.records import Records
 _SOURCES: weakref.WeakSet = weakref.WeakSet()
 
 
-class ClipSource:
+@dataclasses.dataclass(eq=False)
+class ClipSource(contextlib.AbstractContextManager["ClipSource"]):
     """Iterable of batches of clips; each iteration begins anew.
 
     An iteration notes damaged records in `records`. It raises a UserError that names the record and its shard if more
@@ -32,14 +35,17 @@ class ClipSource:
         dataset: the batches as a tf.data.Dataset, "damage" among them: for each clip b"", or what is wrong with it.
     """
 
-    dataset: tf.data.Dataset
+    records: Records
+    spec: ClipSpec
     _leaves_damaged_out = False
 
-    def __init__(self, records: Records, spec: ClipSpec) -> None:
-        self.records = records
-        self.spec = spec
+    def __post_init__(self) -> None:
         self._open: weakref.WeakSet = weakref.WeakSet()
         _SOURCES.add(self)
+
+    @property
+    @abc.abstractmethod
+    def dataset(self) -> tf.data.Dataset: ...
 
     def __iter__(self) -> Generator[dict[str, Any], None, None]:
         batches = self._checked()
@@ -50,9 +56,6 @@ class ClipSource:
         """Ends all iterations."""
         for batches in list(self._open):
             batches.close()
-
-    def __enter__(self) -> "ClipSource":
-        return self
 
     def __exit__(self, *unused: object) -> None:
         self.close()

@@ -1,16 +1,16 @@
 """Clips to test on."""
 
+import dataclasses
 import functools
 import math
 
 import tensorflow as tf
 
-from tsd_tf.contract.clip_spec import ClipSpec
 from tsd_tf.data import pipeline
 from tsd_tf.data.clip_source import ClipSource
-from tsd_tf.data.records import Records
 
 
+@dataclasses.dataclass(eq=False)
 class EvaluationClips(ClipSource):
     """Every video once, in the order of the shards: clips from random times, cropped at the centre.
 
@@ -26,23 +26,12 @@ class EvaluationClips(ClipSource):
         num_videos: videos at most, rounded up to whole batches; None for all.
     """
 
+    _: dataclasses.KW_ONLY
+    num_clips: int
+    batch_size: int
+    seed: int
+    num_videos: int | None = None
     _leaves_damaged_out = True
-
-    def __init__(
-        self,
-        records: Records,
-        spec: ClipSpec,
-        *,
-        num_clips: int,
-        batch_size: int,
-        seed: int,
-        num_videos: int | None = None,
-    ) -> None:
-        super().__init__(records, spec)
-        self.num_clips = num_clips
-        self.batch_size = batch_size
-        self.seed = seed
-        self.num_videos = num_videos
 
     @functools.cached_property
     def dataset(self) -> tf.data.Dataset:

@@ -45,11 +45,7 @@ def read_records(file: BinaryIO, check_payloads: bool = True) -> Iterator[tuple[
     offset, size = 0, _size(file)
     while offset < size:
         length, following = _read_header(file, offset, size)
-        if check_payloads:
-            yield offset, _check_payload(file, offset, length)
-        else:
-            file.seek(following)
-            yield offset, length
+        yield offset, _check_payload(file, offset, length) if check_payloads else length
         offset = following
         file.seek(offset)
 
@@ -60,22 +56,14 @@ def scan(file: BinaryIO) -> Iterator[tuple[int, bytes | DamagedRecordError]]:
     Args:
         file: open for reading, at its start.
     """
-    records = read_records(file, check_payloads=False)
-    while True:
-        try:
-            offset, length = next(records)
-        except StopIteration:
-            return
-        except DamagedRecordError as error:
-            yield error.offset, error
-            return
-        following = file.tell()
-        file.seek(offset + _HEADER.size)
-        try:
-            yield offset, _check_payload(file, offset, length)
-        except DamagedRecordError as error:
-            yield offset, error
-        file.seek(following)
+    try:
+        for offset, length in read_records(file, check_payloads=False):
+            try:
+                yield offset, read_record(file, offset, length)
+            except DamagedRecordError as error:
+                yield offset, error
+    except DamagedRecordError as error:
+        yield error.offset, error
 
 
 def index(file: BinaryIO) -> list[tuple[int, int]]:

@@ -1,17 +1,17 @@
 """Clips to train on."""
 
+import dataclasses
 import functools
 from collections.abc import Iterable
 from typing import Any
 
 import tensorflow as tf
 
-from tsd_tf.contract.clip_spec import ClipSpec
 from tsd_tf.data import pipeline
 from tsd_tf.data.clip_source import ClipSource
-from tsd_tf.data.records import Records
 
 
+@dataclasses.dataclass(eq=False)
 class TrainingClips(ClipSource):
     """Endless batches of randomly placed, cropped, mirrored and augmented clips.
 
@@ -29,21 +29,11 @@ class TrainingClips(ClipSource):
         strategy: a tf.distribute strategy whose replicas get a batch each; None for plain batches.
     """
 
-    def __init__(
-        self,
-        records: Records,
-        spec: ClipSpec,
-        *,
-        batch_size: int,
-        seed: int,
-        first_step: int = 0,
-        strategy: tf.distribute.Strategy | None = None,
-    ) -> None:
-        super().__init__(records, spec)
-        self.batch_size = batch_size
-        self.seed = seed
-        self.first_step = first_step
-        self.strategy = strategy
+    _: dataclasses.KW_ONLY
+    batch_size: int
+    seed: int
+    first_step: int = 0
+    strategy: tf.distribute.Strategy | None = None
 
     @functools.cached_property
     def dataset(self) -> tf.data.Dataset:

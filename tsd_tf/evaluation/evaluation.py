@@ -1,7 +1,7 @@
 """One test from beginning to end: reads shards, classifies, writes the results."""
 
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -94,7 +94,7 @@ def evaluate(
         tqdm(total=records.total, desc="evaluate", unit="video", mininterval=1.0) as bar,
         TransmissionMeter(qualities) as transmission,
     ):
-        predictions = protocol.collect(classify, _shown(batches, bar), transmission)
+        predictions = protocol.collect(classify, protocol.shown(batches, bar), transmission)
         bytes_per_clip = transmission.means()
     facts = {
         **subject.facts,
@@ -116,12 +116,6 @@ def evaluate(
     if dump:
         _dump(subject.folder / f"{stem}_probabilities.npz", predictions, labels)
     return [_write(subject.folder / f"{stem}_clips{count}", predictions, count, labels, facts) for count in clips]
-
-
-def _shown(batches: Iterable[dict[str, tf.Tensor]], bar: tqdm) -> Iterator[dict[str, tf.Tensor]]:
-    for batch in batches:
-        yield batch
-        bar.update(len(batch["label"]))
 
 
 def _dump(path: pathlib.Path, predictions: protocol.Predictions, labels: Sequence[str]) -> None:

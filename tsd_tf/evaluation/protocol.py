@@ -1,11 +1,12 @@
 """The paper's test: Q random clips a video, probabilities averaged (Sections 4.1 and 4.3.2)."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
 from tsd_tf.contract.errors import UserError
 from tsd_tf.evaluation import metrics
@@ -57,6 +58,13 @@ def predict(
 ) -> Predictions:
     """`collect` of a FewFrameNetwork: built in the scope of `strategy`, where one is given."""
     return collect(NetworkClassifier(network, strategy), batches)
+
+
+def shown(batches: Iterable[dict[str, Any]], bar: tqdm) -> Iterator[dict[str, Any]]:
+    """The same batches; the progress bar counts the videos of each when the next one is asked for."""
+    for batch in batches:
+        yield batch
+        bar.update(len(batch["label"]))
 
 
 def collect(

@@ -197,14 +197,11 @@ def preset(
     crop_size: int | None = None,
 ) -> Config:
     """The Config of a preset with changes, each None for the preset's own; UserError where they do not fit together."""
+    config = network_builder.preset(name, method or "tsd")
     changes: dict[str, Any] = {"main_network": main_network, "crop_size": crop_size}
-    try:
-        config = network_builder.preset(name, method or "tsd")
-        if config.method != "i3d":
-            changes |= {"num_frames": num_frames, "num_distilled_frames": num_distilled_frames}
-        config = dataclasses.replace(config, **{key: value for key, value in changes.items() if value is not None})
-    except ValueError as error:
-        raise UserError(str(error)) from error
+    if config.method != "i3d":
+        changes |= {"num_frames": num_frames, "num_distilled_frames": num_distilled_frames}
+    config = dataclasses.replace(config, **{key: value for key, value in changes.items() if value is not None})
     return with_frame_counts(config, num_frames, num_distilled_frames) if config.method == "i3d" else config
 
 
@@ -212,18 +209,14 @@ def with_frame_counts(config: Config, num_frames: int | None, num_distilled_fram
     """A configuration at other frame counts, which only a network trained as plain I3D allows."""
     if num_frames is None and num_distilled_frames is None:
         return config
-    asked = (num_frames or num_distilled_frames, num_distilled_frames or num_frames)
+    asked: tuple[Any, Any] = (num_frames or num_distilled_frames, num_distilled_frames or num_frames)
     if config.method != "i3d" and asked != (config.num_frames, config.num_distilled_frames):
         raise UserError(
             f"`num_frames` and `num_distilled_frames` must be {config.num_frames} and {config.num_distilled_frames}, "
             "as the run was trained; `work_directory` names the run of others. "
             f"Received: num_frames={asked[0]}, num_distilled_frames={asked[1]}"
         )
-    counts: dict[str, Any] = dict(zip(("num_frames", "num_distilled_frames"), asked, strict=True))
-    try:
-        return dataclasses.replace(config, **counts)
-    except ValueError as error:
-        raise UserError(str(error)) from error
+    return dataclasses.replace(config, num_frames=asked[0], num_distilled_frames=asked[1])
 
 
 def split_of_ucf101(subject: Subject) -> int | None:

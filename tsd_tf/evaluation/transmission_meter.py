@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import contextlib
 import os
 from collections.abc import Iterable
 
@@ -10,7 +11,7 @@ import numpy as np
 from tsd_tf.video import codec
 
 
-class TransmissionMeter:
+class TransmissionMeter(contextlib.AbstractContextManager["TransmissionMeter"]):
     """Means over clips of the bytes that travel: raw, and as JPEG pictures of some qualities.
 
     Encodes in threads, at most one batch behind the caller. A context manager, which ends its threads.
@@ -45,9 +46,6 @@ class TransmissionMeter:
             self._bytes.update(future.result())
         self._clips += len(self._pending)
         self._pending = []
-
-    def __enter__(self) -> "TransmissionMeter":
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self._pool.shutdown(cancel_futures=True)

@@ -1,6 +1,7 @@
 """Training state on disk: written whole, and read back with checks."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
@@ -20,6 +21,7 @@ from tsd_tf.weights.hdf5 import load_weights
 from tsd_tf.work_directory import WorkDirectory
 
 
+@dataclasses.dataclass
 class Checkpoints(Observer):
     """Writes the checkpoints that are due, and `finished` at the end.
 
@@ -28,9 +30,8 @@ class Checkpoints(Observer):
         keep: how many checkpoints stay, besides the best one on validation.
     """
 
-    def __init__(self, work_directory: WorkDirectory, keep: int) -> None:
-        self.work_directory = work_directory
-        self.keep = keep
+    work_directory: WorkDirectory
+    keep: int
 
     def step_ends(self, state: RunState) -> None:
         if state.checkpoint_is_due:
@@ -67,7 +68,7 @@ def save(
             )
 
     final = work_directory.checkpoints_path / f"step_{position['total_steps']:08d}"
-    with _new_folder(final, _size([*network.variables, *training_variables])) as folder:
+    with _new_folder(final, [*network.variables, *training_variables]) as folder:
         network.save_weights(folder / "network.weights.h5")
         _write_arrays(folder / "random_state.npz", dropout_seeds(network))
         _write_arrays(folder / "training.npz", training_variables)
@@ -84,7 +85,7 @@ def save_best(work_directory: WorkDirectory, network: FewFrameNetwork, result: d
         result: of the validation, with "total_steps"; it becomes `validation.json`.
     """
     final = work_directory.checkpoints_path / f"best_{result['total_steps']:08d}"
-    with _new_folder(final, _size(network.variables)) as folder:
+    with _new_folder(final, network.variables) as folder:
         network.save_weights(folder / "network.weights.h5")
         (folder / "validation.json").write_text(json.dumps(result, indent=2) + "\n")
     for path in work_directory.checkpoints_path.glob("best_*"):
@@ -95,24 +96,13 @@ def save_best(work_directory: WorkDirectory, network: FewFrameNetwork, result: d
 def best_result(work_directory: WorkDirectory) -> dict[str, Any] | None:
     """What `save_best` was given last, or None."""
     path = work_directory.best()
-    if path is None:
-        return None
-    try:
-        return json.loads((path / "validation.json").read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise UserError(f"{path} is damaged: its validation.json cannot be read; remove that folder") from error
+    return None if path is None else _read_json(path, "validation.json")
 
 
 def newest(work_directory: WorkDirectory) -> tuple[pathlib.Path, dict[str, int]] | None:
     """(folder, position) of the newest checkpoint, or None."""
-    checkpoints = work_directory.checkpoints()
-    if not checkpoints:
-        return None
-    path = list(checkpoints.values())[-1]
-    try:
-        return path, json.loads((path / "position.json").read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise UserError(f"{path} is damaged: its position.json cannot be read; remove that folder") from error
+    paths = list(work_directory.checkpoints().values())
+    return (paths[-1], _read_json(paths[-1], "position.json")) if paths else None
 
 
 def restore_network(path: str | os.PathLike, network: FewFrameNetwork) -> None:
@@ -127,13 +117,10 @@ def restore_training(path: str | os.PathLike, training_variables: Sequence[Any])
 
 
 @contextlib.contextmanager
-def _new_folder(final: pathlib.Path, size: int) -> Iterator[pathlib.Path]:
-    """A context: a folder that becomes `final` when the context ends, whole or not at all.
-
-    Args:
-        final: its path.
-        size: about how many bytes will be written.
-    """
+def _new_folder(final: pathlib.Path, variables: Iterable[Any]) -> Iterator[pathlib.Path]:
+    """A context: a folder for these variables that becomes `final` when the context ends, whole or not at all."""
+    # As arrays in a file, each with a block of its own.
+    size = sum(np.asarray(variable).nbytes + 4096 for variable in variables)
     try:
         with files.whole(final) as folder:
             folder.mkdir()
@@ -143,11 +130,6 @@ def _new_folder(final: pathlib.Path, size: int) -> Iterator[pathlib.Path]:
         raise UserError(f"cannot write the checkpoint {final}: {error.strerror or error}") from error
 
 
-def _size(variables: Iterable[Any]) -> int:
-    """Bytes of some variables as arrays in a file, each with a block of its own."""
-    return sum(np.asarray(variable).nbytes + 4096 for variable in variables)
-
-
 def _check_space(folder: pathlib.Path, size: int) -> None:
     """OSError where `size` bytes no longer fit: HDF5 would say so in a page of tracebacks."""
     path = folder / ".space"
@@ -155,6 +137,13 @@ def _check_space(folder: pathlib.Path, size: int) -> None:
         if hasattr(os, "posix_fallocate"):  # not on macOS
             os.posix_fallocate(file.fileno(), 0, size)
     path.unlink()
+
+
+def _read_json(folder: pathlib.Path, name: str) -> Any:
+    try:
+        return json.loads((folder / name).read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise UserError(f"{folder} is damaged: its {name} cannot be read; remove that folder") from error
 
 
 def _write_arrays(path: pathlib.Path, variables: Iterable[Any]) -> None:

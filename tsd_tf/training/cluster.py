@@ -72,7 +72,8 @@ class Cluster:
         # As integers: adding zeros to them loses no bit.
         words = np.frombuffer(data + bytes(-size % 8), np.int64)
         words = words if self.is_chief else np.zeros_like(words)
-        data = self._sum(words).tobytes()[:size]
+        with self.strategy.scope():
+            data = self._total(tf.constant(words)).numpy().tobytes()[:size]
         found = []
         for array in arrays:
             found.append(np.frombuffer(data[: array.nbytes], array.dtype).reshape(array.shape))
@@ -121,12 +122,9 @@ class Cluster:
                 f"({type(error).__name__}: {_reason(error)})"
             ) from error
 
-    def _sum(self, words):
-        """The sum of int64 vectors of all workers."""
-        with self.strategy.scope():
-            return self._total(tf.constant(words)).numpy()
-
     def _total_of(self, words):
+        """The sum of int64 vectors of all workers."""
+
         def replica(words):
             context = tf.distribute.get_replica_context()
             is_first = context.replica_id_in_sync_group % self.num_local_replicas == 0

@@ -37,22 +37,21 @@ class RunState:
     learning_rate: float = 0.0
     values: dict[str, float] = dataclasses.field(default_factory=dict)
     checkpoint_is_due: bool = False
-    observers: Sequence[Observer] = ()
+    observers: list[Observer] = dataclasses.field(default_factory=list)
 
     @property
     def position(self) -> dict[str, int]:
         """Where the run is, as checkpoints hold it: {"stage": index, "step": ..., "total_steps": ...}."""
         return {"stage": self.stage_index, "step": self.step, "total_steps": self.total_steps}
 
-    def tell(self, event: str) -> None:
+    def tell(self, event: str, *values: Any) -> None:
         """Calls the method of this name of every observer."""
         for observer in self.observers:
-            getattr(observer, event)(self)
+            getattr(observer, event)(self, *values)
 
     def report(self, line: dict[str, Any]) -> None:
         """Gives all observers a line; see Observer.reported."""
-        for observer in self.observers:
-            observer.reported(self, line)
+        self.tell("reported", line)
 
 
 def learning_rate(stage: Stage, step: int) -> float:

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -38,22 +38,18 @@ def check_shards(config: Config, shards: Sequence[Sequence[str]], cluster: Clust
                 "every worker reads shards of its own. Start fewer workers, or build more shards"
             )
         mine, replicas = paths[cluster.worker :: cluster.num_workers], cluster.num_local_replicas
-        found = 0
-        for path in mine if replicas > 1 else ():
-            found += _count(path, replicas - found)
-            if found == replicas:
-                break
-        if replicas > 1 and found < replicas:
+        if replicas > 1 and (found := sum(1 for _ in itertools.islice(_records(mine), replicas))) < replicas:
             raise UserError(
                 f"{replicas} replicas, but only {found} clips in the {len(mine)} {stage.split} shards of "
                 f"{config.data_dir} that they share: let fewer devices train (CUDA_VISIBLE_DEVICES), or build more data"
             )
 
 
-def _count(shard, limit):
-    """Records of a shard, counted up to `limit`."""
-    try:
-        with tf.io.gfile.GFile(shard, "rb") as file:
-            return sum(1 for _ in itertools.islice(tfrecord.read_records(file, check_payloads=False), limit))
-    except tfrecord.DamagedRecordError as error:
-        raise UserError(f"shard {shard}: {error}; build it again") from error
+def _records(shards: Sequence[str]) -> Iterator[Any]:
+    """The places of the records of some shards, each found when it is asked for."""
+    for shard in shards:
+        try:
+            with tf.io.gfile.GFile(shard, "rb") as file:
+                yield from tfrecord.read_records(file, check_payloads=False)
+        except tfrecord.DamagedRecordError as error:
+            raise UserError(f"shard {shard}: {error}; build it again") from error

@@ -1,5 +1,6 @@
 """What the client makes of a few fixed clips, for TensorBoard."""
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -17,6 +18,7 @@ from tsd_tf.video import pictures
 _NUM_CLIPS = 4
 
 
+@dataclasses.dataclass
 class Showcase(Observer):
     """At every checkpoint, writes the histogram of P on four fixed clips, and for the first one a picture.
 
@@ -28,10 +30,9 @@ class Showcase(Observer):
         summaries: Summaries.
     """
 
-    def __init__(self, config: Config, records: Records, summaries: Summaries) -> None:
-        self.config = config
-        self.records = records
-        self.summaries = summaries
+    config: Config
+    records: Records
+    summaries: Summaries
 
     def step_ends(self, state: RunState) -> None:
         network = state.network

@@ -65,10 +65,7 @@ class Summaries(Observer):
 
     def _write(self, tag: str, tensor: tf.Tensor, step: int, plugin: str, data_class: str) -> None:
         metadata = tf.compat.v1.SummaryMetadata(
-            plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name=plugin),
-            data_class=tf.compat.v1.SummaryMetadata.DESCRIPTOR.file.enum_types_by_name["DataClass"]
-            .values_by_name[data_class]
-            .number,
+            plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name=plugin), data_class=data_class
         )
         with self.writer.as_default():
             tf.summary.write(tag, tensor, step=step, metadata=metadata)

@@ -153,10 +153,12 @@ class _Replica:
                 for gradient, variable in zip(gradients, stage.variables, strict=True)
             ]
         norm = tf.linalg.global_norm(gradients)
-        if config.client_gradient_clip_norm is not None:
-            gradients = _clip(gradients, stage.is_client, config.client_gradient_clip_norm)
+        if config.client_gradient_clip_norm is not None and any(stage.is_client):
+            mine = [one if is_client else None for one, is_client in zip(gradients, stage.is_client, strict=True)]
+            clipped, _ = tf.clip_by_global_norm(mine, config.client_gradient_clip_norm)
+            gradients = [old if new is None else new for old, new in zip(gradients, clipped, strict=True)]
         if config.gradient_clip_norm is not None:
-            gradients = _clip(gradients, [True] * len(gradients), config.gradient_clip_norm)
+            gradients, _ = tf.clip_by_global_norm(gradients, config.gradient_clip_norm)
         gradients = [
             gradient if factor == 1.0 else gradient * factor
             for gradient, factor in zip(gradients, stage.rate_factors, strict=True)
@@ -164,12 +166,3 @@ class _Replica:
         # The gradients are the same on all replicas by now, and the optimiser sums over the replicas once more.
         self.optimizer.apply([gradient / self.num_replicas for gradient in gradients], stage.variables)
         return norm
-
-
-def _clip(gradients, chosen, norm):
-    """Scales the chosen gradients together to at most `norm`; leaves the others."""
-    picked = [gradient for gradient, choose in zip(gradients, chosen, strict=True) if choose]
-    if not picked:
-        return gradients
-    clipped = iter(tf.clip_by_global_norm(picked, norm)[0])
-    return [next(clipped) if choose else gradient for gradient, choose in zip(gradients, chosen, strict=True)]

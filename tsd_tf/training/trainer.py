@@ -8,7 +8,7 @@ import math
 import pathlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 import numpy as np
@@ -40,7 +40,6 @@ from tsd_tf.training.train_step import make_train_step
 from tsd_tf.training.validation import Validation, ValidationPlan
 from tsd_tf.work_directory import WorkDirectory
 
-_AnyObserver = TypeVar("_AnyObserver", bound=Observer)
 _CHECKPOINT_SECONDS = 600.0
 # What a full or read-only disk answers.
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
@@ -140,7 +139,9 @@ class Trainer:
             state = RunState(build_network(self.config, dtype_policy(self.config)), stages[0])
         path = self._restore(state)
         with contextlib.ExitStack() as observing:
-            state.observers = self._observers(state, shards, observing)
+            for observer in self._observers(state, shards):
+                observing.callback(observer.close)
+                state.observers.append(observer)
             while state.stage_index < len(stages):
                 state.stage = stages[state.stage_index]
                 if state.step < state.stage.num_steps:
@@ -162,29 +163,20 @@ class Trainer:
         state.stage_index, state.step, state.total_steps = map(int, values)
         return path
 
-    def _observers(self, state: RunState, shards: list[list[str]], observing: contextlib.ExitStack) -> list[Observer]:
-        """Who watches the run; only the chief shows and writes something. `observing` closes them."""
+    def _observers(self, state: RunState, shards: list[list[str]]) -> Iterator[Observer]:
+        """Who watches the run; only the chief shows and writes something."""
         config, directory = self.config, self.work_directory
-        observers: list[Observer] = []
-
-        def add(observer: _AnyObserver) -> _AnyObserver:
-            observing.callback(observer.close)
-            observers.append(observer)
-            return observer
-
         if self.cluster.is_chief:
-            add(Progress(config.num_frames))
-            add(Log(directory.path / "log.jsonl", [stage.name for stage in config.stages], state.position))
-            summaries = add(Summaries(directory.path / "tensorboard"))
+            yield Progress(config.num_frames)
+            yield Log(directory.path / "log.jsonl", [stage.name for stage in config.stages], state.position)
+            yield (summaries := Summaries(directory.path / "tensorboard"))
             # Before the checkpoint: a run that is killed in between validates these weights again.
             if self.validation_shards:
                 records = self._records_of(self.validation_shards)
-                add(Validation(directory, state.network, config, self.validation_plan, records))
-            add(Checkpoints(directory, self.keep_checkpoints))
-            add(Showcase(config, self._records_of(self.validation_shards or shards[-1]), summaries))
-        for observer in self.observers:
-            add(observer)
-        return observers
+                yield Validation(directory, state.network, config, self.validation_plan, records)
+            yield Checkpoints(directory, self.keep_checkpoints)
+            yield Showcase(config, self._records_of(self.validation_shards or shards[-1]), summaries)
+        yield from self.observers
 
     def _run_stage(self, state: RunState, shards: list[str], path: pathlib.Path | None) -> None:
         """Trains one stage from where the run stands; `path` is the checkpoint at that place, if there is one."""

@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import time
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tqdm import tqdm
@@ -119,7 +118,7 @@ class Validation(Observer):
         began = time.monotonic()
         plan = self.plan
         with tqdm(desc="validate", unit="video", mininterval=1.0, leave=False) as bar:
-            summary = protocol.collect(self.classifier, _shown(self.clips, bar)).summary(plan.num_clips)
+            summary = protocol.collect(self.classifier, protocol.shown(self.clips, bar)).summary(plan.num_clips)
         result = {
             "stage": state.stage.name,
             "step": state.step,
@@ -132,9 +131,3 @@ class Validation(Observer):
             self.best_top1 = result["top1"]
             checkpoints.save_best(self.work_directory, state.network, result)
         return result
-
-
-def _shown(batches: Iterable[dict[str, Any]], bar: tqdm) -> Iterator[dict[str, Any]]:
-    for batch in batches:
-        yield batch
-        bar.update(len(batch["label"]))
