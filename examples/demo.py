@@ -213,7 +213,9 @@ def _in_process_probabilities(workdir, video):
 
     run = WorkDirectory(workdir)
     config, network = run.config(), run.load_network()
-    pictures = Video(video).frames(frame_rate=25.0, short_side=config.short_side)
+    pictures = Video(video, square_pixels=config.square_pixels).frames(
+        frame_rate=config.frame_rate, short_side=config.short_side
+    )
     frames = (geometry.centre(picture, config.crop_size) for picture in pictures)
     batch = np.stack([clip for _, clip in clips.sliding(frames, config.num_frames, config.num_frames)])
     return np.asarray(ops.softmax(network(to_network_input(batch)))).mean(axis=0).tolist()

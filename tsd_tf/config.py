@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from typing import Any
 
 from tsd_tf.contract import references
@@ -70,7 +71,9 @@ class Config:
         num_classes: classes of the data set.
         method: one of METHODS, or package.module:Class, a selector of the user's own.
         num_frames, num_distilled_frames: T and T_s.
-        short_side, crop_size: pixels of the stored frames' short side and of the square crop.
+        frame_rate, short_side, square_pixels: of the stored frames: frames a second, pixels, and whether the videos'
+            ratio of the pixels' sides was obeyed. A training takes them from its shards.
+        crop_size: pixels of the square crop.
         random_flip: left-right flips in training.
         augmentation: package.module:function of the user's own that changes training clips, or None.
         main_network: one of MAIN_NETWORKS, of which the paper's is "inception_i3d", or package.module:function of the
@@ -96,7 +99,9 @@ class Config:
     method: str = "tsd"
     num_frames: int = 40
     num_distilled_frames: int = 10
+    frame_rate: float = 25.0
     short_side: int = 256
+    square_pixels: bool = False
     crop_size: int = 224
     random_flip: bool = True
     augmentation: str | None = None
@@ -161,6 +166,8 @@ class Config:
                         f"`num_frames` of stage {stage.name} must be {C3D_FRAMES} or None for `main_network` c3d. "
                         f"Received: {stage.num_frames}"
                     )
+        if not 0 < self.frame_rate < math.inf:
+            raise UserError(f"`frame_rate` must be positive. Received: frame_rate={self.frame_rate}")
         for name in ("gradient_clip_norm", "client_gradient_clip_norm"):
             if getattr(self, name) is not None and getattr(self, name) <= 0:
                 raise UserError(f"`{name}` must be positive. Received: {name}={getattr(self, name)}")

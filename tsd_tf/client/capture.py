@@ -42,7 +42,7 @@ def camera_frames(camera: int | str, model: ClientModel) -> Iterator[np.ndarray]
         UserError: it cannot be opened.
     """
     try:
-        source = Camera(camera) if isinstance(camera, int) else Video.live(camera)
+        source = Camera(camera) if isinstance(camera, int) else Video.live(camera, model.square_pixels)
         yield from _cropped(source, model)
     except UnreadableVideoError as error:
         raise UserError(f"no stream at {camera} that can be read: {error}") from error

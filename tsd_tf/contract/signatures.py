@@ -29,7 +29,6 @@ SCORES = "scores"  # float32 (batch, k): their probabilities
 TOP_K = 5
 
 MODEL_NAME = "tsd"
-FRAMES_PER_SECOND = 25.0
 
 CLOUD_DIR = "cloud"
 CLIENT_DIR = "client"
@@ -81,6 +80,7 @@ class ClientModel:
         frame_size: edge of the square RGB frames that go in and come out, pixels; values 0 to 255.
         short_side: pixels that a video's short side is resized to before the centre crop.
         frames_per_second: rate of the frames of a clip.
+        square_pixels: whether a video's ratio of the pixels' sides is obeyed.
         num_classes: classes of the cloud half.
         feature_shape: (h, w, c) of the coarse features of one frame, or None where the method has none.
         signatures: names of the signatures in the TFLite files.
@@ -100,6 +100,7 @@ class ClientModel:
     signatures: tuple[str, ...]
     variants: tuple[Variant, ...]
     value_range: tuple[int, int] = (0, 255)
+    square_pixels: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "signatures", tuple(self.signatures))

@@ -14,6 +14,7 @@ from tsd_tf.contract.errors import UserError
 from tsd_tf.data.evaluation_clips import EvaluationClips
 from tsd_tf.data.records import Records
 from tsd_tf.data.shards import find_shards, read_labels
+from tsd_tf.data.stored_frames import read_stored_frames
 from tsd_tf.evaluation import metrics, protocol, subjects
 from tsd_tf.evaluation.exported_halves import ExportedHalves
 from tsd_tf.evaluation.subject import Subject
@@ -33,7 +34,7 @@ def prepare(subject: Subject) -> list[str]:
     """The shards that a Subject is tested on.
 
     Raises:
-        UserError: no shards, another class list, or a folder that cannot be written to.
+        UserError: no shards, another class list, frames of another rate or size, or a folder that cannot be written to.
     """
     shards = find_shards(subject.data_dir, subject.split)
     labels = read_labels(subject.data_dir)
@@ -44,6 +45,12 @@ def prepare(subject: Subject) -> list[str]:
         raise UserError(
             f"the class list of {subject.data_dir} ({len(labels)} classes) is not the one that {subject.name} was "
             f"trained with ({subject.num_classes} classes){detail}; name the right `data_dir` or `work_directory`"
+        )
+    stored = read_stored_frames(subject.data_dir, subject.split)
+    if differences := subject.frames.differences(stored):
+        raise UserError(
+            f"{subject.name} was trained on, and the {subject.split} shards of {subject.data_dir} hold, "
+            f"{'; '.join(differences)}: build the shards as those of the training were"
         )
     files.require_writable(subject.folder)
     return shards

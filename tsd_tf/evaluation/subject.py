@@ -5,6 +5,8 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
+from tsd_tf.data.stored_frames import StoredFrames
+
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
@@ -15,6 +17,7 @@ class Subject:
         folder: where the results go; exists.
         stem: how the results' file names begin.
         num_frames, num_distilled_frames, crop_size, num_classes: T, T_s, pixels of the square clips, classes.
+        frames: a StoredFrames: the rate and the size of frames that it was trained on.
         labels: the class names that it was trained with; None where they are not known.
         data_dir, split: the shards.
         facts: further entries of the results' JSON: what was tested, of which configuration.
@@ -28,6 +31,7 @@ class Subject:
     num_distilled_frames: int
     crop_size: int
     num_classes: int
+    frames: StoredFrames
     labels: list[str] | None
     data_dir: str
     split: str

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tsd_tf import network_builder, work_directory
 from tsd_tf.config import Config
 from tsd_tf.contract.errors import UserError
+from tsd_tf.data.stored_frames import StoredFrames
 from tsd_tf.evaluation.exported_halves import ExportedHalves
 from tsd_tf.evaluation.network_classifier import NetworkClassifier
 from tsd_tf.evaluation.subject import Subject
@@ -170,6 +171,7 @@ def of_export(
         num_distilled_frames=model.num_distilled_frames,
         crop_size=model.frame_size,
         num_classes=model.num_classes,
+        frames=StoredFrames(model.frames_per_second, model.short_side, model.square_pixels),
         labels=halves.labels,
         data_dir=data_dir,
         split=split,
@@ -248,6 +250,7 @@ def _of_config(
         num_distilled_frames=config.num_distilled_frames,
         crop_size=config.crop_size,
         num_classes=config.num_classes,
+        frames=StoredFrames(config.frame_rate, config.short_side, config.square_pixels),
         data_dir=data_dir or config.data_dir,
         split=split or config.evaluation_split,
         facts={

@@ -18,6 +18,7 @@ from tsd_tf.contract import references
 from tsd_tf.contract.errors import UserError
 from tsd_tf.data.records import Records
 from tsd_tf.data.shards import find_shards, read_labels
+from tsd_tf.data.stored_frames import stored_frames_of
 from tsd_tf.data.training_clips import TrainingClips
 from tsd_tf.network import FewFrameNetwork
 from tsd_tf.network_builder import build_network
@@ -37,7 +38,7 @@ from tsd_tf.training.showcase import Showcase
 from tsd_tf.training.stages import stage_model
 from tsd_tf.training.summaries import Summaries
 from tsd_tf.training.train_step import make_train_step
-from tsd_tf.training.validation import Validation, ValidationPlan
+from tsd_tf.training.validation import DEFAULT_SPLIT, Validation, ValidationPlan
 from tsd_tf.work_directory import WorkDirectory
 
 _CHECKPOINT_SECONDS = 600.0
@@ -50,7 +51,7 @@ class Trainer:
 
     Args:
         work_directory: a WorkDirectory; made if it is missing. One of another configuration is an error.
-        config: a Config.
+        config: a Config; `prepare` puts the shards' own rate and size of frames into it.
         initialize: loads pretrained weights; called with the freshly built network before the first step.
         cluster: the Cluster to train on; None for `default_cluster`.
         checkpoint_steps: steps between checkpoints; None writes one every ten minutes. Each stage ends with one.
@@ -102,6 +103,7 @@ class Trainer:
                 f"{self.config.num_classes}; choose another `data_dir` or `preset`, or say so with `num_classes`"
             )
         shards = [find_shards(self.config.data_dir, stage.split) for stage in self.config.stages]
+        self.config = self._as_stored()
         check_shards(self.config, shards, self.cluster)
         with self.cluster.watched():
             self.cluster.check_same(run_of(self.config))
@@ -109,6 +111,25 @@ class Trainer:
             _ = self.validation_shards  # refused or announced before anything is written
             claim(self.work_directory, self.config, labels)
         return shards
+
+    def _as_stored(self) -> Config:
+        """The configuration with the rate and the size at which the shards hold frames."""
+        config, plan = self.config, self.validation_plan
+        splits = {stage.split for stage in config.stages}
+        if self.cluster.is_chief and self.validation_shards:
+            splits.add(plan.split or DEFAULT_SPLIT)
+        stored = stored_frames_of(config.data_dir, splits)
+        if stored.short_side and stored.short_side < config.crop_size:
+            raise UserError(
+                f"`crop_size` must be at most {stored.short_side}, the pixels of the short side of the frames in "
+                f"{config.data_dir}; or build them with a larger `short_side`. Received: crop_size={config.crop_size}"
+            )
+        return dataclasses.replace(
+            config,
+            frame_rate=stored.frame_rate or config.frame_rate,
+            short_side=stored.short_side or config.short_side,
+            square_pixels=stored.square_pixels,
+        )
 
     @functools.cached_property
     def validation_shards(self) -> list[str]:

@@ -20,6 +20,8 @@ from tsd_tf.training.observer import Observer
 from tsd_tf.training.run_state import RunState
 from tsd_tf.work_directory import WorkDirectory
 
+DEFAULT_SPLIT = "validate"
+
 
 @dataclasses.dataclass(frozen=True)
 class ValidationPlan:
@@ -44,7 +46,7 @@ class ValidationPlan:
         if self.num_videos == 0:
             return []
         try:
-            return find_shards(data_dir, self.split or "validate")
+            return find_shards(data_dir, self.split or DEFAULT_SPLIT)
         except UserError:
             if self.split is not None:
                 raise

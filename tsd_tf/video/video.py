@@ -66,14 +66,14 @@ class Video:
         self._source = animated_webp.frames(path) if animated_webp.is_one(path) else self._decoded_frames()
 
     @classmethod
-    def live(cls, url: str) -> "Video":
+    def live(cls, url: str, square_pixels: bool = False) -> "Video":
         """A stream that FFmpeg can read: rtsp://, http://, udp:// ... One that stops sending ends.
 
         Raises:
             UnreadableVideoError: it cannot be opened.
         """
         stream = cls.__new__(cls)
-        stream._open(url, 1, False, timeout=_STREAM_TIMEOUT_SECONDS)
+        stream._open(url, 1, square_pixels, timeout=_STREAM_TIMEOUT_SECONDS)
         stream._source = stream._decoded_frames()
         return stream
 
