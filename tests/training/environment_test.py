@@ -130,3 +130,16 @@ def test_more_steps_than_the_run_was_started_with_are_refused_by_name(config, tm
         claim(run, dataclasses.replace(config, stages=longer), LABELS)
     with pytest.raises(UserError, match=r"another configuration: stages is \(.*\) there and \(.*\) here"):
         claim(run, dataclasses.replace(config, stages=config.stages[:1]), LABELS)
+
+
+def test_shards_of_another_decoder_are_noted_on_resuming(config, data, tmp_path, capsys):
+    path = data / "manifest-train.json"
+    manifest = json.loads(path.read_text())
+    assert environment.describe(config)["decoders"]["train"] == manifest["decoder"]
+    manifest["decoder"]["PyAV"] = "1.0"
+    path.write_text(json.dumps(manifest))
+    run = WorkDirectory(tmp_path / "run")
+    claim(run, config, LABELS)
+    claim(run, config, LABELS)
+    assert "train shards" in (note := capsys.readouterr().out)
+    assert "PyAV 1.0 then" in note

@@ -157,7 +157,9 @@ def _note_decoder(before: dict[str, str] | None) -> None:
     """Says so if what is there was decoded by other versions than today's."""
     now = decoder_versions()
     if before != now:
-        changed = [f"{name} {(before or {}).get(name, 'unknown')} then, {now[name]} now" for name in now]
+        changed = [
+            f"{name} {then} then, {now[name]} now" for name in now if (then := (before or {}).get(name)) != now[name]
+        ]
         print(f"Note: what is there was decoded by other versions, which may give other pictures: {'; '.join(changed)}")
 
 

@@ -16,11 +16,15 @@ from tsd_tf.contract import schema
 from tsd_tf.contract.errors import UserError
 from tsd_tf.data import remote
 from tsd_tf.data.shards import find_shards
+from tsd_tf.video.video import decoder_versions
 from tsd_tf.work_directory import WorkDirectory
 
 
 def describe(config: Config) -> dict[str, dict[str, str]]:
-    """The environment of a run that starts now: {"versions": {package: version}, "data": {split: hash}}.
+    """The environment of a run that starts now.
+
+    {"versions": {package: version}, "data": {split: hash}, "decoders": {split: {library: version}}}; the last is of
+    what decoded the videos, where the builder's manifest tells it.
 
     Args:
         config: a Config; the splits are those of its stages.
@@ -28,6 +32,7 @@ def describe(config: Config) -> dict[str, dict[str, str]]:
     Raises:
         UserError: a split has no shards, or its manifest cannot be read.
     """
+    splits = sorted({stage.split for stage in config.stages})
     return {
         "versions": {
             "python": platform.python_version(),
@@ -36,9 +41,8 @@ def describe(config: Config) -> dict[str, dict[str, str]]:
             "numpy": np.__version__,
             "tsd_tf": tsd_tf.__version__,
         },
-        "data": {
-            split: data_hash(config.data_dir, split) for split in sorted({stage.split for stage in config.stages})
-        },
+        "data": {split: data_hash(config.data_dir, split) for split in splits},
+        "decoders": {split: _decoder(config.data_dir, split) for split in splits},
     }
 
 
@@ -47,17 +51,31 @@ def data_hash(data_dir: str | os.PathLike, split: str) -> str:
 
     Shards that were not made by a builder of this project have no manifest: their names and sizes are hashed instead.
     """
+    if manifest := _manifest(data_dir, split):
+        return hashlib.sha256(manifest).hexdigest()
+    digest = hashlib.sha256()
+    for shard in find_shards(data_dir, split):
+        digest.update(f"{shard.rpartition('/')[2]} {tf.io.gfile.stat(shard).length}\n".encode())
+    return digest.hexdigest()
+
+
+def _decoder(data_dir: str, split: str) -> dict[str, str]:
+    try:
+        return dict(json.loads(_manifest(data_dir, split))["decoder"])
+    except (ValueError, KeyError, TypeError):
+        return {}
+
+
+def _manifest(data_dir: str | os.PathLike, split: str) -> bytes:
+    """The contents of a split's manifest; nothing where there is none."""
     data_dir = str(data_dir).rstrip("/")
     remote.prepare(data_dir)
     path = f"{data_dir}/{schema.MANIFEST_JSON.format(split=split)}"
     try:
         with tf.io.gfile.GFile(path, "rb") as file:
-            return hashlib.sha256(file.read()).hexdigest()
+            return file.read()
     except tf.errors.NotFoundError:
-        digest = hashlib.sha256()
-        for shard in find_shards(data_dir, split):
-            digest.update(f"{shard.rpartition('/')[2]} {tf.io.gfile.stat(shard).length}\n".encode())
-        return digest.hexdigest()
+        return b""
     except tf.errors.OpError as error:
         raise UserError(f"cannot read {path}: {error.message}") from error
 
@@ -100,3 +118,11 @@ def check(work_directory: WorkDirectory, there: dict[str, Any], here: dict[str, 
     ]
     if changed:
         print(f"Note: {work_directory.path} was started with other versions: {'; '.join(changed)}")
+    now = decoder_versions()
+    for split, then in here["decoders"].items():
+        if then and then != now:
+            changed = [f"{name} {then.get(name)} then, {now[name]} now" for name in now if then.get(name) != now[name]]
+            print(
+                f"Note: the {split} shards of {data_dir} were decoded by other versions than a client of today has: "
+                f"{'; '.join(changed)}"
+            )
