@@ -144,19 +144,24 @@ def test_other_methods_take_the_same_path(tiny_config, tmp_path, sample_shards, 
     np.testing.assert_allclose(found.probabilities.sum(-1), 1.0, atol=1e-5)
 
 
+def deepminds_checkpoint(prefix, network):
+    """Writes a released checkpoint with the weights of an InceptionI3D; returns its prefix."""
+    names, values = zip(*deepmind_i3d.variables_by_name(network).items(), strict=True)
+    tf.raw_ops.SaveV2(
+        prefix=str(prefix),
+        tensor_names=[deepmind_i3d.SCOPE + name for name in names],
+        shape_and_slices=[""] * len(names),
+        tensors=[tf.convert_to_tensor(np.asarray(value)) for value in values],
+    )
+    return str(prefix)
+
+
 def test_deepminds_checkpoint_stands_in_for_the_training_of_i3d(tiny_config, tmp_path):
     still = (Stage("sampling", "network", 1, 1e-30, batch_size=2),)
     changes = {"stages": still, "main_network_batch_norm_momentum": 1.0}
     config = tiny_config(method="i3d_e", main_network="inception_i3d", **changes)
     source = build_network(config).main_network
-    names, values = zip(*deepmind_i3d.variables_by_name(source).items(), strict=True)
-    prefix = str(tmp_path / "model.ckpt")
-    tf.raw_ops.SaveV2(
-        prefix=prefix,
-        tensor_names=[deepmind_i3d.SCOPE + name for name in names],
-        shape_and_slices=[""] * len(names),
-        tensors=[tf.convert_to_tensor(np.asarray(value)) for value in values],
-    )
+    prefix = deepminds_checkpoint(tmp_path / "model.ckpt", source)
     network = recipe.train_on_kinetics(
         config,
         tmp_path / "run",
@@ -166,3 +171,23 @@ def test_deepminds_checkpoint_stands_in_for_the_training_of_i3d(tiny_config, tmp
     )
     assert not (tmp_path / "i3d").exists()
     assert difference(network.main_network, source) < 1e-20
+
+
+def test_deepminds_checkpoint_of_other_classes_is_fine_tuned_first(tiny_config, tmp_path):
+    """Its last layer is new: I3D is trained from the rest, and the client in front of what comes out."""
+    still = (Stage("still", "network", 1, 1e-30, batch_size=2),)
+    changes = {"stages": still, "main_network_batch_norm_momentum": 1.0, "main_network": "inception_i3d"}
+    config = tiny_config(method="i3d_e", **changes)
+    source = build_network(dataclasses.replace(config, num_classes=9)).main_network
+    i3d = dataclasses.replace(config, method="i3d", num_distilled_frames=8)
+    network = recipe.train_on_kinetics(
+        config,
+        tmp_path / "run",
+        i3d_config=i3d,
+        i3d_workdir=tmp_path / "i3d",
+        i3d_checkpoint=deepminds_checkpoint(tmp_path / "model.ckpt", source),
+    )
+    trained = WorkDirectory(tmp_path / "i3d").load_network().main_network
+    assert difference(network.main_network, trained) < 1e-20
+    for block, theirs in zip(network.main_network.blocks, source.blocks, strict=True):
+        assert difference(block, theirs) < 1e-20

@@ -38,9 +38,9 @@ flags.DEFINE_string(
     "export_dir", None, "test what tsd_tf.export wrote, on the data of --workdir, --preset or --data_dir"
 )
 flags.DEFINE_string("runs_dir", "runs", "folder of the default work directories")
-flags.DEFINE_enum("preset", None, ["kinetics400", "ucf101", "sample"], "look for runs of this data set alone")
+flags.DEFINE_enum("preset", None, ["kinetics400", "ucf101", "sample", "custom"], "look for runs of this data set alone")
 flags.DEFINE_string("data_dir", None, "folder of the TFRecord shards (default: the one the run was trained on)")
-flags.DEFINE_string("split", None, "which shards (default: validate for kinetics400, test for ucf101 and sample)")
+flags.DEFINE_string("split", None, "which shards (default: validate for kinetics400, test for the others)")
 flags.DEFINE_integer("T", None, "frames of a clip: for --weights, or a run of --method=i3d, which takes any number")
 flags.DEFINE_integer("Ts", None, "frames per clip that the main network sees, as --T")
 run_flags.define_parts("with --weights and --preset: ")

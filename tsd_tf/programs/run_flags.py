@@ -119,11 +119,14 @@ def define(presets: Sequence[str]) -> None:
     flags.DEFINE_integer("seed", None, "seed of initialisation, clips and shuffling", lower_bound=0)
 
 
-def config_from_flags(method: str | None = None) -> configs.Config:
+def config_from_flags(method: str | None = None, preset_name: str | None = None) -> configs.Config:
     """The preset's Config with the flags' changes; UserError where they do not fit together.
+
+    The preset for data of the user's own takes the number of classes from their labels.txt.
 
     Args:
         method: see Config; None for what the flags say, or tsd.
+        preset_name: the preset; None for the flag's.
     """
     if FLAGS.method == "i3d" and (FLAGS.T is not None or FLAGS.Ts is not None):
         raise UserError(
@@ -131,12 +134,16 @@ def config_from_flags(method: str | None = None) -> configs.Config:
             f"--T={FLAGS.T}, --Ts={FLAGS.Ts}. Give them to evaluate.py"
         )
     method = method or method_from_flags() or "tsd"
-    preset = _preset(method)
+    preset = _preset(preset_name or FLAGS.preset, method)
     fields = {field.name for field in dataclasses.fields(configs.Config)} - {"method"}
     fields -= _NOT_OF_I3D if method == "i3d" else set()
     flag_of = {field: command_line.flag_of(field) for field in fields}
     given = {field: FLAGS[flag].value for field, flag in flag_of.items() if flag in FLAGS}
     changes: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
+    if FLAGS.preset == "custom" and "num_classes" not in changes:
+        from tsd_tf.data.shards import read_labels
+
+        changes["num_classes"] = len(read_labels(changes.get("data_dir", preset.data_dir)))
     stages = preset.stages
     if method == "i3d" and FLAGS.main_network == "c3d":
         changes |= {"num_frames": configs.C3D_FRAMES, "num_distilled_frames": configs.C3D_FRAMES}
@@ -149,12 +156,12 @@ def config_from_flags(method: str | None = None) -> configs.Config:
     return dataclasses.replace(preset, method=method, stages=stages, **changes)
 
 
-def _preset(method: str) -> configs.Config:
+def _preset(name: str, method: str) -> configs.Config:
     if references.is_reference(method):
         from tsd_tf.network_builder import preset
 
-        return preset(FLAGS.preset, method)
-    return getattr(configs, FLAGS.preset)(method)
+        return preset(name, method)
+    return getattr(configs, name)(method)
 
 
 @contextlib.contextmanager

@@ -7,24 +7,40 @@ the main network frozen (stage 1, 50k steps), then both (stage 2, 90k steps), on
 of today's GPUs; a CPU is for trying things out (--max_steps, --preset=sample). Checkpoints, log.jsonl, config.json,
 environment.json and labels.txt go to runs/kinetics400/tsd_T40_Ts10; the same command resumes an interrupted run.
 python -m tfrecords.build_kinetics makes the shards; evaluate.py tests the result.
+
+    python train_kinetics.py --preset=custom --data_dir=data/custom --kinetics_workdir=runs/kinetics400/tsd_T40_Ts10
+
+trains on data of your own (docs/own_data.md), its classes taken from labels.txt: from a run on Kinetics as here, from
+DeepMind's I3D (--i3d_checkpoint), or, without either, from nothing.
 """
 
 import pathlib
 
 from absl import flags
 
+from tsd_tf.contract.errors import UserError
 from tsd_tf.programs import command_line, run_flags
 
 FLAGS = flags.FLAGS
 
-run_flags.define(["kinetics400", "sample"])
+run_flags.define(["kinetics400", "sample", "custom"])
 flags.DEFINE_string(
     "main_network_weights",
     None,
     "what the main network starts from: a work directory or a .weights.h5 file (default: the I3D run under "
     "--runs_dir, trained first if it does not exist)",
 )
-flags.DEFINE_string("i3d_checkpoint", None, "prefix of one of DeepMind's TensorFlow checkpoints to start I3D from")
+flags.DEFINE_string(
+    "i3d_checkpoint",
+    None,
+    "prefix of one of DeepMind's TensorFlow checkpoints: with the data's classes it is the I3D to start from; with "
+    "others I3D is first fine-tuned from it, its last layer new",
+)
+flags.DEFINE_string(
+    "kinetics_workdir",
+    None,
+    "with --preset=custom: fine-tune from this run on Kinetics, as train_ucf101.py does, its last layer new",
+)
 flags.DEFINE_string(
     "inception_checkpoint", None, "prefix of TF-Slim's 2D Inception-v1, which is inflated to start I3D from"
 )
@@ -34,13 +50,20 @@ flags.DEFINE_string(
 def start(argv: list[str]) -> None:
     """Trains what the flags say."""
     command_line.no_arguments(argv)
-    config = run_flags.config_from_flags()
+    own, fine_tuned = FLAGS.preset == "custom", "custom_fine_tuned"
+    source = FLAGS.kinetics_workdir
+    if source and not own:
+        raise UserError(f"--kinetics_workdir is for use with --preset=custom. Received: --preset={FLAGS.preset}")
+    config = run_flags.config_from_flags(preset_name=fine_tuned if source else None)
     workdir = run_flags.workdir_from_flags(config)
-    i3d_config = run_flags.config_from_flags("i3d")
+    i3d_config = run_flags.config_from_flags("i3d", fine_tuned if own and FLAGS.i3d_checkpoint else None)
 
     from tsd_tf.training import recipe
 
     with run_flags.training(config, workdir) as options:
+        if source:
+            recipe.fine_tune(config, workdir, source, **options)
+            return
         recipe.train_on_kinetics(
             config,
             workdir,

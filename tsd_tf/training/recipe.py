@@ -28,7 +28,8 @@ def train_on_kinetics(
     """Trains `config` on Kinetics, or on a data set laid out like it (Section 4.2).
 
     Methods other than I3D start from a trained I3D: the one that is named, else that of `i3d_workdir`, which is trained
-    first if it is missing. Mistakes that can be found before the training are.
+    first if it is missing. A checkpoint of DeepMind's with other classes than the data is where that training starts.
+    Mistakes that can be found before the training are.
 
     Args:
         config: a Config.
@@ -45,11 +46,13 @@ def train_on_kinetics(
             "`i3d_checkpoint` and `inception_checkpoint` are for `main_network` inception_i3d. "
             f"Received: main_network={config.main_network}"
         )
-    needs_i3d = config.method != "i3d" and not main_network_weights and not i3d_checkpoint
+    # With another number of classes the last layer is new, and must be trained before the client is.
+    fits = i3d_checkpoint is not None and deepmind_i3d.num_classes(i3d_checkpoint) == config.num_classes
+    needs_i3d = config.method != "i3d" and not main_network_weights and not fits
 
     def initialize(network: FewFrameNetwork) -> None:
-        if i3d_checkpoint:
-            deepmind_i3d.load(network.main_network, i3d_checkpoint)
+        if i3d_checkpoint and not needs_i3d:
+            deepmind_i3d.load(network.main_network, i3d_checkpoint, with_logits=fits)
         elif source := main_network_weights or (needs_i3d and i3d_workdir):
             initialization.load_main_network(network, source)
         elif inception_checkpoint:
@@ -76,6 +79,7 @@ def train_on_kinetics(
             i3d_workdir,
             i3d_config=i3d_config,
             i3d_workdir=i3d_workdir,
+            i3d_checkpoint=i3d_checkpoint,
             inception_checkpoint=inception_checkpoint,
             **{**trainer_options, "cluster": cluster},
         )

@@ -60,7 +60,7 @@ def _unit_variables(path: str, unit: Unit3D) -> dict[str, keras.Variable]:
     }
 
 
-def load(model: InceptionI3D, checkpoint_prefix: str | os.PathLike) -> None:
+def load(model: InceptionI3D, checkpoint_prefix: str | os.PathLike, with_logits: bool = True) -> None:
     """Loads a released RGB checkpoint into an InceptionI3D: all of it or, on an error, nothing.
 
     Batch-norm variables may be (C,), as released, or (1, 1, 1, 1, C), as a newer Sonnet writes them. The logits'
@@ -69,12 +69,31 @@ def load(model: InceptionI3D, checkpoint_prefix: str | os.PathLike) -> None:
     Args:
         model: a built tsd_tf.main_networks.InceptionI3D of width 1 with as many classes as the checkpoint.
         checkpoint_prefix: path before ".index" and ".data-00000-of-00001", e.g. "checkpoints/rgb_imagenet/model.ckpt".
+        with_logits: False leaves the last layer as it is; the model may then have any number of classes.
 
     Raises:
         UserError: there is no such checkpoint, or a variable is left over on either side or has another shape.
     """
     values = _without_scope(tensorflow_checkpoint.read(checkpoint_prefix))
-    tensorflow_checkpoint.assign(variables_by_name(model), values, checkpoint_prefix)
+    variables = variables_by_name(model)
+    if not with_logits:
+        values, variables = (
+            {name: value for name, value in named.items() if not name.startswith("Logits/")}
+            for named in (values, variables)
+        )
+    tensorflow_checkpoint.assign(variables, values, checkpoint_prefix)
+
+
+def num_classes(checkpoint_prefix: str | os.PathLike) -> int:
+    """The classes of a released RGB checkpoint.
+
+    Raises:
+        UserError: there is no such checkpoint, or it is of another network.
+    """
+    bias = _without_scope(tensorflow_checkpoint.read(checkpoint_prefix)).get("Logits/Conv3d_0c_1x1/conv_3d/b")
+    if bias is None:
+        raise UserError(f"{checkpoint_prefix} is not a checkpoint of an InceptionI3D: it has no RGB logits")
+    return bias.size
 
 
 def convert(checkpoint_prefix: str | os.PathLike, output_path: str | os.PathLike) -> int:
@@ -94,15 +113,13 @@ def convert(checkpoint_prefix: str | os.PathLike, output_path: str | os.PathLike
     output_path = pathlib.Path(output_path)
     if not output_path.name.endswith(".weights.h5"):
         raise UserError(f"the output's name must end in .weights.h5. Received: {output_path}")
-    bias = _without_scope(tensorflow_checkpoint.read(checkpoint_prefix)).get("Logits/Conv3d_0c_1x1/conv_3d/b")
-    if bias is None:
-        raise UserError(f"{checkpoint_prefix} is not a checkpoint of an InceptionI3D: it has no RGB logits")
-    model = InceptionI3D(bias.size)
+    classes = num_classes(checkpoint_prefix)
+    model = InceptionI3D(classes)
     model.build((None, 16, 224, 224, 3))
     load(model, checkpoint_prefix)
     with files.whole(output_path) as partial:
         model.save_weights(partial)
-    return bias.size
+    return classes
 
 
 def _without_scope(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
