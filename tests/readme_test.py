@@ -1,4 +1,4 @@
-"""The README's commands, run as they stand there: one step, small frames, from the folder of a user."""
+"""The commands of the README and of docs/own_data.md, run as they stand there: one step, small frames."""
 
 import os
 import pathlib
@@ -27,9 +27,9 @@ EXTRA_FLAGS = {
 }
 
 
-def commands(heading):
-    """The command lines of the first sh block below a heading."""
-    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+def commands(heading, text=README):
+    """The command lines of the sh blocks below a heading."""
+    section = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
     return [line for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL) for line in block.splitlines()]
 
 
@@ -137,6 +137,31 @@ def test_the_ucf101_commands_go_on_from_there(user):
     assert len(outputs) == 3
     assert (user / "runs/ucf101/split1_tsd_T40_Ts10/finished").exists()
     assert "1 videos" in outputs[-1]
+
+
+def test_the_page_about_own_data_leads_from_a_folder_to_a_served_answer(user):
+    text = (ROOT / "docs/own_data.md").read_text()
+    if not (user / "runs/kinetics400/tsd_T40_Ts10/finished").exists():
+        pytest.fail("the Kinetics commands did not leave the run that fine-tuning starts from")
+    for seed in range(12):
+        write_a_real_video(user / "videos" / ("wave", "jump")[seed % 2] / f"{seed}.mp4", None, seed)
+    ports, servers, output = (free_port(), free_port()), [], ""
+    try:
+        for command in commands("From a folder to a served answer", text):
+            server, output = run(command, user, ports)
+            servers += [server] if server else []
+    finally:
+        for server in servers:
+            server.terminate()
+            server.wait(timeout=60)
+            server.stdout.close()
+    assert re.search(r"video\.mp4: (wave|jump) \(\d", output), output
+    assert (user / "data/custom/labels.txt").read_text() == "jump\nwave\n"
+    names = {path.name.partition("-")[0] for path in (user / "data/custom").glob("*-of-*")}
+    assert names == {"train", "validate", "test"}
+    EXTRA_FLAGS["train_kinetics.py"] += ["--T=8", "--Ts=4"]
+    (command,) = commands("From nothing", text)
+    assert "Trained tsd_T8_Ts4" in run(command, user, ports)[1]
 
 
 def test_make_has_the_targets_that_the_readme_names():

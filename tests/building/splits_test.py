@@ -3,6 +3,7 @@ import collections
 import pytest
 
 from tsd_tf.building import splits
+from tsd_tf.building.annotations import Row
 from tsd_tf.contract.errors import UserError
 
 
@@ -35,5 +36,25 @@ def test_what_data_sets_call_them():
     ]
 
 
-def test_classes_that_a_split_lacks():
-    assert splits.classes_without([0, 2, 2, None], ["a", "b", "c"]) == ["b"]
+def _row(source, split=None):
+    return Row(1, source, 0, "a", 0.0, None, path=source, source=source, split=split)
+
+
+def test_rows_that_say_their_split():
+    rows = [_row("1", "train"), _row("2", "test"), _row("3", "train")]
+    assert splits.by_split(rows, 0.1, 0.1) == {"train": [rows[0], rows[2]], "test": [rows[1]]}
+    with pytest.raises(UserError, match="in every row or in none, got one in 1 of 2"):
+        splits.by_split([_row("1", "train"), _row("2")], 0.1, 0.1)
+
+
+def test_clips_of_one_source_stay_together():
+    rows = [_row(str(i // 4)) for i in range(400)]
+    found = splits.by_split(rows, 0.2, 0.2)
+    sources = [{row.source for row in members} for members in found.values()]
+    assert sum(map(len, sources)) == len(set.union(*sources)) == 100
+    assert sum(map(len, found.values())) == 400
+
+
+def test_nothing_to_train_on():
+    with pytest.raises(UserError, match="none of the 1 rows is for training"):
+        splits.by_split([_row("1", "test")], 0.1, 0.1)

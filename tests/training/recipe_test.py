@@ -190,4 +190,4 @@ def test_deepminds_checkpoint_of_other_classes_is_fine_tuned_first(tiny_config, 
     trained = WorkDirectory(tmp_path / "i3d").load_network().main_network
     assert difference(network.main_network, trained) < 1e-20
     for block, theirs in zip(network.main_network.blocks, source.blocks, strict=True):
-        assert difference(block, theirs) < 1e-20
+        assert not block.variables or difference(block, theirs) < 1e-20

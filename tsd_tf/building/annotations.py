@@ -9,6 +9,7 @@ import os
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 
+from tsd_tf.building import splits
 from tsd_tf.contract.errors import UserError
 from tsd_tf.video import VIDEO_SUFFIXES
 
@@ -27,6 +28,8 @@ class Row:
             starts, in seconds of the source video: time_start if the downloader trimmed it.
         folders: names of folders whose file is preferred if several files have such a name.
         path: the video file, relative to the folder of videos, if the list names it; `stems` is then empty.
+        source: names the video that the clip was cut from, if the list or the file's path tells.
+        split: "train", "validate" or "test", if the list or a folder's name says so.
     """
 
     line: int
@@ -38,6 +41,8 @@ class Row:
     stems: tuple[tuple[str, float], ...] = ()
     folders: tuple[str, ...] = ()
     path: str | None = None
+    source: str = ""
+    split: str | None = None
 
 
 def read_class_list(path: str | os.PathLike) -> list[str]:
@@ -113,7 +118,7 @@ def read_ucf101(class_list: str | os.PathLike, split_list: str | os.PathLike) ->
 def read_custom(
     path: str | os.PathLike, class_names: Sequence[str] | None = None, first_label: int | None = None
 ) -> tuple[list[Row], list[str]]:
-    """The rows of a user's own CSV: video,label[,time_start,time_end].
+    """The rows of a user's own CSV: video,label[,time_start,time_end][,split][,source].
 
     Args:
         path: the CSV. `video` is a path relative to the folder of videos; empty times mean the video's start and end.
@@ -151,7 +156,13 @@ def read_custom(
         media_id = os.path.splitext(video)[0]
         if start is not None or end is not None:
             media_id += f"_{start or 0:g}_{'end' if end is None else f'{end:g}'}"
-        rows.append(Row(line, media_id, label, class_names[label], start or 0.0, end, path=video))
+        source, split = record.get("source") or video, record.get("split") or None
+        if split is not None:
+            split = splits.split_named(split)
+            if split is None:
+                raise UserError(f"{path}, line {line}: expected train, validate or test, got {record['split']!r}")
+        text = class_names[label]
+        rows.append(Row(line, media_id, label, text, start or 0.0, end, path=video, source=source, split=split))
     return _some(rows, path), list(class_names)
 
 

@@ -1,9 +1,13 @@
 """Which split a video belongs to, where nobody has said so."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from tsd_tf.contract.errors import UserError
+
+if TYPE_CHECKING:
+    from tsd_tf.building.annotations import Row
 
 TRAIN, VALIDATE, TEST = "train", "validate", "test"
 # What data sets call them.
@@ -41,7 +45,23 @@ def split_by_hash(source: str, validate_share: float, test_share: float) -> str:
     return VALIDATE if place < test_share + validate_share else TRAIN
 
 
-def classes_without(split_labels: Sequence[int | None], class_names: Sequence[str]) -> list[str]:
-    """The classes of which a split has no video."""
-    there = set(split_labels)
-    return [name for label, name in enumerate(class_names) if label not in there]
+def by_split(rows: "Iterable[Row]", validate_share: float, test_share: float) -> "dict[str, list[Row]]":
+    """The rows of each split that has some: as the rows say, or by the hash of their source.
+
+    Args:
+        rows: all of them say their split, or none.
+        validate_share, test_share: see `split_by_hash`.
+
+    Raises:
+        UserError: some rows say their split and some do not, or no row is left to train on.
+    """
+    rows = list(rows)
+    stated = sum(row.split is not None for row in rows)
+    if 0 < stated < len(rows):
+        raise UserError(f"expected a split in every row or in none, got one in {stated} of {len(rows)}")
+    found: dict[str, list[Row]] = {TRAIN: [], VALIDATE: [], TEST: []}
+    for row in rows:
+        found[row.split or split_by_hash(row.source, validate_share, test_share)].append(row)
+    if not found[TRAIN]:
+        raise UserError(f"none of the {len(rows)} rows is for training: give more videos, or smaller shares")
+    return {split: members for split, members in found.items() if members}
