@@ -8,22 +8,31 @@ from tsd_tf.contract.errors import UserError
 
 
 def test_shares_are_about_as_asked_and_nothing_moves_when_videos_come():
-    found = {str(i): splits.split_by_hash(str(i), 0.1, 0.2) for i in range(5000)}
+    found = splits.splits_by_hash(map(str, range(5000)), 0.1, 0.2)
     counts = collections.Counter(found.values())
     assert counts["test"] == pytest.approx(1000, abs=100)
     assert counts["validate"] == pytest.approx(500, abs=75)
-    larger = {str(i): splits.split_by_hash(str(i), 0.1, 0.3) for i in range(5000)}
-    assert all(larger[name] == "test" for name, split in found.items() if split == "test")
+    fewer = splits.splits_by_hash(map(str, range(500)), 0.1, 0.2)
+    assert all(found[source] == split for source, split in fewer.items())
+
+
+def test_few_videos_have_one_on_each_side():
+    for seed in range(50):
+        sources = [f"{seed}/{i}" for i in range(4)]
+        assert set(splits.splits_by_hash(sources, 0.01, 0.01).values()) == {"train", "validate", "test"}
 
 
 def test_no_share_no_split():
-    assert {splits.split_by_hash(str(i), 0.0, 0.0) for i in range(100)} == {"train"}
+    assert set(splits.splits_by_hash("abc", 0.0, 0.0).values()) == {"train"}
+    assert sorted(splits.splits_by_hash("abc", 0.0, 0.01).values()) == ["test", "train", "train"]
 
 
 @pytest.mark.parametrize("shares", [(0.5, 0.5), (-0.1, 0.1), (0.1, 1.0)])
 def test_shares_that_leave_nothing_to_train_on(shares):
     with pytest.raises(UserError, match="together less than 1"):
-        splits.split_by_hash("a", *shares)
+        splits.splits_by_hash("a", *shares)
+    with pytest.raises(UserError, match="2 videos are too few"):
+        splits.splits_by_hash("ab", 0.1, 0.1)
 
 
 def test_what_data_sets_call_them():
@@ -56,5 +65,5 @@ def test_clips_of_one_source_stay_together():
 
 
 def test_nothing_to_train_on():
-    with pytest.raises(UserError, match="none of the 1 rows is for training"):
+    with pytest.raises(UserError, match="rows of the split train, got none in 1 rows"):
         splits.by_split([_row("1", "test")], 0.1, 0.1)

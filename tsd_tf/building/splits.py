@@ -23,12 +23,12 @@ def split_named(name: str) -> str | None:
     return _NAMES.get(name.strip().lower())
 
 
-def split_by_hash(source: str, validate_share: float, test_share: float) -> str:
-    """The split of a source video: a pure function of its name, so that other videos that come or go change nothing.
+def splits_by_hash(sources: Iterable[str], validate_share: float, test_share: float) -> dict[str, str]:
+    """{source: split}, by the hashes of their names, so that a source stays where it is when others come or go.
 
     Args:
-        source: names the video that the clip was cut from; all of its clips get the same split.
-        validate_share, test_share: of the source videos, from 0 to 1, on average.
+        sources: names of the videos that clips were cut from.
+        validate_share, test_share: of the sources, from 0 to 1, on average; at least one source each, unless 0.
 
     Raises:
         UserError: the shares leave nothing to train on.
@@ -38,11 +38,18 @@ def split_by_hash(source: str, validate_share: float, test_share: float) -> str:
             "`validate_share` and `test_share` must be at least 0 and together less than 1. "
             f"Received: validate_share={validate_share}, test_share={test_share}"
         )
-    digest = hashlib.sha256(source.encode("utf-8", "surrogateescape")).digest()
-    place = int.from_bytes(digest[:8], "big") / 2**64
-    if place < test_share:
-        return TEST
-    return VALIDATE if place < test_share + validate_share else TRAIN
+    places = sorted((_place(source), source) for source in set(sources))
+    num_test = max(sum(place < test_share for place, _ in places), test_share > 0)
+    num_held_out = max(sum(place < test_share + validate_share for place, _ in places), num_test + (validate_share > 0))
+    if num_held_out >= len(places):
+        raise UserError(
+            f"{len(places)} videos are too few, none is left to train on. "
+            f"Received: validate_share={validate_share}, test_share={test_share}"
+        )
+    return {
+        source: TEST if rank < num_test else VALIDATE if rank < num_held_out else TRAIN
+        for rank, (_, source) in enumerate(places)
+    }
 
 
 def by_split(rows: "Iterable[Row]", validate_share: float, test_share: float) -> "dict[str, list[Row]]":
@@ -50,7 +57,7 @@ def by_split(rows: "Iterable[Row]", validate_share: float, test_share: float) ->
 
     Args:
         rows: all of them say their split, or none.
-        validate_share, test_share: see `split_by_hash`.
+        validate_share, test_share: see `splits_by_hash`.
 
     Raises:
         UserError: some rows say their split and some do not, or no row is left to train on.
@@ -59,9 +66,16 @@ def by_split(rows: "Iterable[Row]", validate_share: float, test_share: float) ->
     stated = sum(row.split is not None for row in rows)
     if 0 < stated < len(rows):
         raise UserError(f"expected a split in every row or in none, got one in {stated} of {len(rows)}")
+    hashed = {} if stated else splits_by_hash((row.source for row in rows), validate_share, test_share)
     found: dict[str, list[Row]] = {TRAIN: [], VALIDATE: [], TEST: []}
     for row in rows:
-        found[row.split or split_by_hash(row.source, validate_share, test_share)].append(row)
+        found[row.split or hashed[row.source]].append(row)
     if not found[TRAIN]:
-        raise UserError(f"none of the {len(rows)} rows is for training: give more videos, or smaller shares")
+        raise UserError(f"expected rows of the split train, got none in {len(rows)} rows")
     return {split: members for split, members in found.items() if members}
+
+
+def _place(source: str) -> float:
+    """A source's place among all that there might be, from 0 to 1."""
+    digest = hashlib.sha256(source.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
