@@ -1,7 +1,11 @@
 import contextlib
+import gc
 import shutil
 import struct
+import subprocess
+import sys
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -137,6 +141,49 @@ def test_random_damage_ends(write_video, fourcc):
         path.write_bytes(damaged.tobytes())
         with contextlib.suppress(UnreadableVideoError, cv2.error):
             assert len(read(path, time_end=10.0)) <= 250
+
+
+@pytest.fixture
+def num_open_files():
+    """A function that counts the files that FFmpeg holds open, without the collector of cycles."""
+    gc.collect()
+    gc.disable()
+    yield lambda: sum(isinstance(item, av.container.InputContainer) for item in gc.get_objects())
+    gc.enable()
+
+
+def test_what_was_read_takes_no_memory(write_video, tmp_path, num_open_files):
+    path = write_video("v.avi", 4)
+    video = Video(path)
+    assert num_open_files() == 1
+    list(video.frames(frame_rate=25, short_side=48))
+    assert num_open_files() == 0
+    frames = Video(path).frames(frame_rate=25, short_side=48)
+    next(frames)
+    frames.close()
+    assert num_open_files() == 0
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"MJPG", b"XYZ1"))
+    with pytest.raises(UnreadableVideoError, match="no decoder"):
+        read(path)
+    assert num_open_files() == 0
+
+
+_WITH_LITTLE_MEMORY = """
+import sys
+from tsd_tf.video.limits import limit_memory
+from tsd_tf.video.video import Video
+limit_memory(int(sys.argv[2]) << 20)
+print(len(list(Video(sys.argv[1]).frames(frame_rate=25, short_side=48))))
+"""
+
+
+@pytest.mark.parametrize(("megabytes", "expected"), [(16, "not enough memory for its pictures"), (256, "2")])
+def test_too_little_memory(write_video, megabytes, expected):
+    path = write_video("v.avi", 2, size=(2160, 3840))
+    command = [sys.executable, "-c", _WITH_LITTLE_MEMORY, str(path), str(megabytes)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert expected in (done.stdout or done.stderr).splitlines()[-1]
 
 
 def test_extreme_shape(write_video):
