@@ -18,7 +18,7 @@ def is_one(path: str | os.PathLike) -> bool:
     """Whether a file says that it is an animated WebP."""
     with open(path, "rb") as file:
         header = file.read(21)
-    return header[:4] == b"RIFF" and header[8:16] == b"WEBPVP8X" and bool(header[20] & 2)
+    return header[:4] == b"RIFF" and header[8:16] == b"WEBPVP8X" and any(flags & 2 for flags in header[20:])
 
 
 def frames(path: str | os.PathLike, max_pixels: int) -> Iterator[av.VideoFrame]:

@@ -8,6 +8,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer, Type
 from av.stream import Disposition
 
 from tsd_tf.contract import frame_times
@@ -24,6 +25,12 @@ _LONGEST_JUMP = 10.0  # seconds, in such a format; FFmpeg's -dts_delta_threshold
 _LONGEST_PAUSE = 600.0  # seconds, in the others: what is longer is a broken clock
 # Fields are told apart where a frame says that it has two; frames that do not are left alone.
 _DEINTERLACE = ("bwdif", "mode=send_frame:deint=interlaced")
+# PyAV knows no name for what FFmpeg numbers 28 to 32, EXIF among them, and then gives none of a frame's side data.
+_TO_RGB = (
+    ("scale", ""),
+    ("format", "rgb24"),
+    *(("sidedata", f"mode=delete:type={number}") for number in range(28, 33)),
+)
 
 
 def decoder_versions() -> dict[str, str]:
@@ -104,7 +111,7 @@ class Video:
         self._origin = None if self._container.start_time is None else self._container.start_time / av.time_base
         self.header_duration = self._promised()
         self.duration = 0.0
-        self._to_rgb = FrameFilter(("scale", ""), ("format", "rgb24"))
+        self._to_rgb = FrameFilter(*_TO_RGB)
 
     def frames(
         self, *, frame_rate: float, short_side: int, time_start: float = 0.0, time_end: float | None = None
@@ -204,7 +211,9 @@ class Video:
             raise UnreadableVideoError(
                 f"pictures of {width} x {height} pixels: more than {_WIDEST_ASPECT} times as long as wide"
             )
-        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+        # Not `converted.side_data`: frame and side data would refer to each other, and all frames stay in memory.
+        side_data = SideDataContainer(converted)  # type: ignore[call-arg]
+        matrix: Any = next((item for item in side_data if item.type == Type.DISPLAYMATRIX), None)
         matrix = np.eye(3, dtype=int) if matrix is None else np.frombuffer(matrix, np.int32).reshape(3, 3)
         if size is None:
             size = frame_times.scaled_size(height, width, short_side)
