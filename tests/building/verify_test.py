@@ -136,6 +136,12 @@ def test_a_field_of_the_wrong_kind_is_named(tmp_path, changes, expected):
     assert [problem.partition("at byte 0: ")[2] for problem in found] == expected
 
 
+def test_a_name_of_several_lines_is_shown_in_one(tmp_path):
+    (tmp_path / "shard").write_bytes(tfrecord.frame(record("a\r\nb", label=7)))
+    (problem,) = verification.verify_shard(tmp_path / "shard", ["a b"]).problems
+    assert problem.startswith(r"record 0 (a\r\nb) at byte 0: ")
+
+
 @pytest.mark.parametrize("size", [(16384, 65500), (65500, 65500), (0, 65500)])
 def test_pictures_that_promise_too_much(tmp_path, size):
     """Few bytes that would become 3 GB in memory, or that OpenCV refuses with an error of its own."""

@@ -60,7 +60,8 @@ def verify_shard(path: str | os.PathLike, class_names: Sequence[str]) -> ShardRe
                 continue
             media_id = _text(context, schema.MEDIA_ID)
             problems = [*_wrong_in_context(context, class_names), *_wrong_in_frames(context, lists)]
-            report.problems += [f"record {index} ({media_id}) at byte {offset}: {problem}" for problem in problems]
+            name = repr(media_id)[1:-1]  # one line
+            report.problems += [f"record {index} ({name}) at byte {offset}: {problem}" for problem in problems]
             report.media_ids.append(media_id)
             jpegs = [value for step in lists.get(schema.IMAGE_ENCODED, []) for value in step]
             report.num_frames += len(jpegs)
