@@ -17,7 +17,7 @@ from tsd_tf.video.limits import limit_memory
 
 _HEADER = struct.Struct("<cII")  # (_FRAME, height, width), (_ERROR, number of bytes, 0) or (_END, 0, 0)
 _FRAME, _ERROR, _END = b"F", b"E", b"."
-# Bytes that decoding may take; UHD in HEVC with 10 bits takes 450 MiB. With the libraries the process stays below 1 GB.
+# Bytes that decoding may take; UHD in HEVC with 10 bits takes a third. With the libraries the process stays below 1 GB.
 _MAX_MEMORY = 832 << 20
 _MAX_THREADS = 4  # each holds pictures of its own
 
