@@ -1,4 +1,5 @@
 import json
+import struct
 
 import cv2
 import numpy as np
@@ -133,6 +134,33 @@ def test_a_field_of_the_wrong_kind_is_named(tmp_path, changes, expected):
     (tmp_path / "shard").write_bytes(tfrecord.frame(record(**changes)))
     found = verification.verify_shard(tmp_path / "shard", ["a b", "c"]).problems
     assert [problem.partition("at byte 0: ")[2] for problem in found] == expected
+
+
+def test_a_name_of_several_lines_is_shown_in_one(tmp_path):
+    (tmp_path / "shard").write_bytes(tfrecord.frame(record("a\r\nb", label=7)))
+    (problem,) = verification.verify_shard(tmp_path / "shard", ["a b"]).problems
+    assert problem.startswith(r"record 0 (a\r\nb) at byte 0: ")
+
+
+@pytest.mark.parametrize("size", [(16384, 65500), (65500, 65500), (0, 65500)])
+def test_pictures_that_promise_too_much(tmp_path, size):
+    """Few bytes that would become 3 GB in memory, or that OpenCV refuses with an error of its own."""
+    picture = jpeg(50)
+    place = picture.index(b"\xff\xc0") + 5
+    picture = picture[:place] + struct.pack(">2H", *size) + picture[place + 4 :]
+    lists = {schema.IMAGE_ENCODED: [jpeg(0), picture], schema.IMAGE_TIMESTAMP: [0, 40_000]}
+    (tmp_path / "shard").write_bytes(tfrecord.frame(record(lists=lists)))
+    (problem,) = verification.verify_shard(tmp_path / "shard", ["a b"]).problems
+    assert problem.endswith("1 of 2 frames are not a whole JPEG; the first is frame 1")
+
+
+def test_a_jpeg_with_thumbnail_and_padding(tmp_path):
+    """Other builders keep what cameras write before the frame's header, fill bytes too."""
+    picture = jpeg(50)
+    thumbnail = b"\xff\xe1" + struct.pack(">H", 2 + len(picture)) + picture
+    lists = {schema.IMAGE_ENCODED: [picture[:2] + thumbnail + b"\xff\xff" + picture[2:]], schema.IMAGE_TIMESTAMP: [0]}
+    (tmp_path / "shard").write_bytes(tfrecord.frame(record(lists=lists)))
+    assert verification.verify_shard(tmp_path / "shard", ["a b"]).problems == []
 
 
 def test_damaged_bytes_are_found_and_what_follows_is_read(write, verify):

@@ -44,6 +44,26 @@ def test_a_clock_that_starts_anew():
     assert found == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 9.4])
 
 
+def test_a_first_frame_that_is_far_too_late():
+    times = FrameTimes(10, origin=0.0)
+    assert [times.add(timestamp) for timestamp in (1e9, 1e9 + 0.1, 1e9 + 0.3)] == pytest.approx([0.0, 0.1, 0.3])
+    times = FrameTimes(10, origin=1e9)
+    assert [times.add(timestamp) for timestamp in (0.0, 0.1)] == pytest.approx([0.0, 0.1])
+
+
+def test_pauses_without_end():
+    """A file of a few kilobytes must not bring about years of repeated frames."""
+    times = FrameTimes(10)
+    found = [times.add(500.0 * index) for index in range(100)]
+    assert found[14:17] == pytest.approx([7000.0, 7000.1, 7000.2])
+    assert times.end == pytest.approx(7000.0 + 86 * 0.1)
+
+
+def test_a_slow_clock_is_no_pause():
+    times = FrameTimes(10)
+    assert [times.add(float(index)) for index in range(20_000)][-1] == pytest.approx(19_999.0)
+
+
 def test_the_last_frame_is_shown_as_long_as_the_container_says():
     times = FrameTimes(25)
     times.add(0.0, 0.04)

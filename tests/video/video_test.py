@@ -1,7 +1,11 @@
 import contextlib
+import gc
 import shutil
 import struct
+import subprocess
+import sys
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -137,6 +141,69 @@ def test_random_damage_ends(write_video, fourcc):
         path.write_bytes(damaged.tobytes())
         with contextlib.suppress(UnreadableVideoError, cv2.error):
             assert len(read(path, time_end=10.0)) <= 250
+
+
+@pytest.fixture
+def num_held():
+    """A function that counts the files and frames that FFmpeg holds, without the collector of cycles."""
+    gc.collect()
+    gc.disable()
+    yield lambda: sum(isinstance(item, (av.container.InputContainer, av.VideoFrame)) for item in gc.get_objects())
+    gc.enable()
+
+
+def test_what_was_read_takes_no_memory(write_video, tmp_path, num_held):
+    path = write_video("v.avi", 20)
+    video = Video(path)
+    assert num_held() == 1
+    assert max(num_held() for _ in video.frames(frame_rate=25, short_side=48)) < 6
+    assert num_held() == 0
+    frames = Video(path).frames(frame_rate=25, short_side=48)
+    next(frames)
+    frames.close()
+    assert num_held() == 0
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"MJPG", b"XYZ1"))
+    with pytest.raises(UnreadableVideoError, match="no decoder"):
+        read(path)
+    assert num_held() == 0
+
+
+_WITH_LITTLE_MEMORY = """
+import sys
+from tsd_tf.video.limits import limit_memory
+from tsd_tf.video.video import Video
+limit_memory(int(sys.argv[2]) << 20)
+print(len(list(Video(sys.argv[1]).frames(frame_rate=25, short_side=48))))
+"""
+
+
+@pytest.mark.parametrize(("megabytes", "expected"), [(16, "not enough memory for its pictures"), (256, "2")])
+def test_too_little_memory(write_video, megabytes, expected):
+    path = write_video("v.avi", 2, size=(2160, 3840))
+    command = [sys.executable, "-c", _WITH_LITTLE_MEMORY, str(path), str(megabytes)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert expected in (done.stdout or done.stderr).splitlines()[-1]
+
+
+def test_pictures_that_say_how_they_are_turned(tmp_path):
+    """EXIF in the frames of a camera's Motion JPEG; 6: a quarter turn clockwise."""
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:, :16] = 255  # left; on top once turned
+    jpeg = cv2.imencode(".jpg", picture)[1].tobytes()
+    orientation = b"Exif\0\0II*\0" + struct.pack("<IHHHIII", 8, 1, 0x112, 3, 1, 6, 0)
+    exif = b"\xff\xe1" + struct.pack(">H", 2 + len(orientation)) + orientation
+    (tmp_path / "v.mjpeg").write_bytes((jpeg[:2] + exif + jpeg[2:]) * 3)
+    frames = read(tmp_path / "v.mjpeg")
+    assert [frame.shape for frame in frames] == [(64, 48, 3)] * 3
+    assert frames[0][:12].min() > 200
+    assert frames[0][20:].max() < 50
+
+
+def test_a_webp_that_ends_in_its_header(tmp_path):
+    (tmp_path / "v.webp").write_bytes(b"RIFF\0\0\0\0WEBPVP8X")
+    with pytest.raises(UnreadableVideoError):
+        read(tmp_path / "v.webp")
 
 
 def test_extreme_shape(write_video):

@@ -13,6 +13,7 @@ from tsd_tf.contract import schema
 from tsd_tf.data import sequence_example, tfrecord
 
 _SAMPLE_FRAMES = 8
+_MAX_PIXELS = 1 << 25  # of a frame, as of a video's; a few bytes can promise a thousand million
 _PICTURE_HEIGHT = 96  # pixels, in the contact sheet
 _REQUIRED = {schema.MEDIA_ID: bytes, schema.IMAGE_FORMAT: bytes, schema.IMAGE_FRAME_RATE: float}
 
@@ -59,7 +60,8 @@ def verify_shard(path: str | os.PathLike, class_names: Sequence[str]) -> ShardRe
                 continue
             media_id = _text(context, schema.MEDIA_ID)
             problems = [*_wrong_in_context(context, class_names), *_wrong_in_frames(context, lists)]
-            report.problems += [f"record {index} ({media_id}) at byte {offset}: {problem}" for problem in problems]
+            name = repr(media_id)[1:-1]  # one line
+            report.problems += [f"record {index} ({name}) at byte {offset}: {problem}" for problem in problems]
             report.media_ids.append(media_id)
             jpegs = [value for step in lists.get(schema.IMAGE_ENCODED, []) for value in step]
             report.num_frames += len(jpegs)
@@ -136,8 +138,22 @@ def _wrong_in_frames(context: Mapping[str, list[Any]], lists: Mapping[str, list[
 
 
 def _shape(jpeg: Any) -> tuple[int, int] | None:
-    """(height, width) of a JPEG that decodes to its end, or None."""
-    if not isinstance(jpeg, bytes) or not jpeg.startswith(b"\xff\xd8") or not jpeg.rstrip(b"\0").endswith(b"\xff\xd9"):
+    """(height, width) of a JPEG that decodes to its end and has at most _MAX_PIXELS, or None."""
+    if not isinstance(jpeg, bytes) or not jpeg.rstrip(b"\0").endswith(b"\xff\xd9"):
+        return None
+    height, width = _shape_in_header(jpeg)
+    if not 0 < height * width <= _MAX_PIXELS:
         return None
     picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     return None if picture is None else (picture.shape[0], picture.shape[1])
+
+
+def _shape_in_header(jpeg: bytes) -> tuple[int, int]:
+    """(height, width) that a JPEG's frame header promises; (0, 0) if there is none."""
+    at = 2
+    while jpeg[:2] == b"\xff\xd8" and at + 9 <= len(jpeg) and jpeg[at] == 0xFF:
+        marker, length = jpeg[at + 1], int.from_bytes(jpeg[at + 2 : at + 4], "big")
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # tables, an extension, arithmetic coding
+            return int.from_bytes(jpeg[at + 5 : at + 7], "big"), int.from_bytes(jpeg[at + 7 : at + 9], "big")
+        at += 1 if marker == 0xFF else 2 + length  # any number of 0xFF may come before a marker
+    return 0, 0

@@ -10,7 +10,8 @@ from typing import Any
 
 from tsd_tf.video.limits import limit_memory
 
-_MAX_MEMORY = 4 << 30  # bytes of address space
+# Bytes. Decoding takes less than half of it, but a record of ten minutes is copied four times while it is made.
+_MAX_MEMORY = 2 << 30
 _READY = "ready"  # the process has imported what it needs
 
 

@@ -7,6 +7,9 @@ _HIGHEST_FRAME_RATE = 240.0  # above it the header's rate is a time base, not a 
 
 _LARGEST_DISORDER = 0.1  # seconds; FFmpeg's: a timestamp that goes back further belongs to another clock
 
+_SHORTEST_PAUSE = 1.0  # seconds; a longer step is one
+_LONGEST_PAUSES = 7200.0  # seconds, all of a video together: more are broken clocks, or there to fill someone's disk
+
 
 def is_frame_rate(rate: float) -> bool:
     """Whether the rate in a video's header, frames a second, is plausible."""
@@ -25,7 +28,8 @@ class FrameTimes:
     Args:
         frame_rate: of the video's header; 25 is used where it is not plausible.
         origin: the timestamp at which a player starts to count, in seconds; None for that of the first frame.
-        longest_jump: seconds; a longer step between two timestamps is a new start of the clock and not a pause.
+        longest_jump: seconds; a longer step between two timestamps is a new start of the clock and not a pause,
+            as are all pauses once they add up to two hours.
 
     Attributes:
         time: of the last frame; None before the first.
@@ -36,6 +40,7 @@ class FrameTimes:
         self._interval = 1 / (frame_rate if is_frame_rate(frame_rate) else 25.0)
         self._origin, self._longest_jump = origin, longest_jump
         self._last_interval = self._interval
+        self._pauses = 0.0
         self._last_timestamp: float | None = None
 
     def add(self, timestamp: float | None, duration: float | None = None) -> float:
@@ -50,6 +55,8 @@ class FrameTimes:
             if self._origin is None:
                 self._origin = timestamp or 0.0
             self.time = 0.0 if timestamp is None else timestamp - self._origin
+            if abs(self.time) > self._longest_jump:
+                self._origin, self.time = self._origin + self.time, 0.0
             self._last_interval = self._shown(duration, self._interval)
             return self.time
         step = self._interval
@@ -57,11 +64,15 @@ class FrameTimes:
             origin = self._origin or 0.0
             step = timestamp - origin - self.time
             goes_back = last is not None and timestamp < last - _LARGEST_DISORDER
-            if abs(step) > self._longest_jump or goes_back:  # go on as if the frame were on time
+            pauses = self._pauses + (step if step > _SHORTEST_PAUSE else 0.0)
+            jumps = abs(step) > self._longest_jump or pauses > _LONGEST_PAUSES
+            if jumps or goes_back:  # go on as if the frame were on time
                 self._origin, step = origin + step - self._interval, self._interval
             elif step <= 1e-4:
                 # Old containers give many frames the same time. Where the clock runs but is behind, it catches up.
                 step = self._interval / (2 if last is not None and timestamp > last else 1)
+            else:
+                self._pauses = pauses
         self._last_interval = self._shown(duration, min(step, self._interval))
         self.time += step
         return self.time

@@ -1,12 +1,19 @@
 """Limits of a process that decodes what comes from outside."""
 
 import contextlib
+import pathlib
 
 
 def limit_memory(num_bytes: int) -> None:
-    """Makes this process's allocations fail beyond so many bytes of address space, where the system can do that."""
+    """Makes this process's allocations fail beyond so many bytes more than it has now, where the system can do that.
+
+    What counts is what it can write to: libraries' code and addresses that are only reserved, which grow with the
+    number of cores, do not.
+    """
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (num_bytes, hard))
+        status = pathlib.Path("/proc/self/status").read_text()
+        taken = int(status.partition("VmData:")[2].split()[0]) << 10
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (taken + num_bytes, hard))

@@ -8,6 +8,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer, Type
 from av.stream import Disposition
 
 from tsd_tf.contract import frame_times
@@ -17,13 +18,19 @@ from tsd_tf.video.frame_filter import FrameFilter
 from tsd_tf.video.timestamps import BestEffortTimestamps
 
 _WIDEST_ASPECT = 16
-_MAX_PIXELS = 1 << 26  # 8192 x 8192; the largest televisions show half of it
+_MAX_PIXELS = 1 << 25  # the largest televisions show 7680 x 4320
 _STREAM_TIMEOUT_SECONDS = 10.0
 _STARTS_ITS_CLOCK_ANEW = 0x0200  # AVFMT_TS_DISCONT, of formats that are cut together from others, as MPEG-TS
 _LONGEST_JUMP = 10.0  # seconds, in such a format; FFmpeg's -dts_delta_threshold
 _LONGEST_PAUSE = 600.0  # seconds, in the others: what is longer is a broken clock
 # Fields are told apart where a frame says that it has two; frames that do not are left alone.
 _DEINTERLACE = ("bwdif", "mode=send_frame:deint=interlaced")
+# PyAV knows no name for what FFmpeg numbers 28 to 32, EXIF among them, and then gives none of a frame's side data.
+_TO_RGB = (
+    ("scale", ""),
+    ("format", "rgb24"),
+    *(("sidedata", f"mode=delete:type={number}") for number in range(28, 33)),
+)
 
 
 def decoder_versions() -> dict[str, str]:
@@ -62,8 +69,8 @@ class Video:
         if not os.path.getsize(path):
             raise UnreadableVideoError("the file is empty")
         # Playlists must not lead to the network.
+        self._webp = path if animated_webp.is_one(path) else None
         self._open(f"file:{path}", num_threads, square_pixels, options={"protocol_whitelist": "file"})
-        self._source = animated_webp.frames(path) if animated_webp.is_one(path) else self._decoded_frames()
 
     @classmethod
     def live(cls, url: str, square_pixels: bool = False) -> "Video":
@@ -73,21 +80,27 @@ class Video:
             UnreadableVideoError: it cannot be opened.
         """
         stream = cls.__new__(cls)
+        stream._webp = None
         stream._open(url, 1, square_pixels, timeout=_STREAM_TIMEOUT_SECONDS)
-        stream._source = stream._decoded_frames()
         return stream
 
     def _open(self, url: str, num_threads: int, square_pixels: bool, **options: Any) -> None:
         try:
             self._container = av.open(url, metadata_errors="replace", **options)
-        except (av.FFmpegError, ValueError) as error:
+        except (av.FFmpegError, ValueError, MemoryError) as error:
             raise UnreadableVideoError(f"no video stream that FFmpeg can decode: {_reason(error)}") from error
-        self._stream = stream = _main_stream(self._container)
-        decoder = stream.codec_context
-        if decoder is None:
-            raise UnreadableVideoError(f"FFmpeg has no decoder for its codec, {_codec_in_words(url, options)}")
-        if decoder.width * decoder.height > _MAX_PIXELS:
-            raise UnreadableVideoError(f"pictures of {decoder.width} x {decoder.height} pixels: too large")
+        try:
+            self._stream: Any = _main_stream(self._container)
+            self._decoder: Any = self._stream.codec_context
+            if self._decoder is None:
+                raise UnreadableVideoError(f"FFmpeg has no decoder for its codec, {_codec_in_words(url, options)}")
+            width, height = self._decoder.width, self._decoder.height
+            if width * height > _MAX_PIXELS:
+                raise UnreadableVideoError(f"pictures of {width} x {height} pixels: too large")
+        except UnreadableVideoError:
+            self._container.close()
+            raise
+        stream, decoder = self._stream, self._decoder
         decoder.options = {"max_pixels": str(_MAX_PIXELS)}
         decoder.thread_count = num_threads
         decoder.thread_type = "AUTO" if num_threads != 1 else "SLICE"
@@ -98,7 +111,7 @@ class Video:
         self._origin = None if self._container.start_time is None else self._container.start_time / av.time_base
         self.header_duration = self._promised()
         self.duration = 0.0
-        self._to_rgb = FrameFilter(("scale", ""), ("format", "rgb24"))
+        self._to_rgb = FrameFilter(*_TO_RGB)
 
     def frames(
         self, *, frame_rate: float, short_side: int, time_start: float = 0.0, time_end: float | None = None
@@ -114,15 +127,30 @@ class Video:
             uint8 RGB arrays (height, width, 3), all of the first one's size.
 
         Raises:
-            UnreadableVideoError: no frame can be decoded, or a picture is more than 16 times as long as wide.
+            UnreadableVideoError: no frame can be decoded, a picture is more than 16 times as long as wide, or there is
+                too little memory.
         """
         size: tuple[int, int] | None = None
         last = None
-        for frame in resampling.on_display(self._timed_frames(), frame_rate, time_start, time_end):
-            if frame is not last:  # conversion is most of the work, and many frames are never shown
-                last, picture = frame, self._picture(frame, short_side, size)
-                size = picture.shape[1], picture.shape[0]
-            yield picture
+        try:
+            for frame in resampling.on_display(self._timed_frames(), frame_rate, time_start, time_end):
+                if frame is not last:  # conversion is most of the work, and many frames are never shown
+                    last, picture = frame, self._picture(frame, short_side, size)
+                    size = picture.shape[1], picture.shape[0]
+                yield picture
+        except UnreadableVideoError:
+            raise
+        except MemoryError as error:
+            raise UnreadableVideoError("not enough memory for its pictures") from error
+        except (av.FFmpegError, cv2.error, ValueError) as error:
+            raise UnreadableVideoError(f"its pictures cannot be converted: {_reason(error)}") from error
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        """Lets go of what FFmpeg holds: container and streams refer to each other, and may hold a gigabyte."""
+        self._container.close()
+        del self._container, self._stream, self._decoder, self._to_rgb
 
     def _timed_frames(self) -> Iterator[tuple[float, av.VideoFrame | None]]:
         """Yields (seconds, frame), the times strictly ascending, and at last (the end, None)."""
@@ -141,7 +169,7 @@ class Video:
         timestamps = BestEffortTimestamps()
         deinterlacer: FrameFilter | None = None
         waiting: collections.deque[tuple[float | None, float | None]] = collections.deque()
-        for frame in self._source:
+        for frame in self._decoded_frames() if self._webp is None else animated_webp.frames(self._webp, _MAX_PIXELS):
             unit = float(frame.time_base or 0)
             timestamp = timestamps.choose(frame.pts, frame.dts)
             timing = None if timestamp is None else timestamp * unit, (frame.duration or 0) * unit or None
@@ -168,23 +196,24 @@ class Video:
                 packet = None
             readable = packet is not None
             try:
-                yield from self._stream.codec_context.decode(packet)
+                yield from self._decoder.decode(packet)
+            except MemoryError:
+                raise
             except (av.FFmpegError, EOFError):
                 continue
 
     def _picture(self, frame: av.VideoFrame, short_side: int, size: tuple[int, int] | None) -> np.ndarray:
         """A frame in RGB, upright, of the given (width, height), or scaled to `short_side` if that is None."""
-        try:
-            (converted,) = self._to_rgb.push(frame)
-            picture = converted.to_ndarray()
-        except (av.FFmpegError, ValueError) as error:
-            raise UnreadableVideoError(f"a picture cannot be converted to RGB: {_reason(error)}") from error
+        (converted,) = self._to_rgb.push(frame)
+        picture = converted.to_ndarray()
         height, width = picture.shape[0], round(picture.shape[1] * self._pixel_ratio)
         if max(height, width) > _WIDEST_ASPECT * min(height, width):
             raise UnreadableVideoError(
                 f"pictures of {width} x {height} pixels: more than {_WIDEST_ASPECT} times as long as wide"
             )
-        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+        # Not `converted.side_data`: frame and side data would refer to each other, and all frames stay in memory.
+        side_data = SideDataContainer(converted)  # type: ignore[call-arg]
+        matrix: Any = next((item for item in side_data if item.type == Type.DISPLAYMATRIX), None)
         matrix = np.eye(3, dtype=int) if matrix is None else np.frombuffer(matrix, np.int32).reshape(3, 3)
         if size is None:
             size = frame_times.scaled_size(height, width, short_side)
