@@ -10,6 +10,7 @@ workers can take part, and for more than one bundle.
 
 import contextlib
 import functools
+import logging
 import multiprocessing
 import os
 import pathlib
@@ -28,12 +29,15 @@ from tsd_tf.contract import files
 from tsd_tf.contract.errors import UserError
 from tsd_tf.video.video import decoder_versions
 
+logging.disable(logging.WARNING)  # while Beam names packages of clouds that are not asked for
 try:
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
     from apache_beam.pipeline import PipelineVisitor
 except ImportError as error:
     raise UserError(f"`beam_options` requires Apache Beam: pip install 'tsd_tf[beam]' ({error})") from error
+finally:
+    logging.disable(logging.NOTSET)
 
 # Bundles on Dask: enough for workers that join later, and few enough for the scheduler to sort their pieces by part.
 _MIN_DASK_BUNDLES = 256
@@ -72,6 +76,8 @@ def run(parts: Sequence[Part], videos_dir: str, beam_options: Sequence[str], han
                 if _is_dask(options):
                     stack.callback(result.client.close)
                 result.wait_until_finish()
+                if _is_dask(options) and any(future.status != "finished" for future in result.futures):
+                    raise RuntimeError("the connection to Dask's scheduler is lost")  # of which Beam says nothing
         except Exception as error:  # Beam has logged it, with its traceback
             reason = str(error).strip() or type(error).__name__
             if not _is_dask(options):
@@ -152,6 +158,7 @@ def _other_versions(versions: dict[str, str]) -> str:
 def _pipeline(options: PipelineOptions, pieces: Sequence[tuple[int, int]], convert: _Convert) -> beam.Pipeline:
     try:
         if _is_dask(options):
+            import distributed  # noqa: F401  Beam fails on its absence later, and in other ways
             from apache_beam.runners.dask.dask_runner import DaskRunner
 
             pipeline = beam.Pipeline(DaskRunner(), options)  # Beam does not know it by its short name
@@ -214,16 +221,19 @@ def _dask(
     given = options.view_as(DaskOptions).get_all_options(drop_default=True, current_only=True)
     bundles = DaskOptions._extract_bag_kwargs(given)
     more = []
+    logging.getLogger("distributed").setLevel(logging.WARNING)  # not whoever comes and goes
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # tracebacks of what is told in one line
     if "scheduler_file" in given and not os.path.exists(given["scheduler_file"]):
         raise UserError(f"no Dask scheduler has written {given['scheduler_file']}")  # Dask would wait for it for ever
     with contextlib.ExitStack() as stack:
         if not given.keys() & {"address", "scheduler_file"} and not dask.config.get("scheduler-address", None):
-            cluster = stack.enter_context(distributed.LocalCluster(dashboard_address=None))
+            cluster = stack.enter_context(distributed.LocalCluster(dashboard_address=":0"))
             given["address"] = cluster.scheduler_address
             more.append(f"--dask_client_address={cluster.scheduler_address}")
         place = given.get("address") or given.get("scheduler_file") or dask.config.get("scheduler-address")
         print(f"Dask: connecting to {place}", flush=True)
         try:
+            distributed.comm.get_address_host(given.get("address", "tcp://"))  # a client stumbles over unknown schemes
             client = distributed.Client(**given, set_as_default=False)
         except (OSError, ValueError) as error:
             raise UserError(f"no Dask scheduler answers at {place}: {error}") from error
@@ -235,24 +245,35 @@ def _dask(
                 flush=True,
             )
             try:
-                objection = client.run_on_scheduler(_other_versions, convert.versions)  # it takes the steps apart
-            except Exception as error:
-                objection = error
-            _refuse_member(f"scheduler {client.scheduler.address}", objection)
-            for address, objection in client.run(convert.objection, on_error="return").items():
-                _refuse_member(f"worker {address}", objection)
+                objections = {f"scheduler {client.scheduler.address}": _scheduler_objection(client, convert)}
+                for address, objection in client.run(convert.objection, on_error="return").items():
+                    objections[f"worker {address}"] = objection
+            except OSError as error:
+                raise UserError(f"the Dask scheduler at {place} is gone: {error}") from error
+        _refuse_any(objections)
         if not bundles:
             num_bundles = max(_MIN_DASK_BUNDLES, _DASK_BUNDLES_PER_THREAD * sum(threads.values()))
             more.append(f"--dask_npartitions={min(num_pieces, num_bundles)}")
         yield PipelineOptions([*beam_options, *more])
 
 
-def _refuse_member(name: str, objection: str | BaseException) -> None:
-    """UserError if a member of Dask's cluster cannot take part: it has an objection, or ended with an exception."""
-    if isinstance(objection, BaseException):
-        raise UserError(f"the Dask {name} cannot run this package: {objection}")
-    if objection:
-        raise UserError(f"the Dask {name} {objection}")
+def _scheduler_objection(client: Any, convert: _Convert) -> str | Exception:
+    """Why Dask's scheduler, which reads the pipeline's steps, cannot; empty if it can."""
+    try:
+        return client.run_on_scheduler(_other_versions, convert.versions)
+    except OSError:
+        raise
+    except Exception as error:  # whatever it is, over there
+        return error
+
+
+def _refuse_any(objections: dict[str, str | Exception]) -> None:
+    """UserError if one of a cluster's processes cannot take part: it has an objection, or ended with an exception."""
+    for name, objection in objections.items():
+        if isinstance(objection, Exception):
+            raise UserError(f"the Dask {name} cannot run this package: {objection}")
+        if objection:
+            raise UserError(f"the Dask {name} {objection}")
 
 
 def _tasks_path(working_dir: pathlib.Path, number: int) -> pathlib.Path:
