@@ -1,6 +1,9 @@
+import os
 import pickle
+import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -89,6 +92,130 @@ def test_an_unknown_runner(rows, tmp_path):
     pytest.importorskip("apache_beam")
     with pytest.raises(UserError, match="Unexpected pipeline runner: NoRunner"):
         build(rows, tmp_path, "out", beam_options=["--runner=NoRunner"])
+
+
+@pytest.fixture(scope="module")
+def dask_cluster():
+    """Two workers, which are processes, with one thread each."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
+        yield cluster
+
+
+def dask_options(cluster):
+    return ["--runner=DaskRunner", f"--dask_client_address={cluster.scheduler_address}"]
+
+
+def test_dask_without_a_cluster_of_ones_own(kinetics, tmp_path, run_program, contents):
+    """Broken, missing, short and whole videos, on workers that the program starts: every file has the same bytes."""
+    pytest.importorskip("distributed")
+    arguments = [*kinetics, "--num_shards=2"]
+    local = run_program("tfrecords.build_kinetics", *arguments, f"--output_dir={tmp_path}/local", "--processes=1")
+    assert local.returncode == 0, local.stderr
+    dask = run_program("tfrecords.build_kinetics", *arguments, f"--output_dir={tmp_path}/dask", "--runner=DaskRunner")
+    assert dask.returncode == 0, dask.stderr
+    counts = "10 rows: 5 written, 1 truncated, 1 missing, 2 unreadable, 1 too short"
+    assert counts in local.stdout
+    assert counts in dask.stdout
+    assert "9/9" in dask.stderr
+    assert "Traceback" not in dask.stderr
+    assert contents(tmp_path / "dask") == contents(tmp_path / "local")
+
+
+def test_a_dask_worker_is_killed(write_video, tmp_path, dask_cluster, contents):
+    """Both workers convert; one is killed amid its pieces, takes its decoder along, and the files are the same."""
+    import distributed
+    import psutil
+
+    video = write_video("videos/v0.avi", 200, size=(64, 96))
+    for i in range(1, 24):
+        os.link(video, video.with_name(f"v{i}.avi"))
+    rows = [annotations.Row(i + 1, f"v{i}", 0, "a", 0.0, None, ((f"v{i}", 0.0),)) for i in range(24)]
+    build(rows, tmp_path, "local")
+
+    with distributed.Client(dask_cluster, set_as_default=False) as client:
+        pids = client.run(os.getpid)
+    assert len(set(pids.values())) == 2
+    decoders, killed, ended = {pid: set() for pid in pids.values()}, [], threading.Event()
+
+    def kill_one():
+        """Once both workers have had decoders, and a piece is there: the one that has a decoder right now."""
+        while not killed and not ended.wait(0.02):
+            for pid in decoders:
+                now = [child for child in psutil.Process(pid).children() if "spawn_main" in " ".join(child.cmdline())]
+                decoders[pid].update(now)
+                if now and all(decoders.values()) and any((tmp_path / "dask").glob(".building-train/part-*-*.json")):
+                    os.kill(pid, signal.SIGKILL)
+                    killed.extend(now)
+                    return
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    try:
+        counts = build(rows, tmp_path, "dask", beam_options=dask_options(dask_cluster))
+    finally:
+        ended.set()
+        killer.join()
+    assert counts["written"] == 24
+    assert killed
+    assert not psutil.wait_procs(killed, timeout=10)[1]
+    assert contents(tmp_path / "dask") == contents(tmp_path / "local")
+
+
+def test_dask_workers_that_cannot_take_part(rows, tmp_path, dask_cluster, monkeypatch):
+    from tsd_tf.building import beam_run
+
+    run, options = beam_run.run, dask_options(dask_cluster)
+    with monkeypatch.context() as patch:
+        patch.setattr(beam_run, "run", lambda parts, videos_dir, *rest: run(parts, f"{videos_dir}/unmounted", *rest))
+        with pytest.raises(
+            UserError, match=r"^the Dask worker tcp://\S+ does not see the folder of videos, .*/unmount"
+        ):
+            build(rows, tmp_path, "out", beam_options=options)
+    versions = beam_run._versions()
+    monkeypatch.setattr(beam_run, "_versions", lambda: {**versions, "PyAV": "0.1"})
+    with pytest.raises(
+        UserError, match=r"the Dask (scheduler|worker) tcp://\S+ has other versions .*: PyAV \S+, not 0.1"
+    ):
+        build(rows, tmp_path, "out", beam_options=options)
+
+
+def test_what_dask_would_leave_out_is_refused(rows, tmp_path, monkeypatch):
+    pytest.importorskip("distributed")
+    from apache_beam.runners.dask import overrides, transform_evaluator
+
+    monkeypatch.delitem(transform_evaluator.TRANSLATIONS, overrides._GroupByKeyOnly)
+    with pytest.raises(UserError, match=r"does not know _GroupByKeyOnly, the transform of 'whole parts/GroupByKey'"):
+        build(rows, tmp_path, "out", beam_options=["--runner=DaskRunner"])
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--dask_client_address=127.0.0.1:9", "no Dask scheduler answers at 127.0.0.1:9: Timed out"),
+        (
+            "--dask_client_address=http://dask",
+            "no Dask scheduler answers at http://dask: unknown address scheme 'http'",
+        ),
+        ("--dask_scheduler_file=/no.json", "no Dask scheduler has written /no.json"),
+    ],
+)
+def test_no_dask_scheduler(rows, tmp_path, option, message):
+    pytest.importorskip("distributed")
+    with pytest.raises(UserError, match=f"^{message}"):
+        build(rows, tmp_path, "out", beam_options=["--runner=DaskRunner", "--dask_connection_timeout=1", option])
+
+
+def test_without_dask_it_is_one_line(kinetics, tmp_path):
+    pytest.importorskip("apache_beam")
+    program = (
+        "import sys; sys.modules['distributed'] = None\nfrom tfrecords import build_kinetics; build_kinetics.start()"
+    )
+    command = [sys.executable, "-c", program, *kinetics, f"--output_dir={tmp_path}/out", "--runner=DaskRunner"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: DaskRunner needs packages that are missing: pip install 'tsd_tf[beam]'")
+    assert done.stderr.count("\n") == 1
 
 
 def test_without_beam_it_is_one_line(kinetics, tmp_path):

@@ -35,7 +35,7 @@ ESTIMATE = flags.DEFINE_integer(
 RUNNER = flags.DEFINE_string(
     "runner",
     None,
-    "Apache Beam's runner (DirectRunner, FlinkRunner, ...) instead of this machine's processes; Beam's own options "
+    "Apache Beam's runner (DirectRunner, DaskRunner, ...) instead of this machine's processes; Beam's own options "
     "follow after --, as in --runner=DirectRunner -- --direct_num_workers=4 (docs/data.md has the details)",
 )
 
