@@ -72,6 +72,14 @@ def test_class_list(tmp_path):
         annotations.read_class_list(tmp_path / "l.txt")
 
 
+@pytest.mark.parametrize("end", ["\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_class_list_with_other_ends_of_lines(tmp_path, end):
+    """Others would count two lines there, and give the later names other labels."""
+    (tmp_path / "l.txt").write_text(f"a\nb{end}c\nd\n", encoding="utf-8")
+    with pytest.raises(UserError, match="l.txt, line 2: expected a class name on one line, got 'b"):
+        annotations.read_class_list(tmp_path / "l.txt")
+
+
 @pytest.mark.parametrize(
     ("path", "interval"),
     [

@@ -43,6 +43,9 @@ class Row:
 def read_class_list(path: str | os.PathLike) -> list[str]:
     """The class names of a file, one per line; the line number, from 0, is the label."""
     names = _read_lines(path, "class list")
+    for line, name in enumerate(names, 1):
+        if len(name.splitlines()) > 1:
+            raise UserError(f"{path}, line {line}: expected a class name on one line, got {name!r}")
     while names and not names[-1]:
         names.pop()
     if not names or not all(names) or len(set(names)) != len(names):
@@ -239,7 +242,7 @@ def _numbered_lines(path: str | os.PathLike) -> list[tuple[int, str]]:
 
 def _read_lines(path: str | os.PathLike, kind: str) -> list[str]:
     try:
-        return [line.strip() for line in pathlib.Path(path).read_text(encoding="utf-8-sig").splitlines()]
+        return [line.strip() for line in pathlib.Path(path).read_text(encoding="utf-8-sig").split("\n")]
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read the {kind} {path}: {error}") from error
 

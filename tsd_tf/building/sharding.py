@@ -76,13 +76,14 @@ def build(
         {status: number of rows}, with every status of conversion.STATUSES.
 
     Raises:
-        UserError: no video is found or readable, shards of another build are in the way, the disk is full, or Beam is
-            missing.
+        UserError: no video is found or readable, a class name has a line break, shards of another build are in the
+            way, the disk is full, or Beam is missing.
     """
     if num_shards < 1 or processes < 1:
         raise UserError(
             f"`num_shards` and `processes` must be at least 1. Received: num_shards={num_shards}, processes={processes}"
         )
+    _check_class_names(class_names)
     if beam_options is not None:
         from tsd_tf.building import beam_run
     tasks = find(rows, videos_dir)
@@ -166,6 +167,16 @@ def _shards_are_whole(output_dir: pathlib.Path, manifest: Mapping[str, Any]) -> 
         (output_dir / name).is_file() and (output_dir / name).stat().st_size == shard["bytes"]
         for name, shard in manifest["shards"].items()
     )
+
+
+def _check_class_names(class_names: Sequence[str]) -> None:
+    """UserError where a name is not one line of labels.txt, whatever str.splitlines takes for the end of one."""
+    for label, name in enumerate(class_names):
+        if name.splitlines() != [name]:
+            raise UserError(
+                f"expected class names of one line each, for {schema.LABELS_FILE}, got {name!r} for class {label}; "
+                "correct the annotations or the class list"
+            )
 
 
 def _write_labels(output_dir: pathlib.Path, class_names: Sequence[str]) -> None:
