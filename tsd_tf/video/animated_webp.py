@@ -14,13 +14,6 @@ from tsd_tf.contract.errors import UnreadableVideoError
 _MAX_BYTES = 1 << 29  # OpenCV decodes all pictures at once, four bytes a pixel
 
 
-def is_one(path: str | os.PathLike) -> bool:
-    """Whether a file says that it is an animated WebP."""
-    with open(path, "rb") as file:
-        header = file.read(21)
-    return header[:4] == b"RIFF" and header[8:16] == b"WEBPVP8X" and bool(header[20] & 2)
-
-
 def frames(path: str | os.PathLike) -> Iterator[av.VideoFrame]:
     """Yields the pictures with their times and durations; transparency is dropped.
 

@@ -12,12 +12,11 @@ from av.stream import Disposition
 
 from tsd_tf.contract import frame_times
 from tsd_tf.contract.errors import UnreadableVideoError
-from tsd_tf.video import animated_webp, geometry, resampling
+from tsd_tf.video import animated_webp, finding, geometry, resampling
 from tsd_tf.video.frame_filter import FrameFilter
+from tsd_tf.video.limits import MAX_PIXELS, WIDEST_ASPECT
 from tsd_tf.video.timestamps import BestEffortTimestamps
 
-_WIDEST_ASPECT = 16
-_MAX_PIXELS = 1 << 26  # 8192 x 8192; the largest televisions show half of it
 _STREAM_TIMEOUT_SECONDS = 10.0
 _STARTS_ITS_CLOCK_ANEW = 0x0200  # AVFMT_TS_DISCONT, of formats that are cut together from others, as MPEG-TS
 _LONGEST_JUMP = 10.0  # seconds, in such a format; FFmpeg's -dts_delta_threshold
@@ -50,10 +49,13 @@ class Video:
         codec: name of FFmpeg's decoder.
         header_duration: seconds until the end of the last picture according to the header, or None.
         duration: seconds read, to the end of the last picture; complete once `frames` is exhausted.
+        damage: always empty: FFmpeg does not tell of what it passes over. See FrameFolder.
 
     Raises:
         UnreadableVideoError: there is no such file, no video stream in it, or no decoder for it.
     """
+
+    damage = ""
 
     def __init__(self, path: str | os.PathLike, num_threads: int = 1, square_pixels: bool = False) -> None:
         path = os.fspath(path)
@@ -63,7 +65,7 @@ class Video:
             raise UnreadableVideoError("the file is empty")
         # Playlists must not lead to the network.
         self._open(f"file:{path}", num_threads, square_pixels, options={"protocol_whitelist": "file"})
-        self._source = animated_webp.frames(path) if animated_webp.is_one(path) else self._decoded_frames()
+        self._source = animated_webp.frames(path) if finding.is_animated_webp(path) else self._decoded_frames()
 
     @classmethod
     def live(cls, url: str) -> "Video":
@@ -86,9 +88,9 @@ class Video:
         decoder = stream.codec_context
         if decoder is None:
             raise UnreadableVideoError(f"FFmpeg has no decoder for its codec, {_codec_in_words(url, options)}")
-        if decoder.width * decoder.height > _MAX_PIXELS:
+        if decoder.width * decoder.height > MAX_PIXELS:
             raise UnreadableVideoError(f"pictures of {decoder.width} x {decoder.height} pixels: too large")
-        decoder.options = {"max_pixels": str(_MAX_PIXELS)}
+        decoder.options = {"max_pixels": str(MAX_PIXELS)}
         decoder.thread_count = num_threads
         decoder.thread_type = "AUTO" if num_threads != 1 else "SLICE"
         self.codec = decoder.name
@@ -180,9 +182,9 @@ class Video:
         except (av.FFmpegError, ValueError) as error:
             raise UnreadableVideoError(f"a picture cannot be converted to RGB: {_reason(error)}") from error
         height, width = picture.shape[0], round(picture.shape[1] * self._pixel_ratio)
-        if max(height, width) > _WIDEST_ASPECT * min(height, width):
+        if max(height, width) > WIDEST_ASPECT * min(height, width):
             raise UnreadableVideoError(
-                f"pictures of {width} x {height} pixels: more than {_WIDEST_ASPECT} times as long as wide"
+                f"pictures of {width} x {height} pixels: more than {WIDEST_ASPECT} times as long as wide"
             )
         matrix: Any = frame.side_data.get("DISPLAYMATRIX")
         matrix = np.eye(3, dtype=int) if matrix is None else np.frombuffer(matrix, np.int32).reshape(3, 3)
