@@ -3,8 +3,9 @@ r"""Turns your own videos and a CSV into TFRecord shards.
     python -m tfrecords.build_custom --csv=train.csv --videos_dir=videos --split=train
     python -m tfrecords.build_custom --csv=test.csv --videos_dir=videos --split=test --labels=data/custom/labels.txt
 
-The CSV has the columns `video` (a path inside --videos_dir), `label` (a class name) and, for videos that are to be
-trimmed, `time_start` and `time_end` in seconds. Without --labels the classes are the names in the CSV, sorted; give the
+The CSV has the columns `video` (a path inside --videos_dir: a file, or a folder of numbered pictures at
+--frame_folder_rate), `label` (a class name) and, for videos that are to be trimmed, `time_start` and `time_end` in
+seconds. Without --labels the classes are the names in the CSV, sorted; give the
 other splits the labels.txt that the first one wrote. With --first_label the labels are numbers, counted from 0 or 1.
 It writes <output_dir>/<split>-00000-of-00016 and so on, labels.txt and manifest-<split>.csv. If it was killed, the same
 command goes on where it was. --estimate tells beforehand what it will take; --runner makes it an Apache Beam pipeline.
