@@ -15,12 +15,12 @@ from tsd_tf.video.video import Video
 
 
 def video_frames(path: str | os.PathLike, model: ClientModel, decoder: IsolatedDecoder) -> Iterator[np.ndarray]:
-    """Yields the frames of a video file, uint8 RGB (frame_size, frame_size, 3).
+    """Yields the frames of a video, uint8 RGB (frame_size, frame_size, 3).
 
     Args:
-        path: the file.
+        path: the file, or a folder of numbered pictures.
         model: says the rate and the size.
-        decoder: reads the file.
+        decoder: reads it.
 
     Raises:
         UnreadableVideoError: names the file.

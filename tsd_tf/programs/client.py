@@ -2,6 +2,7 @@
 
     python -m tsd_tf.client video.mp4 --model=export/client.tflite --server=127.0.0.1:8500
     python -m tsd_tf.client folder_of_videos --json
+    python -m tsd_tf.client folder_of_numbered_pictures --frame_folder_rate=12
     python -m tsd_tf.client --camera=0
     python -m tsd_tf.client --camera=rtsp://host/stream
 
@@ -19,7 +20,7 @@ from absl import flags
 from tsd_tf.contract.errors import UnreadableVideoError, UserError
 from tsd_tf.contract.signatures import MODEL_NAME
 from tsd_tf.programs import command_line
-from tsd_tf.video import VIDEO_SUFFIXES
+from tsd_tf.video import VIDEO_SUFFIXES, finding
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +35,14 @@ flags.DEFINE_enum("codec", "jpeg", ["jpeg", "png", "raw"], "how distilled frames
 flags.DEFINE_integer("quality", 90, "quality of JPEG", lower_bound=1, upper_bound=100)
 flags.DEFINE_integer("stride", None, "frames between the starts of two clips (default: T)", lower_bound=1)
 flags.DEFINE_string("camera", None, "number of a camera, or URL of a stream, to watch instead of a video")
+flags.DEFINE_float(
+    "frame_folder_rate",
+    None,
+    "pictures a second of folders of numbered pictures (00001.jpg ...) that stand for videos; 12 for "
+    "Something-Something and Jester",
+    lower_bound=0.1,
+    upper_bound=240.0,
+)
 flags.DEFINE_bool("json", False, "print one JSON object per line instead of text")
 flags.DEFINE_string(
     "save_distilled",
@@ -48,13 +57,19 @@ flags.DEFINE_integer("attempts", 4, "how often to ask a server that is unavailab
 def _videos(arguments: list[str]) -> list[pathlib.Path]:
     videos = []
     for argument in map(pathlib.Path, arguments):
-        if argument.is_dir():
-            found = sorted(path for path in argument.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
-            if not found:
-                raise UserError(f"no video in {argument}: looked for *{', *'.join(VIDEO_SUFFIXES)}")
-            videos += found
-        else:
+        if not argument.is_dir():
             videos.append(argument)
+            continue
+        files, frame_folders = finding.find_videos(argument)
+        if frame_folders and FLAGS.frame_folder_rate is None:
+            message = f"{argument / frame_folders[0]} is a folder of numbered pictures; {finding.RATE_NEEDED}"
+            if not files:
+                raise UserError(message)
+            print(f"passed over {len(frame_folders)}: {command_line.in_flags(message)}", file=sys.stderr)
+            frame_folders = []
+        if not files and not frame_folders:
+            raise UserError(f"no video in {argument}: looked for *{', *'.join(VIDEO_SUFFIXES)} and numbered pictures")
+        videos += sorted(argument / path for path in (*files, *frame_folders))
     return videos
 
 
@@ -84,6 +99,8 @@ def _text(result: "Recognition") -> str:
     ]
     if "video" in sizes:
         lines[-1] += f"; all frames as JPEG {sizes['frames']}, the video file {sizes['video']}"
+    if result.shortfall:
+        lines.append(f"  {result.shortfall}")
     return "\n".join(line for line in lines if line != "  then ")
 
 
@@ -108,7 +125,14 @@ def start(argv: list[str]) -> int:
     distiller = Distiller(FLAGS.model, FLAGS.num_threads)
     kind = RestConnection if FLAGS.server.startswith(("http://", "https://")) else GrpcConnection
     connection = kind(FLAGS.server, FLAGS.model_name, FLAGS.timeout, Retries(FLAGS.attempts))
-    recognizer = Recognizer(distiller, connection, FLAGS.codec, FLAGS.quality, FLAGS.stride)
+    recognizer = Recognizer(
+        distiller,
+        connection,
+        FLAGS.codec,
+        FLAGS.quality,
+        FLAGS.stride,
+        frame_folder_rate=FLAGS.frame_folder_rate,
+    )
     try:
         if camera is not None:
             for result in recognizer.watch(camera):
