@@ -423,6 +423,17 @@ def test_a_video_that_can_be_read_in_part(video, run_client, tmp_path):
     assert answers[1]["shortfall"] == ""
 
 
+def test_a_folder_of_pictures_beside_a_video(video, run_client, tmp_path):
+    """Photographs beside videos must not keep those from their answers."""
+    shutil.copy(video, tmp_path / "v.mp4")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/IMG_0001.JPG").touch()
+    code, (answer,), errors = run_client(tmp_path)
+    assert (code, answer["source"]) == (0, f"{tmp_path}/v.mp4")
+    (line,) = errors
+    assert line.startswith(f"left out 1 folders of numbered pictures, the first {tmp_path}/photos; --frame_folder_rate")
+
+
 def test_folders_of_pictures(frames, run_client, tmp_path):
     folder = tmp_path / "pictures/one"
     folder.mkdir(parents=True)

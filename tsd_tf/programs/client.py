@@ -62,10 +62,11 @@ def _videos(arguments: list[str]) -> list[pathlib.Path]:
             continue
         files, frame_folders = finding.find_videos(argument)
         if frame_folders and FLAGS.frame_folder_rate is None:
-            message = f"{argument / frame_folders[0]} is a folder of numbered pictures; {finding.RATE_NEEDED}"
+            first = argument / frame_folders[0]
             if not files:
-                raise UserError(message)
-            print(f"passed over {len(frame_folders)}: {command_line.in_flags(message)}", file=sys.stderr)
+                raise UserError(f"{first} is a folder of numbered pictures; {finding.RATE_NEEDED}")
+            left_out = f"left out {len(frame_folders)} folders of numbered pictures, the first {first}"
+            print(f"{left_out}; {command_line.in_flags(finding.RATE_NEEDED)}", file=sys.stderr)
             frame_folders = []
         if not files and not frame_folders:
             raise UserError(f"no video in {argument}: looked for *{', *'.join(VIDEO_SUFFIXES)} and numbered pictures")

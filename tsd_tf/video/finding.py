@@ -47,7 +47,8 @@ def find_videos(folder: str | os.PathLike[str]) -> tuple[list[str], list[str]]:
         files += [os.path.join(place, name) for name in videos]
         if pictures:
             frame_folders.append(place or os.curdir)
-        waiting += [(os.path.join(place, name), above | {here}) for name in reversed(subfolders)]
+        down_to_here = above | {here}
+        waiting += [(os.path.join(place, name), down_to_here) for name in reversed(subfolders)]
     return files, frame_folders
 
 
