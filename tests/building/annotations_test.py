@@ -72,6 +72,14 @@ def test_class_list(tmp_path):
         annotations.read_class_list(tmp_path / "l.txt")
 
 
+@pytest.mark.parametrize("end", ["\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_class_list_with_other_ends_of_lines(tmp_path, end):
+    """Others would count two lines there, and give the later names other labels."""
+    (tmp_path / "l.txt").write_text(f"a\nb{end}c\nd\n", encoding="utf-8")
+    with pytest.raises(UserError, match="l.txt, line 2: expected a class name on one line, got 'b"):
+        annotations.read_class_list(tmp_path / "l.txt")
+
+
 @pytest.mark.parametrize(
     ("path", "interval"),
     [
@@ -87,17 +95,26 @@ def test_folder_conventions(read_kinetics, tmp_path, path, interval):
     (tmp_path / "v" / path).parent.mkdir(parents=True)
     (tmp_path / "v" / path).touch()
     (tmp_path / "v" / "x_000104_000114.txt").touch()
-    assert annotations.find_video(row, annotations.index_videos(tmp_path / "v"), tmp_path / "v") == (path, *interval)
+    (found,) = annotations.find_candidates(row, annotations.index_videos(tmp_path / "v"), tmp_path / "v")
+    assert (found.path, found.data_path) == (str(tmp_path / "v" / path), path)
+    assert (found.time_start, found.time_end) == interval
+    assert found.may_be_trimmed == (path == "x.mp4")
 
 
-def test_the_labels_folder_is_preferred(read_kinetics, tmp_path):
+def test_the_labels_folder_is_preferred_and_the_others_follow(read_kinetics, tmp_path):
     rows = read_kinetics(HEADER + "air drumming,x,1,2,val,0\nmassaging person's head,x,1,2,val,0\n")
-    for folder in ("a", "air drumming", "massaging_person's_head"):
-        (tmp_path / "v" / folder).mkdir(parents=True)
-        (tmp_path / "v" / folder / "x_000001_000002.mp4").touch()
+    for path in ("x.mp4", "a/x_000001_000002.mp4", "air drumming/x_000001_000002.mp4"):
+        (tmp_path / "v" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "v" / path).touch()
+    (tmp_path / "v/massaging_person's_head").mkdir()
+    (tmp_path / "v/massaging_person's_head/x_000001_000002.mp4").touch()
     videos = annotations.index_videos(tmp_path / "v")
-    found = [annotations.find_video(row, videos, tmp_path / "v")[0] for row in rows]
-    assert found == ["air drumming/x_000001_000002.mp4", "massaging_person's_head/x_000001_000002.mp4"]
+    found = [[c.data_path for c in annotations.find_candidates(row, videos, tmp_path / "v")] for row in rows]
+    drumming, massage = "air drumming/x_000001_000002.mp4", "massaging_person's_head/x_000001_000002.mp4"
+    assert found == [
+        [drumming, "a/x_000001_000002.mp4", massage, "x.mp4"],
+        [massage, "a/x_000001_000002.mp4", drumming, "x.mp4"],
+    ]
 
 
 @pytest.fixture
@@ -175,6 +192,41 @@ def test_custom_numbers(read_custom, first_label):
 def test_mistakes_in_custom_lists(read_custom, text, arguments, message):
     with pytest.raises(UserError, match=message):
         read_custom(text, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("written", "there", "found"),
+    [
+        (" a b .mp4", [" a b .mp4", "a b .mp4"], " a b .mp4"),
+        (" a.mp4 ", ["a.mp4"], "a.mp4"),
+        ('" a.mp4"', [" a.mp4"], " a.mp4"),
+        ("a.mp4 ", ["a.mp4 "], "a.mp4 "),
+        ('"12:30:05, x.mp4"', ["12:30:05, x.mp4"], "12:30:05, x.mp4"),
+        ("..a.mp4", ["..a.mp4"], "..a.mp4"),
+    ],
+)
+def test_names_are_taken_as_they_are_or_without_the_spaces_around_them(read_custom, tmp_path, written, there, found):
+    (tmp_path / "v").mkdir()
+    for name in there:
+        (tmp_path / "v" / name).touch()
+    rows, _ = read_custom(f"video, label\n{written}, wave\n")
+    (candidate,) = annotations.find_candidates(rows[0], {}, tmp_path / "v")
+    assert (candidate.data_path, rows[0].label_text) == (found, "wave")
+
+
+def test_a_quote_behind_a_space(read_custom):
+    rows, _ = read_custom('video, label\n"a, b.mp4", "x, y"\n c.mp4, z\n')
+    assert [(row.path, row.label_text) for row in rows] == [("a, b.mp4", "x, y"), ("c.mp4", "z")]
+
+
+@pytest.mark.parametrize("line", ["Archery/ v 1: a b.avi 1", "Archery/ v 1: a b.avi", "Archery/ v 1: a b.avi\t1"])
+@pytest.mark.parametrize("name", [" v 1: a b.avi", "v 1: a b.avi"])
+def test_ucf101_names_with_spaces(read_ucf101, tmp_path, line, name):
+    (row,), _ = read_ucf101(line + "\r\n")
+    (tmp_path / "v/Archery").mkdir(parents=True)
+    (tmp_path / "v/Archery" / name).touch()
+    (found,) = annotations.find_candidates(row, annotations.index_videos(tmp_path / "v"), tmp_path / "v")
+    assert (row.media_id, row.label, found.data_path) == ("v 1: a b", 0, f"Archery/{name}")
 
 
 def test_real_lists(test_data):

@@ -1,5 +1,6 @@
 import cv2
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tsd_tf.contract import schema
@@ -55,6 +56,20 @@ def test_videos_as_phones_and_the_web_make_them(
     levels = np.rint(found["varying"].mean((1, 2, 3)) / 4).astype(int)  # frame i is all grey of level 4 i
     assert levels.tolist() == [*range(9), *[9] * 10, *range(10, 20)]
     assert run_program("tfrecords.verify", tmp_path / "out", "--processes=1").returncode == 0
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\u2028"])
+def test_a_class_name_with_a_line_break(tmp_path, write_video, run_program, end):
+    write_video("v/x.avi", 3)
+    (tmp_path / "c.csv").write_bytes(f'video,label\nx.avi,"a{end}b"\nx.avi,c\n'.encode())
+    arguments = [f"--csv={tmp_path}/c.csv", f"--videos_dir={tmp_path}/v", f"--output_dir={tmp_path}/out"]
+    done = run_program("tfrecords.build_custom", *arguments, "--split=train")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"error: expected class names of one line each, for labels.txt, got {f'a{end}b'!r} for class 0; "
+        "correct the annotations or the class list\n"
+    )
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_library_argument_is_named_as_the_flag(tmp_path, run_program):

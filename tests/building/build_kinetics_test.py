@@ -33,7 +33,7 @@ def test_every_row_is_accounted_for(kinetics, tmp_path, run_program, contents):
         ("2", "--a_000003_000004", "written", "25"),
         ("3", 'it\'s a "b"_000010_000011', "written", "25"),
         ("4", "c_000000_000001", "written", "25"),
-        ("5", "c_000001_000003", "truncated", "25"),
+        ("5", "c_000002_000004", "truncated", "25"),
         ("6", "c_000005_000006", "too short", "0"),
         ("7", "broken_000000_000001", "unreadable", "0"),
         ("8", "gone_000000_000001", "missing", "0"),
@@ -42,7 +42,7 @@ def test_every_row_is_accounted_for(kinetics, tmp_path, run_program, contents):
         ("11", "sound_000000_000001", "unreadable", "0"),
     ]
     assert rows[3]["reason"] == "1.00 s of the 2.00 s that the annotation promises"
-    assert "the video lasts 2.00 s" in rows[4]["reason"]
+    assert "the video lasts 3.00 s" in rows[4]["reason"]
     assert "all 25 frames are the same picture" in rows[7]["reason"]
     assert "frames 10 to 24 are the same picture" in rows[8]["reason"]
     assert all(row["reason"] for row in rows if row["status"] != "written")
@@ -73,20 +73,20 @@ def test_every_row_is_accounted_for(kinetics, tmp_path, run_program, contents):
             assert feature["clip/label/string"] == feature["clip/label/text"]
             assert (feature["image/height"].int64_list.value[0], feature["image/width"].int64_list.value[0]) == (24, 36)
     assert len(examples) == 6
-    example = examples["c_000001_000003"]
+    example = examples["c_000002_000004"]
     feature, steps = example.context.feature, example.feature_lists.feature_list
     assert feature["clip/label/index"].int64_list.value[0] == 1
     assert feature["clip/label/string"].bytes_list.value[0] == b"air drumming"
     assert feature["clip/data_path"].bytes_list.value[0] == b"c.avi"
-    assert feature["clip/start/timestamp"].int64_list.value[0] == 1_000_000
-    assert feature["clip/end/timestamp"].int64_list.value[0] == 2_000_000
+    assert feature["clip/start/timestamp"].int64_list.value[0] == 2_000_000
+    assert feature["clip/end/timestamp"].int64_list.value[0] == 3_000_000
     times = [step.int64_list.value[0] for step in steps["image/timestamp"].feature]
-    assert times == list(range(1_000_000, 2_000_000, 40_000))
+    assert times == list(range(2_000_000, 3_000_000, 40_000))
     levels = [
         tf.reduce_mean(tf.cast(tf.io.decode_jpeg(step.bytes_list.value[0]), tf.float32)).numpy()
         for step in steps["image/encoded"].feature
     ]
-    assert levels == pytest.approx([4 * (50 + 2 * k) % 256 for k in range(25)], abs=3.9)  # 50 a second, from 1 s
+    assert levels == pytest.approx([4 * (100 + 2 * k) % 256 for k in range(25)], abs=3.9)  # 50 a second, from 2 s
 
 
 def test_killed_and_started_again_the_bytes_are_the_same(tmp_path, write_video, contents):

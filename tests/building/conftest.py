@@ -1,5 +1,6 @@
 """Videos that the tests write themselves, and programs run as a user runs them."""
 
+import csv
 import hashlib
 import pathlib
 import subprocess
@@ -56,7 +57,7 @@ def kinetics(tmp_path, write_video):
     """A small Kinetics with everything that real copies suffer from; returns the program's arguments."""
     write_video("videos/air drumming/--a_000003_000004.mp4", 25)
     write_video('videos/abseiling/it\'s a "b"_000010_000011.mp4', 25)
-    write_video("videos/c.avi", 100, frame_rate=50.0)
+    write_video("videos/c.avi", 150, frame_rate=50.0)
     write_video("videos/still.mp4", 25, last_change=0)
     write_video("videos/stuck.mp4", 25, last_change=10)
     (tmp_path / "videos/broken.mp4").write_bytes(b"<html>410 Gone</html>")
@@ -68,7 +69,7 @@ def kinetics(tmp_path, write_video):
         + '"air drumming",--a,3,4,train,0\r\n'
         + 'abseiling,"it\'s a ""b""",10,11,train,0\r\n'
         + "abseiling,c,0.5,1.5,train,0\r\n"
-        + "air_drumming,c,1,3,train,0\r\n"
+        + "air_drumming,c,2,4,train,0\r\n"
         + "abseiling,c,5,6,train,0\r\n"
         + "abseiling,broken,0,1,train,0\r\n"
         + "abseiling,gone,0,1,train,0\r\n"
@@ -78,3 +79,28 @@ def kinetics(tmp_path, write_video):
         newline="",
     )
     return [f"--csv={tmp_path}/train.csv", f"--videos_dir={tmp_path}/videos", "--split=train", "--short_side=24"]
+
+
+@pytest.fixture
+def write_frame_folder(tmp_path):
+    """Writes a folder of numbered pictures, the i-th all grey of level 4 i; returns its path."""
+
+    def write(name, num_pictures=30, pattern="{:05d}.jpg", first=1, size=(32, 48)):
+        path = tmp_path / name
+        path.mkdir(parents=True)
+        for i in range(num_pictures):
+            cv2.imwrite(str(path / pattern.format(first + i)), np.full((*size, 3), 4 * i % 256, np.uint8))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def manifest():
+    """A function: the rows of a folder's train manifest by media id."""
+
+    def manifest(folder):
+        with open(folder / "manifest-train.csv", newline="") as file:
+            return {row["media_id"]: row for row in csv.DictReader(file)}
+
+    return manifest

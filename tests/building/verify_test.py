@@ -192,8 +192,16 @@ def test_missing_and_empty_shards(write, verify):
     code, lines = verify(folder)
     assert code == 1
     assert "train-00001-of-00003: the shard is empty" in lines
-    assert "train: expected 3 shards by their names, got 2" in lines
+    assert "train: 1 of 3 train shards is missing (train-00000-of-00003): copy it again" in lines
     assert "train-00000-of-00003: manifest-train.json lists it, but it is missing" in lines
+
+
+def test_a_class_list_that_others_would_read_as_another(write, run_program):
+    folder = write([record("0")])
+    (folder / "labels.txt").write_text("a\u2028b\nc\n", encoding="utf-8")
+    done = run_program("tfrecords.verify", folder)
+    assert done.returncode == 1
+    assert done.stderr == f"error: {folder}/labels.txt, line 1: expected a class name on one line, got 'a\\u2028b'\n"
 
 
 def test_no_folder(tmp_path, run_program):

@@ -9,6 +9,7 @@ import sys
 import threading
 import types
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -318,6 +319,7 @@ def test_the_process_has_neither_tensorflow_nor_keras(exported, server, video, t
             "tsd_tf.video.animated_webp",
             "tsd_tf.video.camera",
             "tsd_tf.video.codec",
+            "tsd_tf.video.finding",
             "tsd_tf.video.frame_filter",
             "tsd_tf.video.geometry",
             "tsd_tf.video.isolated_decoder",
@@ -368,3 +370,84 @@ def test_a_folder_with_a_bad_file(exported, server, video, tmp_path):
     first, *_, last = done.stdout.splitlines()
     assert first.startswith(f"{tmp_path}/good.mp4: class ")
     assert "kB of distilled frames; all frames as JPEG" in last
+
+
+@pytest.fixture
+def run_client(exported, server):
+    """Runs the client on the arguments; returns (exit code, JSON objects, lines of stderr)."""
+
+    def run(*arguments):
+        program = [sys.executable, "-m", "tsd_tf.client", f"--model={exported.folder}/client.tflite", "--json"]
+        done = subprocess.run(
+            [*program, f"--server={server.address}", *map(str, arguments)], capture_output=True, text=True, check=False
+        )
+        lines = [line for line in done.stderr.splitlines() if not line.startswith("INFO: Created TensorFlow Lite")]
+        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], lines
+
+    return run
+
+
+def test_a_folder_as_the_builders_search_it(video, run_client, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copy(video, tmp_path / "elsewhere/phone.3gp")
+    folder = tmp_path / "folder"
+    (folder / "x.mp4").mkdir(parents=True)
+    shutil.copy(video, folder / "b.mp4")
+    (folder / "a").symlink_to(tmp_path / "elsewhere")
+    (folder / "c.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    (folder / "._b.mp4").write_bytes(b"Mac OS X")
+    (folder / "z").symlink_to(folder)
+    code, answers, errors = run_client(folder)
+    assert (code, errors) == (0, [])
+    assert [answer["source"] for answer in answers] == [f"{folder}/a/phone.3gp", f"{folder}/b.mp4"]
+    assert [answer["shortfall"] for answer in answers] == ["", ""]
+    assert answers[0]["probabilities"] == answers[1]["probabilities"]
+
+
+def test_a_video_that_can_be_read_in_part(video, run_client, tmp_path):
+    """One that starts with its header, for the web: cut off, it still promises all frames."""
+    with av.open(str(tmp_path / "v.mp4"), "w", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 64, 64, "yuvj420p"
+        for index in range(50):
+            picture = np.full((64, 64, 3), 4 * index, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    whole = (tmp_path / "v.mp4").read_bytes()
+    (tmp_path / "v.mp4").write_bytes(whole[: 2 * len(whole) // 3])
+    shutil.copy(video, tmp_path / "whole.mp4")
+    code, answers, errors = run_client(tmp_path)
+    assert (code, errors) == (0, [])
+    assert "of the 2.00 s that the file's header promises could be read" in answers[0]["shortfall"]
+    assert answers[0]["shortfall"].startswith("only ")
+    assert answers[1]["shortfall"] == ""
+
+
+def test_a_folder_of_pictures_beside_a_video(video, run_client, tmp_path):
+    """Photographs beside videos must not keep those from their answers."""
+    shutil.copy(video, tmp_path / "v.mp4")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/IMG_0001.JPG").touch()
+    code, (answer,), errors = run_client(tmp_path)
+    assert (code, answer["source"]) == (0, f"{tmp_path}/v.mp4")
+    (line,) = errors
+    assert line.startswith(f"left out 1 folders of numbered pictures, the first {tmp_path}/photos; --frame_folder_rate")
+
+
+def test_folders_of_pictures(frames, run_client, tmp_path):
+    folder = tmp_path / "pictures/one"
+    folder.mkdir(parents=True)
+    for index, frame in enumerate(frames[:16]):
+        (folder / f"img_{index + 1}.jpg").write_bytes(codecs.encode_picture(frame, "jpeg"))
+    (folder / "img_9.jpg").write_bytes(b"")
+    for argument in (folder, folder.parent):
+        code, answers, errors = run_client(argument)
+        assert (code, answers) == (1, [])
+        assert errors == [
+            f"error: {folder} is a folder of numbered pictures; --frame_folder_rate says how many pictures a second a "
+            "folder of numbered pictures holds, for example 12 for Something-Something and Jester"
+        ]
+        code, (answer,), errors = run_client(argument, "--frame_folder_rate=12.5")
+        assert (code, errors, answer["source"], answer["clips"]) == (0, [], str(folder), 4)
+        assert answer["shortfall"] == "passed over 1 of 16 pictures that are damaged, the first img_9.jpg"
+        assert answer["bytes"]["video"] == sum(path.stat().st_size for path in folder.iterdir())

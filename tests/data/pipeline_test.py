@@ -257,7 +257,22 @@ def test_no_shards(tmp_path):
 def test_missing_shard(write_shards, tmp_path):
     shards, _ = write_shards([[1]] * 3)
     pathlib.Path(shards[1]).unlink()
-    with pytest.raises(UserError, match="holds 2 train shards, whose names promise 00003"):
+    with pytest.raises(UserError, match=r"1 of 3 train shards is missing \(train-00001-of-00003\): copy it again"):
+        find_shards(tmp_path, "train")
+
+
+def test_many_missing_shards(tmp_path):
+    (tmp_path / "train-00002-of-00016").write_bytes(b"x")
+    with pytest.raises(UserError) as error:
+        find_shards(tmp_path, "train")
+    first = "train-00000-of-00016, train-00001-of-00016, train-00003-of-00016"
+    assert str(error.value) == f"{tmp_path}: 15 of 16 train shards are missing ({first}, ...): copy them again"
+
+
+def test_shards_of_two_builds(tmp_path):
+    for name in ("train-00000-of-00002", "train-00001-of-00002", "train-00000-of-00001"):
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(UserError, match="mixes train shards of several builds, of 1 and of 2 shards"):
         find_shards(tmp_path, "train")
 
 

@@ -2,6 +2,9 @@ import os
 import pathlib
 import signal
 
+import av
+import cv2
+import numpy as np
 import pytest
 
 from tsd_tf.contract.errors import UnreadableVideoError
@@ -35,6 +38,39 @@ def test_one_video_after_the_other_in_one_process(decoder, write_video, index_of
         list(_read(decoder, tmp_path / "missing.mp4"))
     assert index_of(list(_read(decoder, path))).tolist() == list(range(30))
     assert _child() == first
+
+
+def test_what_it_tells_at_the_end(decoder, tmp_path):
+    assert (decoder.duration, decoder.header_duration, decoder.shortfall) == (0.0, None, "")
+    path = tmp_path / "v.mp4"
+    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:  # the header is at the start
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuvj420p"
+        for index in range(50):
+            picture = np.full((48, 64, 3), 4 * index, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    assert len(list(_read(decoder, path))) == 50
+    assert (decoder.duration, decoder.header_duration, decoder.shortfall) == (2.0, 2.0, "")
+    path.write_bytes(path.read_bytes()[: 2 * path.stat().st_size // 3])
+    count = len(list(_read(decoder, path)))
+    assert 0 < count < 45
+    promised = "of the 2.00 s that the file's header promises could be read"
+    assert decoder.shortfall == f"only {count / 25:.2f} s {promised}"
+    with pytest.raises(UnreadableVideoError):
+        list(_read(decoder, tmp_path / "missing.mp4"))
+    assert (decoder.duration, decoder.header_duration, decoder.shortfall) == (0.0, None, "")
+
+
+def test_a_folder_of_pictures(index_of, tmp_path):
+    for index in range(20):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), np.full((48, 64, 3), 4 * index, np.uint8))
+    (tmp_path / "7.png").write_bytes(b"")
+    decoder = IsolatedDecoder(frame_folder_rate=25.0)
+    assert index_of(list(_read(decoder, tmp_path))).tolist() == [*range(7), 6, *range(8, 20)]
+    assert (decoder.duration, decoder.header_duration) == (0.8, 0.8)
+    assert decoder.shortfall == decoder.damage == "passed over 1 of 20 pictures that are damaged, the first 7.png"
+    decoder.close()
 
 
 def test_a_video_that_is_left_in_the_middle(decoder, write_video, index_of):

@@ -5,13 +5,19 @@ All readers raise UserError if a file cannot be read or holds something else; th
 
 import csv
 import dataclasses
+import io
 import os
 import pathlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from tsd_tf.building import splits
+from tsd_tf.building.candidate import Candidate
 from tsd_tf.contract.errors import UserError
-from tsd_tf.video import VIDEO_SUFFIXES
+from tsd_tf.video import VIDEO_SUFFIXES, finding
+
+_SPACE_AND_QUOTE = re.compile(r'(?:^|,) +"', re.MULTILINE)
+_CLASS_NUMBER = re.compile(r"\s+(\d+)$")  # behind a path, whose name may hold spaces
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +31,8 @@ class Row:
         label_text: the class name, or "".
         time_start, time_end: seconds in the source video; a time_end of None means the video's end.
         stems: possible names of the video file, without folder and suffix, each with the time at which that file
-            starts, in seconds of the source video: time_start if the downloader trimmed it.
+            starts, in seconds of the source video: time_start if the downloader trimmed it. A folder of numbered
+            pictures may stand for the file.
         folders: names of folders whose file is preferred if several files have such a name.
         path: the video file, relative to the folder of videos, if the list names it; `stems` is then empty.
         source: names the video that the clip was cut from, if the list or the file's path tells.
@@ -48,6 +55,9 @@ class Row:
 def read_class_list(path: str | os.PathLike) -> list[str]:
     """The class names of a file, one per line; the line number, from 0, is the label."""
     names = _read_lines(path, "class list")
+    for line, name in enumerate(names, 1):
+        if len(name.splitlines()) > 1:
+            raise UserError(f"{path}, line {line}: expected a class name on one line, got {name!r}")
     while names and not names[-1]:
         names.pop()
     if not names or not all(names) or len(set(names)) != len(names):
@@ -85,7 +95,7 @@ def read_ucf101(class_list: str | os.PathLike, split_list: str | os.PathLike) ->
     """The rows of trainlist0N.txt or testlist0N.txt, and the class names of classInd.txt.
 
     The lists count classes from 1 (`1 ApplyEyeMakeup`); the rows' labels count from 0. Train lists repeat the class
-    number after the path; it must agree with the path's folder.
+    number after the path, which may hold spaces; it must agree with the path's folder.
 
     Returns:
         (rows, class_names)
@@ -101,17 +111,17 @@ def read_ucf101(class_list: str | os.PathLike, split_list: str | os.PathLike) ->
     labels = _labels_by_name(class_names)
     rows = []
     for line, text in _numbered_lines(split_list):
-        place, *numbers = text.split()
+        last = _CLASS_NUMBER.search(text)
+        place = text[: last.start()] if last else text
         folder, slash, file_name = place.rpartition("/")
-        if not slash or len(numbers) > 1:
+        if not slash:
             raise UserError(f"{split_list}, line {line}: expected 'ClassName/video.avi [number]', got {text!r}")
         label = _label(folder, labels, split_list, line)
-        if numbers and numbers[0] != str(label + 1):
-            raise UserError(
-                f"{split_list}, line {line}: {folder} is class {label + 1} in {class_list}, got {numbers[0]}"
-            )
+        if last and last[1] != str(label + 1):
+            raise UserError(f"{split_list}, line {line}: {folder} is class {label + 1} in {class_list}, got {last[1]}")
         stem = os.path.splitext(file_name)[0]
-        rows.append(Row(line, stem, label, folder, 0.0, None, ((stem, 0.0),), (folder,)))
+        stems = tuple((name, 0.0) for name in dict.fromkeys((stem, stem.strip())))
+        rows.append(Row(line, stem.strip(), label, folder, 0.0, None, stems, (folder,)))
     return _some(rows, split_list), class_names
 
 
@@ -121,14 +131,15 @@ def read_custom(
     """The rows of a user's own CSV: video,label[,time_start,time_end][,split][,source].
 
     Args:
-        path: the CSV. `video` is a path relative to the folder of videos; empty times mean the video's start and end.
+        path: the CSV. `video` is a path relative to the folder of videos, spaces at its ends included where there is
+            such a file; empty times mean the video's start and end.
         class_names: by label; None for the names in the CSV, sorted.
         first_label: None if `label` is a class name; 0 or 1 if it is a number, counted from there.
 
     Returns:
         (rows, class_names)
     """
-    records = list(_read_csv(path, required=("video", "label")))
+    records = list(_read_csv(path, required=("video", "label"), with_spaces="video"))
     if class_names is None:
         if first_label is not None:
             raise UserError(f"{path}: `first_label` needs `class_names`: numbers do not name classes")
@@ -137,7 +148,7 @@ def read_custom(
     rows = []
     for line, record in records:
         video, name = os.path.normpath(record["video"]), record["label"]
-        if os.path.isabs(video) or video.startswith(".."):
+        if os.path.isabs(video) or video.split(os.sep)[0] == os.pardir:
             raise UserError(
                 f"{path}, line {line}: expected a path inside the folder of videos, got {record['video']!r}"
             )
@@ -153,7 +164,7 @@ def read_custom(
         )
         if end is not None and end <= (start or 0.0):
             raise UserError(f"{path}, line {line}: expected a time_end after time_start {start or 0:g}, got {end:g}")
-        media_id = os.path.splitext(video)[0]
+        media_id = os.path.splitext(video.strip())[0]
         if start is not None or end is not None:
             media_id += f"_{start or 0:g}_{'end' if end is None else f'{end:g}'}"
         source, split = record.get("source") or video, record.get("split") or None
@@ -167,23 +178,24 @@ def read_custom(
 
 
 def index_videos(videos_dir: str | os.PathLike[str]) -> dict[str, list[str]]:
-    """{stem: [paths relative to videos_dir]} of all video files in a folder and its subfolders, sorted."""
+    """{stem: [paths relative to videos_dir]} of all videos below a folder, files before frame folders.
+
+    finding.find_videos says what is found, and in which order. The stem of a folder is its name.
+    """
     if not os.path.isdir(videos_dir):
         raise UserError(f"`videos_dir` must be a folder of video files. Received: videos_dir={videos_dir}")
     found: dict[str, list[str]] = {}
-    for folder, subfolders, names in os.walk(videos_dir):
-        subfolders.sort()
-        for name in sorted(names):
-            stem, suffix = os.path.splitext(name)
-            if suffix.lower() in VIDEO_SUFFIXES:
-                found.setdefault(stem, []).append(os.path.relpath(os.path.join(folder, name), videos_dir))
+    for paths in finding.find_videos(videos_dir):
+        for path in paths:
+            stem, suffix = os.path.splitext(os.path.basename(path))
+            found.setdefault(stem if suffix.lower() in VIDEO_SUFFIXES else stem + suffix, []).append(path)
     return found
 
 
-def find_video(
-    row: Row, videos: Mapping[str, Sequence[str]], videos_dir: str | os.PathLike
-) -> tuple[str, float, float | None] | None:
-    """(relative path, time_start, time_end) of the file that holds the row's clip, in seconds of that file, or None.
+def find_candidates(
+    row: Row, videos: Mapping[str, Sequence[str]], videos_dir: str | os.PathLike[str]
+) -> list[Candidate]:
+    """All that may hold the row's clip, the likeliest first; nothing if there is no such video.
 
     Args:
         row: the row.
@@ -191,15 +203,29 @@ def find_video(
         videos_dir: where it looked.
     """
     if row.path is not None:
-        exists = os.path.isfile(os.path.join(videos_dir, row.path))
-        return (row.path, row.time_start, row.time_end) if exists else None
+        for path in (row.path, row.path.strip()):
+            found = _candidate(videos_dir, path, row.time_start, row.time_end)
+            if os.path.isfile(found.path) or (found.is_folder and finding.numbered_pictures(found.path)):
+                return [found]
+        return []
+    candidates = []
     for stem, file_start in row.stems:
-        paths = videos.get(stem)
-        if paths:
-            preferred = [path for path in paths if os.path.basename(os.path.dirname(path)) in row.folders]
-            end = None if row.time_end is None else row.time_end - file_start
-            return (preferred or paths)[0], row.time_start - file_start, end
-    return None
+        paths = videos.get(stem, ())
+        end = None if row.time_end is None else row.time_end - file_start
+        for path in sorted(paths, key=lambda path: os.path.basename(os.path.dirname(path)) not in row.folders):
+            candidates.append(
+                _candidate(
+                    videos_dir, path, row.time_start - file_start, end, may_be_trimmed=file_start < row.time_start
+                )
+            )
+    return candidates
+
+
+def _candidate(
+    videos_dir: str | os.PathLike[str], data_path: str, start: float, end: float | None, may_be_trimmed: bool = False
+) -> Candidate:
+    path = os.path.abspath(os.path.join(videos_dir, data_path))
+    return Candidate(path, data_path, start, end, may_be_trimmed, is_folder=os.path.isdir(path))
 
 
 def _labels_by_name(class_names: Sequence[str]) -> dict[str, int]:
@@ -225,10 +251,16 @@ def _seconds(text: str, name: str, path: str | os.PathLike, line: int) -> float:
     return value
 
 
-def _read_csv(path: str | os.PathLike, required: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+def _read_csv(
+    path: str | os.PathLike, required: Sequence[str], with_spaces: str | None = None
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yields (line, {column: value}), the values without the spaces around them but in the column `with_spaces`."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
+            text = file.read()
+            # A quote behind a space opens a value only if the space is skipped, which would cut all values.
+            reader = csv.DictReader(io.StringIO(text), skipinitialspace=bool(_SPACE_AND_QUOTE.search(text)))
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
             missing = [name for name in required if name not in (reader.fieldnames or ())]
             if missing:
                 raise UserError(
@@ -236,8 +268,12 @@ def _read_csv(path: str | os.PathLike, required: Sequence[str]) -> Iterator[tupl
                 )
             for record in reader:
                 line = reader.line_num
-                values = {name: value.strip() for name, value in record.items() if name and isinstance(value, str)}
-                if any(not values.get(name) for name in required):
+                values = {
+                    name: value if name == with_spaces else value.strip()
+                    for name, value in record.items()
+                    if name and isinstance(value, str)
+                }
+                if any(not values.get(name, "").strip() for name in required):
                     raise UserError(f"{path}, line {line}: expected a value for each of {', '.join(required)}")
                 yield line, values
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -250,7 +286,7 @@ def _numbered_lines(path: str | os.PathLike) -> list[tuple[int, str]]:
 
 def _read_lines(path: str | os.PathLike, kind: str) -> list[str]:
     try:
-        return [line.strip() for line in pathlib.Path(path).read_text(encoding="utf-8-sig").splitlines()]
+        return [line.strip() for line in pathlib.Path(path).read_text(encoding="utf-8-sig").split("\n")]
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read the {kind} {path}: {error}") from error
 

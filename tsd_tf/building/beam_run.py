@@ -290,7 +290,7 @@ def _progress(parts: Sequence[Part]) -> Iterator[None]:
     ended = threading.Event()
 
     def watch() -> None:
-        total = sum(len(part.tasks) for part in parts)
+        total = sum(part.num_files for part in parts)
         with tqdm.tqdm(total=total, initial=_num_finished(parts), unit="video", smoothing=0.05) as bar:
             while not ended.wait(5):
                 bar.update(_num_finished(parts) - bar.n)
@@ -308,7 +308,7 @@ def _progress(parts: Sequence[Part]) -> Iterator[None]:
 def _num_finished(parts: Sequence[Part]) -> int:
     names = set(os.listdir(parts[0].working_dir))
     return sum(
-        len(part.tasks)
+        part.num_files
         if part.outcomes_path.name in names
         else sum(len(piece) for piece in part.pieces() if piece.outcomes_path.name in names)
         for part in parts

@@ -35,7 +35,7 @@ def run(
     Raises:
         UserError: no video is found or readable, or the folder cannot be written to.
     """
-    found = sharding.find(rows, videos_dir)
+    found = sharding.find(rows, videos_dir, settings.frame_folder_rate)
     sample = [task.row for task in found[:num_videos]]
     output_dir = pathlib.Path(output_dir).absolute()
     disk = next(folder for folder in (output_dir, *output_dir.parents) if folder.exists())

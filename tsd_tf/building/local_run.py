@@ -26,12 +26,12 @@ def run(parts: Sequence[Part], processes: int, hang_seconds: float) -> None:
     missing, done_before = {}, 0
     for part in parts:
         left = [] if part.is_finished() else [piece for piece in part.pieces() if not piece.is_finished()]
-        done_before += len(part.tasks) - sum(map(len, left))
+        done_before += part.num_files - sum(map(len, left))
         missing[part.number] = len(left)
         jobs.extend(left)
         if not left and not part.is_finished():
             jobs.append(part)
-    total = sum(len(part.tasks) for part in parts)
+    total = sum(part.num_files for part in parts)
     workers = [Worker(hang_seconds) for _ in range(min(processes, len(jobs)))]
     progress = tqdm.tqdm(total=total, initial=done_before, unit="video", smoothing=0.05)
     try:

@@ -35,6 +35,11 @@ class Part:
         return -(-len(self.tasks) // PIECE_LENGTH)
 
     @property
+    def num_files(self) -> int:
+        """Files to try, of all rows."""
+        return sum(len(task.candidates) for task in self.tasks)
+
+    @property
     def path(self) -> pathlib.Path:
         """The whole part; `<path>.json`, which is written last, holds the outcomes of all its rows."""
         return self.working_dir / f"part-{self.number:05d}"

@@ -13,6 +13,8 @@ from tsd_tf.data import tfrecord
 class Piece:
     """Some rows of a part: what one worker process writes in one go. A kill loses no more than this.
 
+    Its steps are the files to try, of one row after the other.
+
     Attributes:
         working_dir: the folder in which the build works.
         part: number of its part.
@@ -28,7 +30,8 @@ class Piece:
     settings: conversion.Settings
 
     def __len__(self) -> int:
-        return len(self.tasks)
+        """Number of steps."""
+        return sum(len(task.candidates) for task in self.tasks)
 
     @property
     def path(self) -> pathlib.Path:
@@ -46,22 +49,33 @@ class Piece:
         """Writes the piece.
 
         Args:
-            given_up: {position among the tasks: reason} of rows to leave out as unreadable, without another try.
-            report: called with the number of finished rows after each but the last.
+            given_up: {step: reason} of files to take as unreadable, without another try.
+            report: called with the number of finished steps after each but the last.
 
         Raises:
             OSError: it cannot be written.
         """
         outcomes = []
+        step = 0
         with files.whole_file(self.path) as file:
-            for position, task in enumerate(self.tasks):
-                if position in given_up:
-                    record, outcome = None, conversion.Outcome(conversion.UNREADABLE, given_up[position], 0)
-                else:
-                    record, outcome = conversion.convert(task, self.settings)
+            for task in self.tasks:
+                end = step + len(task.candidates)
+                tried: list[tuple[bytes | None, conversion.Outcome]] = []
+                for candidate in task.candidates:
+                    if step in given_up:
+                        reason = given_up[step]
+                        outcome = conversion.Outcome(conversion.UNREADABLE, reason, 0, data_path=candidate.data_path)
+                        tried.append((None, outcome))
+                    else:
+                        tried.append(conversion.convert(task.row, candidate, self.settings))
+                    is_whole = tried[-1][1].status == conversion.WRITTEN
+                    step = end if is_whole else step + 1
+                    if step < len(self):
+                        report(step)
+                    if is_whole:
+                        break
+                record, outcome = conversion.choose(tried)
                 outcomes.append(outcome)
                 if record is not None:
                     file.write(tfrecord.frame(record))
-                if position + 1 < len(self):
-                    report(position + 1)
         files.write_json(self.outcomes_path, [dataclasses.astuple(item) for item in outcomes])

@@ -20,10 +20,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tsd_tf.building import annotations, conversion, local_run
+from tsd_tf.building.candidate import Candidate
 from tsd_tf.building.part import PIECE_LENGTH, Part
 from tsd_tf.contract import files, schema
 from tsd_tf.contract.errors import UserError
 from tsd_tf.reporting.table import Table
+from tsd_tf.video import finding
 from tsd_tf.video.video import decoder_versions
 
 _MANIFEST_COLUMNS = (
@@ -76,16 +78,17 @@ def build(
         {status: number of rows}, with every status of conversion.STATUSES.
 
     Raises:
-        UserError: no video is found or readable, shards of another build are in the way, the disk is full, or Beam is
-            missing.
+        UserError: no video is found or readable, a class name has a line break, shards of another build are in the
+            way, the disk is full, or Beam is missing.
     """
     if num_shards < 1 or processes < 1:
         raise UserError(
             f"`num_shards` and `processes` must be at least 1. Received: num_shards={num_shards}, processes={processes}"
         )
+    _check_class_names(class_names)
     if beam_options is not None:
         from tsd_tf.building import beam_run
-    tasks = find(rows, videos_dir)
+    tasks = find(rows, videos_dir, settings.frame_folder_rate)
     if not tasks:
         name = rows[0].path or f"{rows[0].stems[0][0]}.mp4 or similar"
         raise UserError(f"none of the {len(rows)} videos is in {videos_dir}: looked for {name}")
@@ -121,16 +124,29 @@ def print_counts(counts: Mapping[str, int], output_dir: str | os.PathLike, split
     print(f"{pathlib.Path(output_dir) / schema.MANIFEST_CSV.format(split=split)} names each row and the reason")
 
 
-def find(rows: Sequence[annotations.Row], videos_dir: str | os.PathLike) -> list[conversion.Task]:
-    """The rows whose video exists, in the order of their records: that of a hash, so that classes mix."""
+def find(
+    rows: Sequence[annotations.Row], videos_dir: str | os.PathLike[str], frame_folder_rate: float | None = None
+) -> list[conversion.Task]:
+    """The rows whose video exists, in the order of their records: that of a hash, so that classes mix.
+
+    Args:
+        rows: the annotations.
+        videos_dir: folder of the video files.
+        frame_folder_rate: see conversion.Settings; without it, folders of pictures are no videos.
+
+    Raises:
+        UserError: there is no such folder, or it holds a row's video as a folder of pictures only, and they have no
+            rate.
+    """
     videos = annotations.index_videos(videos_dir)
     tasks = []
     for number, row in enumerate(rows):
-        found = annotations.find_video(row, videos, videos_dir)
-        if found:
-            data_path, start, end = found
-            path = os.path.abspath(os.path.join(videos_dir, data_path))
-            tasks.append(conversion.Task(number, row, path, data_path, start, end))
+        found = annotations.find_candidates(row, videos, videos_dir)
+        candidates = [candidate for candidate in found if frame_folder_rate is not None or not candidate.is_folder]
+        if found and not candidates:
+            raise UserError(f"{found[0].path} is a folder of numbered pictures; {finding.RATE_NEEDED}")
+        if candidates:
+            tasks.append(conversion.Task(number, row, tuple(candidates)))
     return sorted(tasks, key=lambda task: hashlib.sha1(f"{task.number} {task.row.media_id}".encode()).digest())
 
 
@@ -140,8 +156,17 @@ def _fingerprint(rows: Sequence[annotations.Row], parts: Sequence[Part], class_n
         digest.update(repr(row).encode())
     for part in parts:
         for task in part.tasks:
-            digest.update(f"{task.number} {os.path.getsize(task.path)} {task.data_path!r}\n".encode())
+            for candidate in task.candidates:
+                size = _size(candidate)
+                digest.update(f"{task.number} {size} {candidate.data_path!r}\n".encode())
     return digest.hexdigest()
+
+
+def _size(candidate: Candidate) -> str | int:
+    """What tells that a file is another; of a folder the pictures' names, whose sizes would take millions of calls."""
+    if candidate.is_folder:
+        return repr(finding.numbered_pictures(candidate.path))
+    return os.path.getsize(candidate.path)
 
 
 def _manifest(output_dir: pathlib.Path, split: str) -> dict[str, Any]:
@@ -170,9 +195,19 @@ def _shards_are_whole(output_dir: pathlib.Path, manifest: Mapping[str, Any]) -> 
     )
 
 
+def _check_class_names(class_names: Sequence[str]) -> None:
+    """UserError where a name is not one line of labels.txt, whatever str.splitlines takes for the end of one."""
+    for label, name in enumerate(class_names):
+        if name.splitlines() != [name]:
+            raise UserError(
+                f"expected class names of one line each, for {schema.LABELS_FILE}, got {name!r} for class {label}; "
+                "correct the annotations or the class list"
+            )
+
+
 def _write_labels(output_dir: pathlib.Path, class_names: Sequence[str]) -> None:
     path = output_dir / schema.LABELS_FILE
-    if path.exists() and path.read_text().splitlines() != list(class_names):
+    if path.exists() and path.read_text(encoding="utf-8").splitlines() != list(class_names):
         raise UserError(f"{path} holds another class list; remove it, or choose another `output_dir`")
     files.write(path, "".join(f"{name}\n" for name in class_names))
 
@@ -216,10 +251,10 @@ def _finish(
     """Gives the parts their final names and writes the manifests; if it is killed, it can be repeated."""
     working_dir, settings = parts[0].working_dir, parts[0].settings
     outcomes = [conversion.Outcome(conversion.MISSING, "no such video file", 0)] * len(rows)
-    shard_of, path_of = [""] * len(rows), [""] * len(rows)
+    shard_of = [""] * len(rows)
     for part in parts:
         for task, outcome in zip(part.tasks, part.outcomes(), strict=True):
-            outcomes[task.number], path_of[task.number] = outcome, task.data_path
+            outcomes[task.number] = outcome
     recorded = [(part, [task.number for task in part.tasks if outcomes[task.number].has_record]) for part in parts]
     full = [(part, numbers) for part, numbers in recorded if numbers]
     shards = {}
@@ -232,8 +267,11 @@ def _finish(
         shards[name] = {"records": len(numbers), "bytes": (output_dir / name).stat().st_size}
 
     lines = [
-        (row.line, row.media_id, row.label, row.label_text, *dataclasses.astuple(outcome), shard, path)
-        for row, outcome, shard, path in zip(rows, outcomes, shard_of, path_of, strict=True)
+        (
+            *(row.line, row.media_id, row.label, row.label_text, outcome.status, outcome.reason, outcome.num_frames),
+            *(outcome.codec, shard, outcome.data_path),
+        )
+        for row, outcome, shard in zip(rows, outcomes, shard_of, strict=True)
     ]
     csv_path = output_dir / schema.MANIFEST_CSV.format(split=split)
     files.write(csv_path, Table(_MANIFEST_COLUMNS, lines).csv().encode("utf-8", "surrogateescape"))

@@ -11,9 +11,9 @@ import numpy as np
 
 from tsd_tf.contract import schema
 from tsd_tf.data import sequence_example, tfrecord
+from tsd_tf.video.limits import MAX_PIXELS
 
 _SAMPLE_FRAMES = 8
-_MAX_PIXELS = 1 << 25  # of a frame, as of a video's; a few bytes can promise a thousand million
 _PICTURE_HEIGHT = 96  # pixels, in the contact sheet
 _REQUIRED = {schema.MEDIA_ID: bytes, schema.IMAGE_FORMAT: bytes, schema.IMAGE_FRAME_RATE: float}
 
@@ -138,11 +138,11 @@ def _wrong_in_frames(context: Mapping[str, list[Any]], lists: Mapping[str, list[
 
 
 def _shape(jpeg: Any) -> tuple[int, int] | None:
-    """(height, width) of a JPEG that decodes to its end and has at most _MAX_PIXELS, or None."""
+    """(height, width) of a JPEG that decodes to its end and has at most MAX_PIXELS, or None."""
     if not isinstance(jpeg, bytes) or not jpeg.rstrip(b"\0").endswith(b"\xff\xd9"):
         return None
     height, width = _shape_in_header(jpeg)
-    if not 0 < height * width <= _MAX_PIXELS:
+    if not 0 < height * width <= MAX_PIXELS:  # a few bytes can promise a thousand million
         return None
     picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     return None if picture is None else (picture.shape[0], picture.shape[1])

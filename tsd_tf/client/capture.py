@@ -15,18 +15,18 @@ from tsd_tf.video.video import Video
 
 
 def video_frames(path: str | os.PathLike, model: ClientModel, decoder: IsolatedDecoder) -> Iterator[np.ndarray]:
-    """Yields the frames of a video file, uint8 RGB (frame_size, frame_size, 3).
+    """Yields the frames of a video, uint8 RGB (frame_size, frame_size, 3).
 
     Args:
-        path: the file.
+        path: the file, or a folder of numbered pictures.
         model: says the rate and the size.
-        decoder: reads the file.
+        decoder: reads it.
 
     Raises:
         UnreadableVideoError: names the file.
     """
     try:
-        yield from _cropped(decoder, model, path)
+        yield from _cropped(decoder.frames(path, square_pixels=model.square_pixels, **_as_stored(model)), model)
     except UnreadableVideoError as error:
         raise UnreadableVideoError(f"{path}: {error}") from error
 
@@ -43,11 +43,15 @@ def camera_frames(camera: int | str, model: ClientModel) -> Iterator[np.ndarray]
     """
     try:
         source = Camera(camera) if isinstance(camera, int) else Video.live(camera, model.square_pixels)
-        yield from _cropped(source, model)
+        yield from _cropped(source.frames(**_as_stored(model)), model)
     except UnreadableVideoError as error:
         raise UserError(f"no stream at {camera} that can be read: {error}") from error
 
 
-def _cropped(source: Camera | IsolatedDecoder | Video, model: ClientModel, *arguments: Any) -> Iterator[np.ndarray]:
-    for picture in source.frames(*arguments, frame_rate=model.frames_per_second, short_side=model.short_side):
+def _as_stored(model: ClientModel) -> dict[str, Any]:
+    return {"frame_rate": model.frames_per_second, "short_side": model.short_side}
+
+
+def _cropped(pictures: Iterator[np.ndarray], model: ClientModel) -> Iterator[np.ndarray]:
+    for picture in pictures:
         yield geometry.centre(picture, model.frame_size)

@@ -17,7 +17,7 @@ from tsd_tf.client.connection import Connection
 from tsd_tf.client.distiller import Distiller
 from tsd_tf.contract import signatures
 from tsd_tf.contract.errors import UserError
-from tsd_tf.video import codec
+from tsd_tf.video import codec, finding
 from tsd_tf.video.isolated_decoder import IsolatedDecoder
 
 
@@ -34,9 +34,10 @@ class Recognition:
         probabilities: of all classes, by label.
         version: of the model that answered; None by REST.
         bytes: {"distilled": sent as distilled frames, "frames": all T frames of the clips as JPEG of the same quality,
-            each once, "video": the file}; "frames" and "video" only of files.
+            each once, "video": the file or the folder's pictures}; "frames" and "video" only of videos.
         seconds: {"capture", "distill", "encode", "send": spent in each, "total": from start to answer}. Sending runs
             beside the rest.
+        shortfall: what of the video could not be read, in words; empty if it is whole.
     """
 
     source: str
@@ -50,6 +51,7 @@ class Recognition:
     version: int | None
     bytes: dict[str, int]
     seconds: dict[str, float]
+    shortfall: str
 
 
 class Recognizer:
@@ -62,6 +64,7 @@ class Recognizer:
         stride: frames between the starts of two clips, 1 to T; None for T. Overlapping clips reuse the coarse features
             of the frames that they share.
         max_in_flight: clips that may wait for their answer before capturing pauses.
+        frame_folder_rate: pictures a second of folders of numbered pictures; None to take files alone.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Recognizer:
         quality: int = 90,
         stride: int | None = None,
         max_in_flight: int = 4,
+        frame_folder_rate: float | None = None,
     ) -> None:
         num_frames = distiller.model.num_frames
         self._stride = stride or num_frames
@@ -79,13 +83,13 @@ class Recognizer:
             raise UserError(f"`stride` must be between 1 and T = {num_frames}. Received: stride={stride}")
         self._distiller, self._connection = distiller, connection
         self._codec, self._quality, self._max_in_flight = codec, quality, max_in_flight
-        self._decoder = IsolatedDecoder()
+        self._decoder = IsolatedDecoder(frame_folder_rate=frame_folder_rate)
 
     def recognize(self, path: str | os.PathLike, keep: Callable[[np.ndarray], Any] | None = None) -> Recognition:
         """The Recognition of a video file.
 
         Args:
-            path: the file.
+            path: the file, or a folder of numbered pictures.
             keep: called with the distilled frames, uint8 (T_s, H, W, 3), of every clip.
 
         Raises:
@@ -95,7 +99,8 @@ class Recognizer:
         size = {"frames": 0}
         source = capture.video_frames(path, self._distiller.model, self._decoder)
         answered = list(self._answers(source, False, keep, size))
-        return self._result(os.fspath(path), answered, began, {**size, "video": os.path.getsize(path)})
+        size["video"] = finding.num_bytes(path)
+        return self._result(os.fspath(path), answered, began, size, self._decoder.shortfall)
 
     def close(self) -> None:
         """Ends the process that decodes videos; it ends with this one in any case."""
@@ -174,7 +179,7 @@ class Recognizer:
         spent.clear()
         return start, answer, num_bytes, taken
 
-    def _result(self, source, answered, began, num_bytes):
+    def _result(self, source, answered, began, num_bytes, shortfall=""):
         labels = self._distiller.labels
         for _, answer, _, _ in answered:
             known = labels[answer.probabilities.argmax()] if len(answer.probabilities) == len(labels) else None
@@ -201,6 +206,7 @@ class Recognizer:
             version=answered[-1][1].version,
             bytes={"distilled": sum(sent for _, _, sent, _ in answered), **num_bytes},
             seconds={**seconds, "total": time.perf_counter() - began},
+            shortfall=shortfall,
         )
 
 

@@ -4,6 +4,8 @@ Source: https://github.com/google-ai-edge/mediapipe/tree/master/mediapipe/util/s
 TF Model Garden read the same names. Times are microseconds from the start of the source video.
 """
 
+from collections.abc import Collection
+
 # Context features, one value each.
 DATA_PATH = "clip/data_path"  # bytes: the video file, relative to the folder of videos
 MEDIA_ID = "clip/media_id"  # bytes: names the clip in manifests, errors and predictions
@@ -28,3 +30,22 @@ LABELS_FILE = "labels.txt"  # one class name a line; the line number is the labe
 SHARD_NAME = "{split}-{index:05d}-of-{count:05d}"
 MANIFEST_CSV = "manifest-{split}.csv"  # a line for each annotation row: what became of it
 MANIFEST_JSON = "manifest-{split}.json"  # the build's settings, the counts, and records and bytes of every shard
+
+_SHOWN_NAMES = 3
+
+
+def missing_shards(split: str, count: int, names: Collection[str]) -> str:
+    """Which shards of a split are not there, in words: how many, the first names, what to do; "" if all are there.
+
+    Args:
+        split: first part of the shards' names.
+        count: how many there should be, as each name says.
+        names: of those that are there.
+    """
+    promised = [SHARD_NAME.format(split=split, index=index, count=count) for index in range(count)]
+    missing = [name for name in promised if name not in names]
+    if not missing:
+        return ""
+    are, them = ("is", "it") if len(missing) == 1 else ("are", "them")
+    shown = ", ".join(missing[:_SHOWN_NAMES]) + (", ..." if len(missing) > _SHOWN_NAMES else "")
+    return f"{len(missing)} of {count} {split} shards {are} missing ({shown}): copy {them} again"

@@ -37,12 +37,15 @@ def find_shards(data_dir: str | os.PathLike, split: str) -> list[str]:
         raise UserError(
             f"no {split} shards: looked for {data_dir}/{split}-00000-of-*; python -m {_builder(data_dir)} makes them"
         )
-    counts = {match[2] for match in found}
-    if len(counts) > 1 or len(found) != int(found[0][2]):
+    counts = sorted({int(match[2]) for match in found})
+    if len(counts) > 1:
         raise UserError(
-            f"{data_dir} holds {len(found)} {split} shards, whose names promise {' or '.join(sorted(counts))}; "
-            "build the split again"
+            f"{data_dir} mixes {split} shards of several builds, of {' and of '.join(map(str, counts))} shards: remove "
+            "those of all builds but one, or build the split again"
         )
+    missing = schema.missing_shards(split, counts[0], {match[0] for match in found})
+    if missing:
+        raise UserError(f"{data_dir}: {missing}")
     shards = [f"{data_dir}/{match[0]}" for match in found]
     check_sizes(shards)
     return shards

@@ -4,10 +4,11 @@ r"""Turns a copy of Kinetics into TFRecord shards.
     python -m tfrecords.build_kinetics --csv=kinetics-400_val.csv --videos_dir=val --split=validate
 
 The folder of videos may hold `<label>/<id>_<start>_<end>.mp4`, `<id>_<start>_<end>.mp4` (trimmed to the annotated ten
-seconds) or `<id>.mp4` (untrimmed: trimmed here). It writes `<output_dir>/<split>-00000-of-00064` and so on, labels.txt
-and manifest-<split>.csv, which tells what became of every row of the CSV. If it was killed, the same command goes on
-where it was. --estimate=200 tells beforehand how much time and space it will take; --runner makes it an Apache Beam
-pipeline for more than one machine. docs/data.md describes the format, and has figures for the whole data set.
+seconds) or `<id>.mp4` (untrimmed: trimmed here, unless its length says that it is trimmed already). It writes
+`<output_dir>/<split>-00000-of-00064` and so on, labels.txt and manifest-<split>.csv, which tells what became of every
+row of the CSV. If it was killed, the same command goes on where it was. --estimate=200 tells beforehand how much time
+and space it will take; --runner makes it an Apache Beam pipeline for more than one machine. docs/data.md describes the
+format, and has figures for the whole data set.
 """
 
 import pathlib

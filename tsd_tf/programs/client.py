@@ -2,14 +2,17 @@
 
     python -m tsd_tf.client video.mp4 --model=export/client.tflite --server=127.0.0.1:8500
     python -m tsd_tf.client folder_of_videos --json
+    python -m tsd_tf.client folder_of_numbered_pictures --frame_folder_rate=12
     python -m tsd_tf.client --camera=0
     python -m tsd_tf.client --camera=rtsp://host/stream
 
 Needs a server (python -m tsd_tf.serving, or TensorFlow Serving with deploy/). Imports neither TensorFlow nor Keras.
 """
 
+import collections
 import dataclasses
 import json
+import os
 import pathlib
 import sys
 from typing import TYPE_CHECKING
@@ -19,7 +22,7 @@ from absl import flags
 from tsd_tf.contract.errors import UnreadableVideoError, UserError
 from tsd_tf.contract.signatures import MODEL_NAME
 from tsd_tf.programs import command_line
-from tsd_tf.video import VIDEO_SUFFIXES
+from tsd_tf.video import VIDEO_SUFFIXES, finding
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +37,14 @@ flags.DEFINE_enum("codec", "jpeg", ["jpeg", "png", "raw"], "how distilled frames
 flags.DEFINE_integer("quality", 90, "quality of JPEG", lower_bound=1, upper_bound=100)
 flags.DEFINE_integer("stride", None, "frames between the starts of two clips (default: T)", lower_bound=1)
 flags.DEFINE_string("camera", None, "number of a camera, or URL of a stream, to watch instead of a video")
+flags.DEFINE_float(
+    "frame_folder_rate",
+    None,
+    "pictures a second of folders of numbered pictures (00001.jpg ...) that stand for videos; 12 for "
+    "Something-Something and Jester",
+    lower_bound=0.1,
+    upper_bound=240.0,
+)
 flags.DEFINE_bool("json", False, "print one JSON object per line instead of text")
 flags.DEFINE_string(
     "save_distilled",
@@ -48,13 +59,20 @@ flags.DEFINE_integer("attempts", 4, "how often to ask a server that is unavailab
 def _videos(arguments: list[str]) -> list[pathlib.Path]:
     videos = []
     for argument in map(pathlib.Path, arguments):
-        if argument.is_dir():
-            found = sorted(path for path in argument.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
-            if not found:
-                raise UserError(f"no video in {argument}: looked for *{', *'.join(VIDEO_SUFFIXES)}")
-            videos += found
-        else:
+        if not argument.is_dir():
             videos.append(argument)
+            continue
+        files, frame_folders = finding.find_videos(argument)
+        if frame_folders and FLAGS.frame_folder_rate is None:
+            first = argument / frame_folders[0]
+            if not files:
+                raise UserError(f"{first} is a folder of numbered pictures; {finding.RATE_NEEDED}")
+            left_out = f"left out {len(frame_folders)} folders of numbered pictures, the first {first}"
+            print(f"{left_out}; {command_line.in_flags(finding.RATE_NEEDED)}", file=sys.stderr)
+            frame_folders = []
+        if not files and not frame_folders:
+            raise UserError(f"no video in {argument}: looked for *{', *'.join(VIDEO_SUFFIXES)} and numbered pictures")
+        videos += sorted(argument / path for path in (*files, *frame_folders))
     return videos
 
 
@@ -66,9 +84,18 @@ def _camera(text: str) -> int | str:
     return text
 
 
-def _picture_path(video: pathlib.Path, many: bool) -> pathlib.Path:
+def _picture_paths(videos: list[pathlib.Path]) -> dict[pathlib.Path, pathlib.Path]:
+    """{video: its picture}: in a folder, the pictures lie as the videos do, so that no two share a name."""
     path = pathlib.Path(FLAGS.save_distilled)
-    return path / f"{video.stem}.png" if many or not path.suffix else path
+    if len(videos) == 1 and path.suffix:
+        return {videos[0]: path}
+    root = os.path.commonpath([video.parent.absolute() for video in videos])
+    places = {video: pathlib.Path(os.path.relpath(video.absolute(), root)) for video in videos}
+    stems = collections.Counter(place.with_suffix("") for place in places.values())
+    return {
+        video: path / (place.with_suffix(".png") if stems[place.with_suffix("")] == 1 else f"{place}.png")
+        for video, place in places.items()
+    }
 
 
 def _text(result: "Recognition") -> str:
@@ -84,6 +111,8 @@ def _text(result: "Recognition") -> str:
     ]
     if "video" in sizes:
         lines[-1] += f"; all frames as JPEG {sizes['frames']}, the video file {sizes['video']}"
+    if result.shortfall:
+        lines.append(f"  {result.shortfall}")
     return "\n".join(line for line in lines if line != "  then ")
 
 
@@ -108,13 +137,21 @@ def start(argv: list[str]) -> int:
     distiller = Distiller(FLAGS.model, FLAGS.num_threads)
     kind = RestConnection if FLAGS.server.startswith(("http://", "https://")) else GrpcConnection
     connection = kind(FLAGS.server, FLAGS.model_name, FLAGS.timeout, Retries(FLAGS.attempts))
-    recognizer = Recognizer(distiller, connection, FLAGS.codec, FLAGS.quality, FLAGS.stride)
+    recognizer = Recognizer(
+        distiller,
+        connection,
+        FLAGS.codec,
+        FLAGS.quality,
+        FLAGS.stride,
+        frame_folder_rate=FLAGS.frame_folder_rate,
+    )
     try:
         if camera is not None:
             for result in recognizer.watch(camera):
                 _show(result)
             return 0
         unreadable = 0
+        picture_paths = _picture_paths(videos) if FLAGS.save_distilled else {}
         for video in videos:
             distilled: list[np.ndarray] = []
             try:
@@ -125,7 +162,7 @@ def start(argv: list[str]) -> int:
                 print(f"error: {error}", file=sys.stderr)
                 continue
             if FLAGS.save_distilled:
-                pictures.write(_picture_path(video, len(videos) > 1), pictures.rows_of_frames(distilled))
+                pictures.write(picture_paths[video], pictures.rows_of_frames(distilled))
         return 1 if unreadable else 0
     finally:
         recognizer.close()

@@ -81,12 +81,13 @@ def _find_splits(data_dir: pathlib.Path) -> dict[str, list[str]]:
 
 
 def _class_names(data_dir: pathlib.Path) -> list[str]:
+    from tsd_tf.building import annotations
     from tsd_tf.contract import schema
 
-    try:
-        return (data_dir / schema.LABELS_FILE).read_text().splitlines()
-    except OSError as error:
-        raise UserError(f"no class names: looked for {data_dir / schema.LABELS_FILE}") from error
+    path = data_dir / schema.LABELS_FILE
+    if not path.is_file():
+        raise UserError(f"no class names: looked for {path}")
+    return annotations.read_class_list(path)
 
 
 def _read(
@@ -109,9 +110,11 @@ def _wrong_in_set(data_dir: pathlib.Path, split: str, reports: "Mapping[str, Sha
     """What does not fit between the shards of a split, and between them and the manifests."""
     from tsd_tf.contract import schema
 
-    counts = {int(name.rpartition("-")[2]) for name in reports}
-    if counts != {len(reports)}:
-        yield f"{split}: expected {' or '.join(map(str, sorted(counts)))} shards by their names, got {len(reports)}"
+    counts = sorted({int(name.rpartition("-")[2]) for name in reports})
+    if len(counts) > 1:
+        yield f"{split}: shards of several builds, of {' and of '.join(map(str, counts))} shards"
+    elif missing_shards := schema.missing_shards(split, counts[0], reports.keys()):
+        yield f"{split}: {missing_shards}"
     json_path = data_dir / schema.MANIFEST_JSON.format(split=split)
     csv_path = data_dir / schema.MANIFEST_CSV.format(split=split)
     try:

@@ -10,29 +10,19 @@ import cv2
 import numpy as np
 
 from tsd_tf.contract.errors import UnreadableVideoError
+from tsd_tf.video.limits import MAX_PIXELS
 
 _MAX_BYTES = 1 << 28  # OpenCV decodes all pictures at once, four bytes a pixel
 
 
-def is_one(path: str | os.PathLike) -> bool:
-    """Whether a file says that it is an animated WebP."""
-    with open(path, "rb") as file:
-        header = file.read(21)
-    return header[:4] == b"RIFF" and header[8:16] == b"WEBPVP8X" and any(flags & 2 for flags in header[20:])
-
-
-def frames(path: str | os.PathLike, max_pixels: int) -> Iterator[av.VideoFrame]:
+def frames(path: str | os.PathLike) -> Iterator[av.VideoFrame]:
     """Yields the pictures with their times and durations; transparency is dropped.
-
-    Args:
-        path: the file.
-        max_pixels: of one picture.
 
     Raises:
         UnreadableVideoError: they need more memory than is allowed.
     """
     width, height, count = _dimensions(path)
-    if width * height > max_pixels or width * height * 4 * count > _MAX_BYTES:
+    if width * height > MAX_PIXELS or width * height * 4 * count > _MAX_BYTES:
         raise UnreadableVideoError(f"{count} WebP pictures of {width} x {height} pixels: too large")
     done, animation = cv2.imreadanimation(os.fspath(path))
     if not done:

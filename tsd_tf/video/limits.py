@@ -3,6 +3,9 @@
 import contextlib
 import pathlib
 
+MAX_PIXELS = 1 << 25  # of a picture; the largest televisions show 7680 x 4320
+WIDEST_ASPECT = 16  # of a picture: the long side over the short one
+
 
 def limit_memory(num_bytes: int) -> None:
     """Makes this process's allocations fail beyond so many bytes more than it has now, where the system can do that.

@@ -13,12 +13,11 @@ from av.stream import Disposition
 
 from tsd_tf.contract import frame_times
 from tsd_tf.contract.errors import UnreadableVideoError
-from tsd_tf.video import animated_webp, geometry, resampling
+from tsd_tf.video import animated_webp, finding, geometry, resampling
 from tsd_tf.video.frame_filter import FrameFilter
+from tsd_tf.video.limits import MAX_PIXELS, WIDEST_ASPECT
 from tsd_tf.video.timestamps import BestEffortTimestamps
 
-_WIDEST_ASPECT = 16
-_MAX_PIXELS = 1 << 25  # the largest televisions show 7680 x 4320
 _STREAM_TIMEOUT_SECONDS = 10.0
 _STARTS_ITS_CLOCK_ANEW = 0x0200  # AVFMT_TS_DISCONT, of formats that are cut together from others, as MPEG-TS
 _LONGEST_JUMP = 10.0  # seconds, in such a format; FFmpeg's -dts_delta_threshold
@@ -57,10 +56,13 @@ class Video:
         codec: name of FFmpeg's decoder.
         header_duration: seconds until the end of the last picture according to the header, or None.
         duration: seconds read, to the end of the last picture; complete once `frames` is exhausted.
+        damage: always empty: FFmpeg does not tell of what it passes over. See FrameFolder.
 
     Raises:
         UnreadableVideoError: there is no such file, no video stream in it, or no decoder for it.
     """
+
+    damage = ""
 
     def __init__(self, path: str | os.PathLike, num_threads: int = 1, square_pixels: bool = False) -> None:
         path = os.fspath(path)
@@ -69,7 +71,7 @@ class Video:
         if not os.path.getsize(path):
             raise UnreadableVideoError("the file is empty")
         # Playlists must not lead to the network.
-        self._webp = path if animated_webp.is_one(path) else None
+        self._webp = path if finding.is_animated_webp(path) else None
         self._open(f"file:{path}", num_threads, square_pixels, options={"protocol_whitelist": "file"})
 
     @classmethod
@@ -95,13 +97,13 @@ class Video:
             if self._decoder is None:
                 raise UnreadableVideoError(f"FFmpeg has no decoder for its codec, {_codec_in_words(url, options)}")
             width, height = self._decoder.width, self._decoder.height
-            if width * height > _MAX_PIXELS:
+            if width * height > MAX_PIXELS:
                 raise UnreadableVideoError(f"pictures of {width} x {height} pixels: too large")
         except UnreadableVideoError:
             self._container.close()
             raise
         stream, decoder = self._stream, self._decoder
-        decoder.options = {"max_pixels": str(_MAX_PIXELS)}
+        decoder.options = {"max_pixels": str(MAX_PIXELS)}
         decoder.thread_count = num_threads
         decoder.thread_type = "AUTO" if num_threads != 1 else "SLICE"
         self.codec = decoder.name
@@ -169,7 +171,7 @@ class Video:
         timestamps = BestEffortTimestamps()
         deinterlacer: FrameFilter | None = None
         waiting: collections.deque[tuple[float | None, float | None]] = collections.deque()
-        for frame in self._decoded_frames() if self._webp is None else animated_webp.frames(self._webp, _MAX_PIXELS):
+        for frame in self._decoded_frames() if self._webp is None else animated_webp.frames(self._webp):
             unit = float(frame.time_base or 0)
             timestamp = timestamps.choose(frame.pts, frame.dts)
             timing = None if timestamp is None else timestamp * unit, (frame.duration or 0) * unit or None
@@ -207,9 +209,9 @@ class Video:
         (converted,) = self._to_rgb.push(frame)
         picture = converted.to_ndarray()
         height, width = picture.shape[0], round(picture.shape[1] * self._pixel_ratio)
-        if max(height, width) > _WIDEST_ASPECT * min(height, width):
+        if max(height, width) > WIDEST_ASPECT * min(height, width):
             raise UnreadableVideoError(
-                f"pictures of {width} x {height} pixels: more than {_WIDEST_ASPECT} times as long as wide"
+                f"pictures of {width} x {height} pixels: more than {WIDEST_ASPECT} times as long as wide"
             )
         # Not `converted.side_data`: frame and side data would refer to each other, and all frames stay in memory.
         side_data = SideDataContainer(converted)  # type: ignore[call-arg]

@@ -1,0 +1,80 @@
+"""Reads picture files that come from outside."""
+
+import os
+import pathlib
+import struct
+
+import cv2
+import numpy as np
+
+from tsd_tf.contract.errors import UnreadableVideoError
+from tsd_tf.video.limits import MAX_PIXELS
+
+_MAX_BYTES = 1 << 28
+_JPEG_SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15
+_JPEG_SCAN = 0xDA
+
+
+def read(path: str | os.PathLike) -> np.ndarray | None:
+    """A picture, upright as its EXIF data say; transparency is dropped.
+
+    Args:
+        path: JPEG, PNG, WebP or BMP, whatever its name ends in.
+
+    Returns:
+        uint8 BGR (height, width, 3), or None if the file is damaged, cut off or of another kind.
+
+    Raises:
+        UnreadableVideoError: it says that it has more pixels than are allowed. It is not decoded.
+    """
+    try:
+        if os.path.getsize(path) > _MAX_BYTES:
+            return None
+        contents = pathlib.Path(path).read_bytes()
+        size = _stated_size(contents)
+        if size is None:
+            return None
+        if size[0] * size[1] > MAX_PIXELS:
+            raise UnreadableVideoError(f"pictures of {size[0]} x {size[1]} pixels: too large")
+        picture = cv2.imdecode(np.frombuffer(contents, np.uint8), cv2.IMREAD_COLOR)
+    except (OSError, IndexError, struct.error, cv2.error):
+        return None
+    return None if picture is None else np.asarray(picture, np.uint8)
+
+
+def _stated_size(contents: bytes) -> tuple[int, int] | None:
+    """(width, height) by the file's header; None where it has none, or where the file ends before its picture does."""
+    if contents.startswith(b"\x89PNG\r\n\x1a\n"):
+        return struct.unpack_from(">II", contents, 16) if b"IEND" in contents else None
+    if contents.startswith(b"\xff\xd8"):
+        return _size_of_jpeg(contents)
+    if contents.startswith(b"BM"):
+        width, height = struct.unpack_from("<ii", contents, 18)
+        return width, abs(height)
+    if contents[:4] == b"RIFF" and contents[8:12] == b"WEBP":
+        kind = contents[12:16]
+        if kind == b"VP8X":
+            width, rest, height = struct.unpack_from("<HBH", contents, 24)  # 24 bits each
+            return 1 + width + (rest << 16), 1 + height + (contents[29] << 16)
+        if kind == b"VP8L":
+            (bits,) = struct.unpack_from("<I", contents, 21)
+            return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+        width, height = struct.unpack_from("<HH", contents, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    return None
+
+
+def _size_of_jpeg(contents: bytes) -> tuple[int, int] | None:
+    size, at = None, 2
+    while contents[at] == 0xFF:
+        marker = contents[at + 1]
+        if marker == 0xFF:  # padding
+            at += 1
+            continue
+        if marker in _JPEG_SIZES:
+            height, width = struct.unpack_from(">HH", contents, at + 5)
+            size = width, height
+        elif marker == _JPEG_SCAN:
+            return size if contents.find(b"\xff\xd9", at) >= 0 else None
+        at += 2 + struct.unpack_from(">H", contents, at + 2)[0]
+    return None
