@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from benchmarks.mutations import mutate
 from tsd_tf.building import conversion, verification
 from tsd_tf.building.annotations import Row
+from tsd_tf.building.candidate import Candidate
 from tsd_tf.building.piece import Piece
 from tsd_tf.building.worker import Worker
 from tsd_tf.client import capture
@@ -105,7 +106,7 @@ class FuzzTrial:
     def _build(self, path: pathlib.Path) -> pathlib.Path | None:
         """The shard, or None if there is no record."""
         row = Row(1, path.stem, 0, _CLASS_NAMES[0], 0.0, None, path=path.name)
-        task = conversion.Task(0, row, str(path), path.name, 0.0, None)
+        task = conversion.Task(0, row, (Candidate(str(path), path.name, 0.0, None),))
         piece = Piece(self._folder, 0, 0, (task,), conversion.Settings(_FRAME_RATE, _SIZE))
         if not self._work(piece, "build"):
             return None
