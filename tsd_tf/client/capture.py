@@ -26,7 +26,7 @@ def video_frames(path: str | os.PathLike, model: ClientModel, decoder: IsolatedD
         UnreadableVideoError: names the file.
     """
     try:
-        yield from _cropped(decoder.frames(path, square_pixels=model.square_pixels, **_as_stored(model)), model)
+        yield from decoder.frames(path, model.frame_size, model.square_pixels, **_as_stored(model))
     except UnreadableVideoError as error:
         raise UnreadableVideoError(f"{path}: {error}") from error
 
@@ -43,15 +43,11 @@ def camera_frames(camera: int | str, model: ClientModel) -> Iterator[np.ndarray]
     """
     try:
         source = Camera(camera) if isinstance(camera, int) else Video.live(camera, model.square_pixels)
-        yield from _cropped(source.frames(**_as_stored(model)), model)
+        for picture in source.frames(**_as_stored(model)):
+            yield geometry.centre(picture, model.frame_size)
     except UnreadableVideoError as error:
         raise UserError(f"no stream at {camera} that can be read: {error}") from error
 
 
 def _as_stored(model: ClientModel) -> dict[str, Any]:
     return {"frame_rate": model.frames_per_second, "short_side": model.short_side}
-
-
-def _cropped(pictures: Iterator[np.ndarray], model: ClientModel) -> Iterator[np.ndarray]:
-    for picture in pictures:
-        yield geometry.centre(picture, model.frame_size)

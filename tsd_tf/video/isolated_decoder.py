@@ -3,22 +3,31 @@
 import contextlib
 import json
 import math
+import mmap
 import os
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from tsd_tf.contract.errors import UnreadableVideoError
+from tsd_tf.video import geometry
 from tsd_tf.video.limits import limit_memory
 
-_HEADER = struct.Struct("<cII")  # (_FRAME, height, width), (_ERROR, number of bytes, 0) or (_END, number of bytes, 0)
+# What comes back is a byte for each frame, which lies in the next slot of the memory that both processes share. Before
+# the first one come its kind and (height, width); at the end come its kind and (number of bytes that follow, 0). What
+# goes there are lines: requests in JSON, and an empty one whenever some frames more have been taken from their slots.
+_FRAME, _SIZE, _ERROR, _END = b"F", b"S", b"E", b"."
+_NUMBERS = struct.Struct("<II")
+_SHARED_BYTES = 32 << 20
+_TAKEN_AT_ONCE = 8
+_MAX_SLOTS = 32  # frames that may wait: enough to decode on while the last ones are used, few enough for the cache
 _LENGTHS = struct.Struct("<dd")  # at the end: seconds read and promised, not a number for None; then what is damaged
-_FRAME, _ERROR, _END = b"F", b"E", b"."
 # Bytes that decoding may take; UHD in HEVC with 10 bits takes a third. With the libraries the process stays below 1 GB.
 _MAX_MEMORY = 832 << 20
 _MAX_THREADS = 4  # each holds pictures of its own
@@ -44,12 +53,17 @@ class IsolatedDecoder:
         self._forget()
         self._process: subprocess.Popen | None = None
         self._pipe: Any = None
+        self._shared: Any = None
 
-    def frames(self, path: str | os.PathLike, **options: Any) -> Iterator[np.ndarray]:
+    def frames(
+        self, path: str | os.PathLike, crop_size: int | None = None, square_pixels: bool = False, **options: Any
+    ) -> Iterator[np.ndarray]:
         """Yields what Video.frames yields.
 
         Args:
             path: the file, or a folder of numbered pictures.
+            crop_size: pixels of the square that is cropped from the middle of each frame; None for whole frames.
+            square_pixels: see Video.
             options: arguments of Video.frames.
 
         Raises:
@@ -57,19 +71,29 @@ class IsolatedDecoder:
         """
         is_over = False
         self._forget()
-        request = {"path": os.path.abspath(path), "frame_folder_rate": self._frame_folder_rate, **options}
+        request = {"path": os.path.abspath(path), "frame_folder_rate": self._frame_folder_rate, "crop_size": crop_size}
         try:
-            self._send(json.dumps(request).encode() + b"\n")
+            self._send(json.dumps({**request, "square_pixels": square_pixels, "options": options}).encode() + b"\n")
+            slots, count = np.zeros((1, 0, 0, 3), np.uint8), 0
             while True:
-                kind, first, second = _HEADER.unpack(self._read(_HEADER.size))
-                contents = self._read(first * second * 3 if kind == _FRAME else first)
-                is_over = kind in (_ERROR, _END)
-                if kind == _END:
-                    self._remember(contents)
-                    return
+                kind = self._read(1)
+                if kind == _FRAME:
+                    frame = slots[count % len(slots)].copy()
+                    count += 1
+                    if count % _TAKEN_AT_ONCE == 0:
+                        self._send(b"\n")
+                    yield frame
+                    continue
+                first, second = _NUMBERS.unpack(self._read(_NUMBERS.size))
+                if kind == _SIZE:
+                    slots = _slots(self._shared, first, second)
+                    continue
+                contents = self._read(first)
+                is_over = True
                 if kind == _ERROR:
                     raise UnreadableVideoError(contents.decode(errors="replace"))
-                yield np.frombuffer(contents, np.uint8).reshape(first, second, 3)
+                self._remember(contents)
+                return
         finally:
             if not is_over:  # what the process would still say is of no use
                 self.close()
@@ -106,9 +130,12 @@ class IsolatedDecoder:
     def _send(self, request: bytes) -> None:
         if self._process is None:
             ours, theirs = socket.socketpair()
-            with theirs:
-                command = [sys.executable, "-m", __name__, str(theirs.fileno())]
-                self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stderr=subprocess.DEVNULL)
+            with theirs, tempfile.TemporaryFile() as file:
+                file.truncate(_SHARED_BYTES)
+                self._shared = mmap.mmap(file.fileno(), _SHARED_BYTES)
+                shared = theirs.fileno(), file.fileno()
+                command = [sys.executable, "-m", __name__, *map(str, shared)]
+                self._process = subprocess.Popen(command, pass_fds=shared, stderr=subprocess.DEVNULL)
             ours.settimeout(self._hang_seconds)
             with ours:  # the file keeps it open
                 self._pipe = ours.makefile("rwb")
@@ -128,36 +155,63 @@ class IsolatedDecoder:
         return contents
 
 
-def _serve(pipe: Any) -> None:
+def _slots(shared: mmap.mmap, height: int, width: int) -> np.ndarray:
+    """Shared memory as places of frames: uint8 (slots, height, width, 3)."""
+    num_slots = min(_MAX_SLOTS, _SHARED_BYTES // (height * width * 3))
+    return np.frombuffer(shared, np.uint8, num_slots * height * width * 3).reshape(num_slots, height, width, 3)
+
+
+def _serve(pipe: Any, shared: mmap.mmap) -> None:
     """What the process does: reads requests, one a line, and answers each."""
     import cv2
-
-    from tsd_tf.video.opening import open_video
 
     num_threads = min(_MAX_THREADS, os.cpu_count() or 1)
     cv2.setNumThreads(num_threads)
     limit_memory(_MAX_MEMORY)
     for line in pipe:
+        if not line.strip():  # of a video that is over
+            continue
         request = json.loads(line)
         try:
-            path, rate = request.pop("path"), request.pop("frame_folder_rate")
-            square_pixels = request.pop("square_pixels", False)
-            video = open_video(path, num_threads=num_threads, square_pixels=square_pixels, frame_folder_rate=rate)
-            for picture in video.frames(**request):
-                pipe.write(_HEADER.pack(_FRAME, *picture.shape[:2]) + picture.tobytes())
-                pipe.flush()
+            kind, message = _END, _answer(request, num_threads, pipe, shared)
         except ConnectionError:
             return
         except Exception as error:  # whatever a hostile file brings about is said of that file
-            message = (str(error) or type(error).__name__).encode(errors="replace")
-            pipe.write(_HEADER.pack(_ERROR, len(message), 0) + message)
-        else:
-            promised = math.nan if video.header_duration is None else video.header_duration
-            message = _LENGTHS.pack(video.duration, promised) + video.damage.encode(errors="replace")
-            pipe.write(_HEADER.pack(_END, len(message), 0) + message)
+            kind, message = _ERROR, (str(error) or type(error).__name__).encode(errors="replace")
+        pipe.write(kind + _NUMBERS.pack(len(message), 0) + message)
         pipe.flush()
 
 
+def _answer(request: dict[str, Any], num_threads: int, pipe: Any, shared: mmap.mmap) -> bytes:
+    """Passes the frames of a video on; returns what there is to say at its end."""
+    from tsd_tf.video.opening import open_video
+
+    video = open_video(
+        request["path"],
+        num_threads=num_threads,
+        square_pixels=request["square_pixels"],
+        frame_folder_rate=request["frame_folder_rate"],
+    )
+    slots, taken = np.zeros((0, 0, 0, 3), np.uint8), 0
+    for count, picture in enumerate(video.frames(**request["options"])):
+        frame = picture if request["crop_size"] is None else geometry.centre(picture, request["crop_size"])
+        if not count:
+            slots = _slots(shared, *frame.shape[:2])
+            if len(slots) < _TAKEN_AT_ONCE:
+                raise UnreadableVideoError(f"frames of {frame.shape[1]} x {frame.shape[0]} pixels: too large")
+            pipe.write(_SIZE + _NUMBERS.pack(*frame.shape[:2]))
+        while count - taken >= len(slots):
+            if not pipe.readline():
+                raise ConnectionError("whom the frames were for is gone")
+            taken += _TAKEN_AT_ONCE
+        slots[count % len(slots)] = frame
+        pipe.write(_FRAME)
+        pipe.flush()
+    promised = math.nan if video.header_duration is None else video.header_duration
+    return _LENGTHS.pack(video.duration, promised) + video.damage.encode(errors="replace")
+
+
 if __name__ == "__main__":
-    with contextlib.suppress(ConnectionError), socket.socket(fileno=int(sys.argv[1])) as ours:
-        _serve(ours.makefile("rwb"))
+    channel, memory = map(int, sys.argv[1:])
+    with contextlib.suppress(ConnectionError), socket.socket(fileno=channel) as ours:
+        _serve(ours.makefile("rwb"), mmap.mmap(memory, _SHARED_BYTES))
