@@ -1,4 +1,5 @@
 import csv
+import json
 import multiprocessing
 import os
 import signal
@@ -94,3 +95,18 @@ def test_a_place_that_cannot_be_written(rows, tmp_path):
     (tmp_path / "out").write_text("a file")
     with pytest.raises(UserError, match="cannot write to .*out"):
         build(rows, tmp_path, "out")
+
+
+def test_shards_of_another_decoder_are_noted(rows, tmp_path, capsys):
+    build(rows, tmp_path, "out")
+    assert "Note" not in capsys.readouterr().out
+    path = tmp_path / "out/manifest-train.json"
+    manifest = json.loads(path.read_text())
+    assert manifest["codecs"] == {"mjpeg": 3}
+    manifest["decoder"]["libavcodec"] = "1.2.3"
+    path.write_text(json.dumps(manifest))
+    build(rows, tmp_path, "out")
+    note = capsys.readouterr().out
+    assert "already complete" in note
+    assert "libavcodec 1.2.3 then" in note
+    assert "PyAV" not in note

@@ -230,6 +230,24 @@ def test_sound_that_starts_first(tmp_path):
     assert video.header_duration == pytest.approx(1.24)
 
 
+def test_an_edit_list(tmp_path):
+    """As copy-cutting leaves it: the pictures before the cut are in the file, and no player shows them."""
+    whole = encode(tmp_path / "whole.mp4", "libx264", num_frames=50, options={"crf": "4", "g": "50"})
+    path = tmp_path / "cut.mp4"
+    with av.open(str(whole)) as source, av.open(str(path), "w", options={"avoid_negative_ts": "disabled"}) as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                shift = round(0.8 / packet.time_base)
+                packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, stream
+                target.mux(packet)
+    video = Video(path)
+    assert [moved(frame) for frame in video.frames(frame_rate=25.0, short_side=HEIGHT)] == [
+        i % 6 for i in range(20, 50)
+    ]
+    assert video.header_duration == pytest.approx(video.duration) == pytest.approx(1.2)
+
+
 def test_the_default_stream_of_two_and_no_cover(tmp_path):
     path = tmp_path / "two.mkv"
     with av.open(str(path), "w") as container:

@@ -26,6 +26,7 @@ _FRAME, _SIZE, _ERROR, _END = b"F", b"S", b"E", b"."
 _NUMBERS = struct.Struct("<II")
 _SHARED_BYTES = 32 << 20
 _TAKEN_AT_ONCE = 8
+_TOLD_AT_ONCE = 4
 _MAX_SLOTS = 32  # frames that may wait: enough to decode on while the last ones are used, few enough for the cache
 _LENGTHS = struct.Struct("<dd")  # at the end: seconds read and promised, not a number for None; then what is damaged
 # Bytes that decoding may take; UHD in HEVC with 10 bits takes a third. With the libraries the process stays below 1 GB.
@@ -201,12 +202,14 @@ def _answer(request: dict[str, Any], num_threads: int, pipe: Any, shared: mmap.m
                 raise UnreadableVideoError(f"frames of {frame.shape[1]} x {frame.shape[0]} pixels: too large")
             pipe.write(_SIZE + _NUMBERS.pack(*frame.shape[:2]))
         while count - taken >= len(slots):
+            pipe.flush()
             if not pipe.readline():
                 raise ConnectionError("whom the frames were for is gone")
             taken += _TAKEN_AT_ONCE
         slots[count % len(slots)] = frame
         pipe.write(_FRAME)
-        pipe.flush()
+        if count % _TOLD_AT_ONCE == 0:  # each time wakes the other process, on cores that decoding wants
+            pipe.flush()
     promised = math.nan if video.header_duration is None else video.header_duration
     return _LENGTHS.pack(video.duration, promised) + video.damage.encode(errors="replace")
 
