@@ -83,6 +83,16 @@ def test_the_halves_agree_with_the_network(exported, of_network, variant, codec,
         assert halves.mean_bytes_sent == pytest.approx(first_clips["jpeg_90"], rel=0.2)
 
 
+def test_frames_that_travel_as_a_video(exported, of_network):
+    """At the best quality the answers stay; the frames are put back into the network's order."""
+    halves = ExportedHalves(exported.folder, "float32", "h264", 0)
+    found = protocol.collect(halves, clips_of(exported))
+    np.testing.assert_allclose(found.probabilities, of_network(None).probabilities, atol=0.1)
+    small = ExportedHalves(exported.folder, "float32", "av1", None)
+    protocol.collect(small, clips_of(exported))
+    assert 0 < small.mean_bytes_sent < halves.mean_bytes_sent
+
+
 def test_jpeg_moves_the_answers_little(of_network):
     difference = np.abs(of_network(90).probabilities - of_network(None).probabilities)
     assert 0 < difference.mean() < 0.05

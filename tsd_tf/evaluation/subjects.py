@@ -142,7 +142,7 @@ def of_export(
     *,
     variant: str,
     codec: str,
-    quality: int,
+    quality: int | None,
     data_dir: str | None = None,
     split: str | None = None,
 ) -> Subject:
@@ -162,7 +162,7 @@ def of_export(
         )
     halves = ExportedHalves(export_dir, variant, codec, quality)
     model = halves.model
-    coded = f"jpeg{quality}" if codec == "jpeg" else codec
+    coded = codec if quality is None else f"{codec}{quality}"
     return Subject(
         name=f"{export_dir} (version {model.version}, {variant}, {coded})",
         folder=pathlib.Path(export_dir),
@@ -182,7 +182,7 @@ def of_export(
             "export_version": model.version,
             "variant": variant,
             "codec": codec,
-            "quality": quality if codec == "jpeg" else None,
+            "quality": quality,
             "dataset": config and config.dataset,
             "method": model.method,
             "main_network": config and config.main_network,

@@ -20,6 +20,7 @@ from absl import flags
 
 from tsd_tf.contract.errors import UserError
 from tsd_tf.programs import command_line, run_flags
+from tsd_tf.video.clip_coding import VIDEO_CODECS
 
 if TYPE_CHECKING:
     from tsd_tf.evaluation.subject import Subject
@@ -46,7 +47,18 @@ flags.DEFINE_integer("Ts", None, "frames per clip that the main network sees, as
 run_flags.define_parts("with --weights and --preset: ")
 flags.DEFINE_integer("crop_size", None, "with --weights and --preset: pixels of the square crop")
 flags.DEFINE_enum("variant", "float32", ["float32", "float16", "int8"], "with --export_dir: the TFLite file")
-flags.DEFINE_enum("codec", "jpeg", ["jpeg", "png", "raw"], "with --export_dir: how distilled frames travel")
+flags.DEFINE_enum(
+    "codec",
+    "jpeg",
+    ["jpeg", "png", "raw", *VIDEO_CODECS],
+    "with --export_dir: how distilled frames travel; as pictures, or as a short video",
+)
+flags.DEFINE_integer(
+    "crf",
+    None,
+    "with --export_dir and a video codec: its quality, the smaller the better (default: the codec's own)",
+    0,
+)
 flags.DEFINE_list(
     "qualities", ["90"], "JPEG qualities at which the bytes of the frames that travel are measured; the first one codes"
 )
@@ -56,7 +68,7 @@ flags.DEFINE_integer("batch_size", 4, "videos a replica and batch", lower_bound=
 flags.DEFINE_integer("seed", 0, "seed of the test clips", lower_bound=0)
 
 _DESCRIBE_WEIGHTS = ("method", "selector", "main_network", "crop_size")
-_DESCRIBE_CODING = ("variant", "codec")
+_DESCRIBE_CODING = ("variant", "codec", "crf")
 
 
 @command_line.program(extra="train", backends=("tensorflow",))
@@ -104,13 +116,22 @@ def _subjects(quality: int) -> "list[Subject]":
     if FLAGS.export_dir:
         config = subjects.preset(FLAGS.preset) if FLAGS.preset else None
         config = WorkDirectory(FLAGS.workdir[0]).config() if FLAGS.workdir else config
-        coding = {"variant": FLAGS.variant, "codec": FLAGS.codec, "quality": quality}
+        coding = {"variant": FLAGS.variant, "codec": FLAGS.codec, "quality": _quality(quality)}
         return [subjects.of_export(FLAGS.export_dir, config, **coding, **data)]
     if FLAGS.workdir:
         runs = list(map(WorkDirectory, FLAGS.workdir))
     else:
         runs = subjects.newest_runs(FLAGS.runs_dir, FLAGS.preset, with_splits=FLAGS.data_dir is None)
     return [subjects.of_run(run, checkpoint=FLAGS.checkpoint, **frames, **data) for run in runs]
+
+
+def _quality(jpeg_quality: int) -> int | None:
+    """The quality at which the codec codes; None for one without."""
+    if FLAGS.codec in VIDEO_CODECS:
+        return VIDEO_CODECS[FLAGS.codec].quality if FLAGS.crf is None else FLAGS.crf
+    if FLAGS.crf is not None:
+        raise UserError(f"--crf is of video codecs: {', '.join(VIDEO_CODECS)}. Received: --codec={FLAGS.codec}")
+    return jpeg_quality if FLAGS.codec == "jpeg" else None
 
 
 def _refuse_ignored_flags() -> None:

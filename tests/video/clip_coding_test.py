@@ -1,0 +1,145 @@
+import base64
+import hashlib
+
+import av
+import numpy as np
+import pytest
+
+from tsd_tf.building import procedural_videos
+from tsd_tf.contract.errors import UnreadableVideoError, UserError
+from tsd_tf.video import clip_coding, codec
+
+_STREAM = [
+    "AAAAAWdkAAqs2V6EAAADAAQAAAMAyDxIllgAAAABaOvhssiwAAABZYiEACn/UuQU9/yUlF5auomLgjUGHHP/VemjJRNl3mJyetQ7g/E=",
+    "AAAAAUGaIWxCn/6wHCtj/ucZ8IvM2/NqXjfbOPGHRbAOvf72axsyf9EPd63JnD2N8A==",
+]
+_SHA256 = "cf18770c87ce4781fa7d61c3c06770f345fa686920af22eab7b326d978b30463"
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return procedural_videos.render([0], 0, procedural_videos.VideoSettings()).frames[:10:2]
+
+
+def psnr(a, b):
+    error = np.mean((a.astype("float64") - b) ** 2)
+    return np.inf if error == 0 else 10 * np.log10(255**2 / error)
+
+
+@pytest.mark.parametrize("name", clip_coding.VIDEO_CODECS)
+def test_frames_come_back(frames, name):
+    best = clip_coding.decode(clip_coding.encode(frames, name, 2), name, frames.shape[:3])
+    assert best.dtype == np.uint8
+    assert psnr(best, frames) > 30  # half of the colours' resolution is lost at any quality
+    usual = clip_coding.encode(frames, name)
+    assert len(usual) >= 1
+    jpeg = codec.encode(frames, "jpeg", 90)[-1]
+    assert sum(map(len, usual)) < 0.5 * jpeg
+    assert psnr(clip_coding.decode(usual, name, frames.shape[:3]), frames) > 25
+
+
+@pytest.mark.parametrize("name", clip_coding.VIDEO_CODECS)
+@pytest.mark.parametrize("shape", [(1, 64, 64), (3, 33, 47), (2, 48, 31)])
+def test_odd_sizes_and_single_frames(frames, name, shape):
+    clip = frames[: shape[0], : shape[1], : shape[2]]
+    received = clip_coding.decode(clip_coding.encode(clip, name, 4), name, shape)
+    assert received.shape == clip.shape
+    assert psnr(received, clip) > 28
+
+
+@pytest.mark.parametrize("name", clip_coding.VIDEO_CODECS)
+@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (200, 30, 60)])
+def test_one_colour(name, colour):
+    clip = np.full((4, 64, 64, 3), colour, np.uint8)
+    received = clip_coding.decode(clip_coding.encode(clip, name), name, clip.shape[:3])
+    np.testing.assert_allclose(received, clip, atol=3)
+
+
+def test_as_good_as_ffmpegs_own_way_through_a_file(frames, tmp_path):
+    """The same encoder at the same quality, with FFmpeg's conversions and a container around it."""
+    with av.open(str(tmp_path / "clip.mkv"), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "yuv420p"
+        stream.options = {"crf": "24", "x264-params": "threads=1"}
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    with av.open(str(tmp_path / "clip.mkv"), "r") as container:
+        direct = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+    packets = clip_coding.encode(frames, "h264", 24)
+    received = clip_coding.decode(packets, "h264", frames.shape[:3])
+    assert psnr(received, frames) > psnr(direct, frames) - 0.5
+    assert sum(map(len, packets)) < (tmp_path / "clip.mkv").stat().st_size - 600  # x264's text alone is 700 bytes
+    assert not any(b"x264" in packet for packet in packets)
+
+
+def test_what_a_browser_states_of_its_colours_is_obeyed(frames):
+    """BT.709, as WebCodecs writes it."""
+    encoder = av.CodecContext.create("libx264", "w")
+    encoder.height, encoder.width, encoder.pix_fmt = *frames.shape[1:3], "yuv420p"
+    encoder.time_base, encoder.options = clip_coding._TIME_BASE, {"crf": "2"}
+    encoder.colorspace, encoder.color_range = 1, 1
+    packets = []
+    for time, frame in enumerate(frames):
+        converted = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(
+            format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
+        )
+        converted.pts, converted.time_base = time, clip_coding._TIME_BASE
+        packets += encoder.encode(converted)
+    packets = list(map(bytes, [*packets, *encoder.encode(None)]))
+    assert psnr(clip_coding.decode(packets, "h264", frames.shape[:3]), frames) > 29
+
+
+def test_the_same_frames_on_every_machine():
+    """Two frames of H.264, 16 x 16, and what they have to become, bit by bit."""
+    packets = [base64.b64decode(packet) for packet in _STREAM]
+    received = clip_coding.decode(packets, "h264", (2, 16, 16))
+    assert hashlib.sha256(received.tobytes()).hexdigest() == _SHA256
+
+
+def test_columns_in_time_order():
+    matrix = np.zeros((6, 3))
+    matrix[4, 0] = matrix[0, 1] = matrix[2, 2] = 1
+    assert clip_coding.time_order(matrix).tolist() == [1, 2, 0]
+    assert clip_coding.time_order(np.full((6, 3), 1 / 6)).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", clip_coding.VIDEO_CODECS)
+def test_what_is_no_such_clip(frames, name):
+    packets, shape = clip_coding.encode(frames, name), frames.shape[:3]
+    for wrong, message in (
+        ((4, *shape[1:]), "expected 4 frames, got more"),
+        ((6, *shape[1:]), "expected 6 frames, got 5"),
+        ((5, 32, 32), "no .* stream of frames of 32 x 32 pixels|expected frames of 32 x 32 pixels, got 64 x 64"),
+    ):
+        with pytest.raises(UnreadableVideoError, match=message):
+            clip_coding.decode(packets, name, wrong)
+    for content in ([], [b""], [b"no video" * 40]):
+        with pytest.raises(UnreadableVideoError):
+            clip_coding.decode(content, name, shape)
+    with pytest.raises(UnreadableVideoError):
+        clip_coding.decode(packets[1:], name, shape)
+
+
+def test_a_bomb_is_refused_before_memory_is_spent(frames):
+    """A stream of huge pictures where small ones are expected."""
+    huge = np.zeros((1, 4096, 4096, 3), np.uint8)
+    packets = clip_coding.encode(huge, "h264", 51, "ultrafast")
+    assert sum(map(len, packets)) < huge.size / 500
+    with pytest.raises(UnreadableVideoError):
+        clip_coding.decode(packets, "h264", (1, 64, 64))
+
+
+def test_mistakes_are_named(frames):
+    with pytest.raises(UserError, match=r"`codec` must be one of h264, hevc, av1, vp9. Received: codec=mpeg4"):
+        clip_coding.encode(frames, "mpeg4")
+    with pytest.raises(UserError, match=r"from 0 \(best\) to 51. Received: quality=90"):
+        clip_coding.encode(frames, "h264", 90)
+
+
+def test_an_encoder_that_is_missing_is_named(frames, monkeypatch):
+    settings = clip_coding.VIDEO_CODECS["h264"]
+    missing = clip_coding.VideoCodec(**{**vars(settings), "encoder": "h264_nowhere"})
+    monkeypatch.setitem(clip_coding.VIDEO_CODECS, "h264", missing)
+    with pytest.raises(UserError, match="no encoder h264_nowhere here"):
+        clip_coding.encode(frames, "h264")
