@@ -48,10 +48,10 @@ def test_the_same_frames_as_the_shards(sample_videos, decoder):
     np.testing.assert_array_equal(ours, theirs[:, :, left : left + 64])
 
 
-def test_a_stream(tmp_path):
+def test_a_stream(tmp_path, decoder):
     """A file stands for the stream: FFmpeg reads both by their addresses."""
     _write(tmp_path / "video.avi", 25, 20)
-    frames = list(capture.camera_frames(f"file:{tmp_path / 'video.avi'}", _model(32)))
+    frames = list(capture.camera_frames(f"file:{tmp_path / 'video.avi'}", _model(32), decoder))
     assert [round(float(frame.mean()) / 8) for frame in frames] == list(range(20))
 
 
@@ -62,6 +62,6 @@ def test_what_is_no_video(tmp_path, decoder):
     with pytest.raises(UnreadableVideoError, match=r"text.mp4: no video stream that FFmpeg can decode"):
         list(capture.video_frames(tmp_path / "text.mp4", _model(32), decoder))
     with pytest.raises(UserError, match="no camera 99"):
-        list(capture.camera_frames(99, _model(32)))
+        list(capture.camera_frames(99, _model(32), decoder))
     with pytest.raises(UserError, match=r"no stream at http://127.0.0.1:9/x"):
-        list(capture.camera_frames("http://127.0.0.1:9/x", _model(32)))
+        list(capture.camera_frames("http://127.0.0.1:9/x", _model(32), decoder))

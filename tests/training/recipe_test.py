@@ -60,13 +60,15 @@ def test_the_main_network_is_trained_first(runs):
     assert stages(runs / "tsd") == ["coarse", "tsd_stage1", "tsd_stage2"]
 
 
-def test_a_second_method_starts_from_the_same_main_network(runs, tiny_config, tmp_path):
+def test_a_second_method_starts_from_the_same_main_network(runs, tiny_config, tmp_path, capsys):
     log = (runs / "i3d/log.jsonl").read_text()
     # A rate this small moves no weight, so what is left is what the run started from.
     still = (Stage("sampling", "network", 1, 1e-30, batch_size=2),)
     config = tiny_config(method="i3d_e", stages=still, main_network_batch_norm_momentum=1.0)
-    network = recipe.train_on_kinetics(
-        config, tmp_path / "i3d_e", i3d_config=i3d_config(tiny_config), i3d_workdir=runs / "i3d"
+    wanted = dataclasses.replace(i3d_config(tiny_config), seed=3)
+    network = recipe.train_on_kinetics(config, tmp_path / "i3d_e", i3d_config=wanted, i3d_workdir=runs / "i3d")
+    assert f"the main network comes from {runs}/i3d, which was trained in another way: seed is 0 there and 3 here" in (
+        capsys.readouterr().out
     )
     assert (runs / "i3d/log.jsonl").read_text() == log
     assert difference(network.main_network, WorkDirectory(runs / "i3d").load_network().main_network) == 0
@@ -191,3 +193,16 @@ def test_deepminds_checkpoint_of_other_classes_is_fine_tuned_first(tiny_config, 
     assert difference(network.main_network, trained) < 1e-20
     for block, theirs in zip(network.main_network.blocks, source.blocks, strict=True):
         assert not block.variables or difference(block, theirs) < 1e-20
+
+
+def test_more_than_one_start_is_refused(tiny_config, tmp_path):
+    with pytest.raises(UserError, match="expected one start .* main_network_weights=a, inception_checkpoint=b"):
+        recipe.train_on_kinetics(
+            tiny_config(),
+            tmp_path / "tsd",
+            i3d_config=i3d_config(tiny_config),
+            i3d_workdir=tmp_path / "i3d",
+            main_network_weights="a",
+            inception_checkpoint="b",
+        )
+    assert not list(tmp_path.iterdir())

@@ -314,9 +314,26 @@ def test_pictures_that_are_too_large(tmp_path):
 
 def test_a_playlist_does_not_lead_elsewhere(tmp_path):
     """A file that is a list of addresses is no video: whoever sends it must not choose what is fetched."""
-    (tmp_path / "list.mp4").write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/secret.ts\n#EXT-X-ENDLIST\n")
-    with pytest.raises(UnreadableVideoError):
-        read(tmp_path / "list.mp4")
+    encode(tmp_path / "secret.ts", "libx264")
+    for name, text in (
+        ("list.mp4", "#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/secret.ts\n#EXT-X-ENDLIST\n"),
+        ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nsecret.ts\n#EXT-X-ENDLIST\n"),
+        ("concat.mp4", "ffconcat version 1.0\nfile secret.ts\n"),
+    ):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(UnreadableVideoError):
+            read(tmp_path / name)
+
+
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    path = encode(tmp_path / "v.mp4", "libx264")
+
+    def refuse(*arguments):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tsd_tf.video.finding.is_animated_webp", refuse)
+    with pytest.raises(UnreadableVideoError, match="the file cannot be read: Permission denied"):
+        read(path)
 
 
 @pytest.mark.parametrize(

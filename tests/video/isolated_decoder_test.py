@@ -1,6 +1,7 @@
 import os
 import pathlib
 import signal
+import time
 
 import av
 import cv2
@@ -88,6 +89,46 @@ def test_a_crash_costs_one_video(decoder, write_video):
     with pytest.raises(UnreadableVideoError, match=r"crashed \(exit code -11\)"):
         list(frames)
     assert len(list(_read(decoder, path))) == 300
+
+
+@pytest.mark.parametrize("num_read", [0, 1, 20])
+def test_a_crash_that_is_noticed_late(decoder, write_video, num_read):
+    """The process is dead before the next request or acknowledgement is written."""
+    path = write_video("v.mp4", 300, size=(240, 320))
+    list(_read(decoder, path))
+    frames = _read(decoder, path)
+    for _ in range(num_read):
+        next(frames)
+    child = _child()
+    os.kill(child, signal.SIGKILL)
+    while pathlib.Path(f"/proc/{child}/stat").read_text().split()[2] != "Z":
+        time.sleep(0.01)
+    with pytest.raises(UnreadableVideoError, match=r"crashed \(exit code -9\)"):
+        list(frames)
+    assert len(list(_read(decoder, path))) == 300
+
+
+def test_a_reader_that_is_left_alone_neither_disturbs_the_next_nor_reads_on(decoder, write_video, index_of):
+    first = _read(decoder, write_video("v.mp4", 200, size=(240, 320)))
+    next(first)
+    second = _read(decoder, write_video("w.mp4", 40))
+    assert index_of([next(second)]).tolist() == [0]
+    with pytest.raises(RuntimeError, match="another video"):
+        next(first)
+    assert index_of(list(second)).tolist() == list(range(1, 40))
+
+
+def test_modules_of_the_current_folder_are_not_taken(decoder, write_video, tmp_path, monkeypatch):
+    (tmp_path / "cv2.py").write_text("raise SystemExit(3)\n")
+    path = write_video("v.mp4", 3)
+    monkeypatch.chdir(tmp_path)
+    assert len(list(_read(decoder, path))) == 3
+
+
+def test_a_process_that_does_not_start(write_video, monkeypatch):
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with pytest.raises(RuntimeError, match="did not start"):
+        list(_read(IsolatedDecoder(), write_video("v.mp4", 3)))
 
 
 def test_a_hang_costs_one_video(write_video):

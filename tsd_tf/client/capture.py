@@ -11,7 +11,6 @@ from tsd_tf.contract.signatures import ClientModel
 from tsd_tf.video import geometry
 from tsd_tf.video.camera import Camera
 from tsd_tf.video.isolated_decoder import IsolatedDecoder
-from tsd_tf.video.video import Video
 
 
 def video_frames(path: str | os.PathLike, model: ClientModel, decoder: IsolatedDecoder) -> Iterator[np.ndarray]:
@@ -31,20 +30,23 @@ def video_frames(path: str | os.PathLike, model: ClientModel, decoder: IsolatedD
         raise UnreadableVideoError(f"{path}: {error}") from error
 
 
-def camera_frames(camera: int | str, model: ClientModel) -> Iterator[np.ndarray]:
+def camera_frames(camera: int | str, model: ClientModel, decoder: IsolatedDecoder) -> Iterator[np.ndarray]:
     """As `video_frames`, of a camera or a stream.
 
     Args:
         camera: its number, or the URL of a stream that FFmpeg can read (http://, rtsp://, ...).
         model: says the rate and the size.
+        decoder: reads the stream.
 
     Raises:
         UserError: it cannot be opened.
     """
-    try:
-        source = Camera(camera) if isinstance(camera, int) else Video.live(camera, model.square_pixels)
-        for picture in source.frames(**_as_stored(model)):
+    if isinstance(camera, int):
+        for picture in Camera(camera).frames(**_as_stored(model)):
             yield geometry.centre(picture, model.frame_size)
+        return
+    try:
+        yield from decoder.frames(camera, model.frame_size, model.square_pixels, is_live=True, **_as_stored(model))
     except UnreadableVideoError as error:
         raise UserError(f"no stream at {camera} that can be read: {error}") from error
 

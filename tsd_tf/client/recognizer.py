@@ -118,7 +118,7 @@ class Recognizer:
         """
         began = time.perf_counter()
         name = f"camera {camera}" if isinstance(camera, int) else camera
-        source = capture.camera_frames(camera, self._distiller.model)
+        source = capture.camera_frames(camera, self._distiller.model, self._decoder)
         for answer in self._answers(source, True, keep, None):
             yield self._result(name, [answer], began, {})
             began = time.perf_counter()

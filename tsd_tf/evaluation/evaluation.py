@@ -49,8 +49,8 @@ def prepare(subject: Subject) -> list[str]:
     stored = read_stored_frames(subject.data_dir, subject.split)
     if differences := subject.frames.differences(stored):
         raise UserError(
-            f"{subject.name} was trained on, and the {subject.split} shards of {subject.data_dir} hold, "
-            f"{'; '.join(differences)}: build the shards as those of the training were"
+            f"{subject.name} was trained on other frames than the {subject.split} shards of {subject.data_dir} hold: "
+            f"{'; '.join(differences)}. Build the shards as those of the training were"
         )
     files.require_writable(subject.folder)
     return shards

@@ -17,7 +17,7 @@ class Subject:
         folder: where the results go; exists.
         stem: how the results' file names begin.
         num_frames, num_distilled_frames, crop_size, num_classes: T, T_s, pixels of the square clips, classes.
-        frames: a StoredFrames: the rate and the size of frames that it was trained on.
+        frames: a StoredFrames: the rate and the size of frames that it was trained on, as far as they are known.
         labels: the class names that it was trained with; None where they are not known.
         data_dir, split: the shards.
         facts: further entries of the results' JSON: what was tested, of which configuration.

@@ -71,6 +71,7 @@ def of_run(
     folder = run.checkpoint(checkpoint)
     return _of_config(
         config,
+        frames=_frames_of(config),
         name=str(run.path),
         folder=run.path,
         stem="evaluation",
@@ -105,6 +106,7 @@ def of_weights(
     beside = path.with_name("config.json")
     if config is not None and beside.exists():
         raise UserError(f"{beside} says what {path.name} is: leave `preset`, `method` and `main_network` out")
+    described = config is not None
     if config is None:
         try:
             config = Config.from_json(beside.read_text())
@@ -125,6 +127,7 @@ def of_weights(
     labels = path.with_name("labels.txt")
     return _of_config(
         config,
+        frames=StoredFrames(None, None) if described else _frames_of(config),
         name=str(path),
         folder=path.parent,
         stem=f"evaluation_{path.name.removesuffix('.weights.h5')}",
@@ -229,6 +232,10 @@ def split_of_ucf101(subject: Subject) -> int | None:
     return int(match[1]) if match and subject.facts["dataset"] == "ucf101" else None
 
 
+def _frames_of(config: Config) -> StoredFrames:
+    return StoredFrames(config.frame_rate, config.short_side, config.square_pixels)
+
+
 def _of_config(
     config: Config,
     *,
@@ -250,7 +257,6 @@ def _of_config(
         num_distilled_frames=config.num_distilled_frames,
         crop_size=config.crop_size,
         num_classes=config.num_classes,
-        frames=StoredFrames(config.frame_rate, config.short_side, config.square_pixels),
         data_dir=data_dir or config.data_dir,
         split=split or config.evaluation_split,
         facts={

@@ -14,6 +14,7 @@ the data, as in Table 3. Of UCF101, all splits that are trained are tested, and 
 All visible GPUs share the work. python -m tsd_tf.evaluation.report turns results into the paper's tables.
 """
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from absl import flags
@@ -103,6 +104,7 @@ def start(argv: list[str]) -> None:
 
 def _subjects(quality: int) -> "list[Subject]":
     """What the flags name."""
+    from tsd_tf.data.shards import read_labels
     from tsd_tf.evaluation import subjects
     from tsd_tf.work_directory import WorkDirectory
 
@@ -112,6 +114,9 @@ def _subjects(quality: int) -> "list[Subject]":
         described = {"main_network": FLAGS.main_network, "crop_size": FLAGS.crop_size}
         described["method"] = run_flags.method_from_flags()
         config = subjects.preset(FLAGS.preset, **described, **frames) if FLAGS.preset else None
+        if config and FLAGS.preset == "custom":
+            num_classes = len(read_labels(FLAGS.data_dir or config.data_dir))
+            config = dataclasses.replace(config, num_classes=num_classes)
         return [subjects.of_weights(FLAGS.weights, config, **frames, **data)]
     if FLAGS.export_dir:
         config = subjects.preset(FLAGS.preset) if FLAGS.preset else None

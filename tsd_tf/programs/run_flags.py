@@ -140,6 +140,8 @@ def config_from_flags(method: str | None = None, preset_name: str | None = None)
     flag_of = {field: command_line.flag_of(field) for field in fields}
     given = {field: FLAGS[flag].value for field, flag in flag_of.items() if flag in FLAGS}
     changes: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
+    if "crop_size" in changes:  # until the training takes it from the shards
+        changes["short_side"] = max(preset.short_side, changes["crop_size"])
     if FLAGS.preset == "custom" and "num_classes" not in changes:
         from tsd_tf.data.shards import read_labels
 

@@ -54,9 +54,15 @@ def start(argv: list[str]) -> None:
     source = FLAGS.kinetics_workdir
     if source and not own:
         raise UserError(f"--kinetics_workdir is for use with --preset=custom. Received: --preset={FLAGS.preset}")
-    config = run_flags.config_from_flags(preset_name=fine_tuned if source else None)
+    for name in ("main_network_weights", "i3d_checkpoint", "inception_checkpoint"):
+        if source and FLAGS[name].value:
+            raise UserError(f"expected one start, received --kinetics_workdir and --{name}")
+    i3d_preset = fine_tuned if own and FLAGS.i3d_checkpoint else None
+    config = run_flags.config_from_flags(
+        preset_name=fine_tuned if source else i3d_preset if FLAGS.method == "i3d" else None
+    )
     workdir = run_flags.workdir_from_flags(config)
-    i3d_config = run_flags.config_from_flags("i3d", fine_tuned if own and FLAGS.i3d_checkpoint else None)
+    i3d_config = run_flags.config_from_flags("i3d", i3d_preset)
 
     from tsd_tf.training import recipe
 

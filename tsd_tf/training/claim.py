@@ -49,20 +49,20 @@ def _check_config(work_directory: WorkDirectory, config: Config, may_move: bool)
     there, here = dataclasses.asdict(work_directory.config()), dataclasses.asdict(config)
     if may_move:
         there["data_dir"] = here["data_dir"]
-    differences = _differences("", there, here)
-    if differences:
+    found = differences(there, here)
+    if found:
         raise UserError(
             f"the work directory {work_directory.path} belongs to a run of another configuration: "
-            f"{'; '.join(differences)}. Choose another `work_directory`, or remove that one"
+            f"{'; '.join(found)}. Choose another `work_directory`, or remove that one"
         )
 
 
-def _differences(place: str, there: Any, here: Any) -> list[str]:
-    """What differs, as "stages[0].num_steps is 2 there and 3 here"."""
+def differences(there: Any, here: Any, place: str = "") -> list[str]:
+    """What differs between two configurations as dictionaries, as "stages[0].num_steps is 2 there and 3 here"."""
     if isinstance(there, dict) and isinstance(here, dict):
-        inner = [(f"{place}.{name}" if place else name, there[name], here[name]) for name in there]
+        inner = [(there[name], here[name], f"{place}.{name}" if place else name) for name in there]
     elif isinstance(there, tuple) and isinstance(here, tuple) and place == "stages" and len(there) == len(here):
-        inner = [(f"{place}[{index}]", *pair) for index, pair in enumerate(zip(there, here, strict=True))]
+        inner = [(*pair, f"{place}[{index}]") for index, pair in enumerate(zip(there, here, strict=True))]
     else:
         return [f"{place} is {there!r} there and {here!r} here"] if there != here else []
-    return [difference for one in inner for difference in _differences(*one)]
+    return [difference for one in inner for difference in differences(*one)]

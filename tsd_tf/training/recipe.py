@@ -1,5 +1,6 @@
 """What a training program does, from nothing to a trained network: the order in which parts are trained or loaded."""
 
+import dataclasses
 import pathlib
 from typing import Any
 
@@ -9,6 +10,7 @@ from tsd_tf.contract.errors import UserError
 from tsd_tf.network import FewFrameNetwork
 from tsd_tf.network_builder import build_network
 from tsd_tf.training import initialization
+from tsd_tf.training.claim import differences
 from tsd_tf.training.trainer import Trainer
 from tsd_tf.weights import deepmind_i3d, inflation, mobilenet
 from tsd_tf.work_directory import WorkDirectory
@@ -46,6 +48,13 @@ def train_on_kinetics(
             "`i3d_checkpoint` and `inception_checkpoint` are for `main_network` inception_i3d. "
             f"Received: main_network={config.main_network}"
         )
+    starts = {
+        "main_network_weights": main_network_weights,
+        "i3d_checkpoint": i3d_checkpoint,
+        "inception_checkpoint": inception_checkpoint,
+    }
+    if len(given := [f"{name}={value}" for name, value in starts.items() if value]) > 1:
+        raise UserError(f"expected one start for the main network. Received: {', '.join(given)}")
     # With another number of classes the last layer is new, and must be trained before the client is.
     fits = i3d_checkpoint is not None and deepmind_i3d.num_classes(i3d_checkpoint) == config.num_classes
     needs_i3d = config.method != "i3d" and not main_network_weights and not fits
@@ -74,6 +83,7 @@ def train_on_kinetics(
             # Missing weights are found now, not after I3D's training.
             _start_client(build_network(config), config)
             print(f"The main network comes first: training it in {i3d_workdir}")
+        i3d_options = {**trainer_options, "cluster": cluster}
         train_on_kinetics(
             i3d_config,
             i3d_workdir,
@@ -81,9 +91,23 @@ def train_on_kinetics(
             i3d_workdir=i3d_workdir,
             i3d_checkpoint=i3d_checkpoint,
             inception_checkpoint=inception_checkpoint,
-            **{**trainer_options, "cluster": cluster},
+            **i3d_options,
         )
+    elif needs_i3d and not run.checkpoints() and cluster.is_chief:
+        _note_other_i3d(WorkDirectory(i3d_workdir), i3d_config)
     return trainer.run()
+
+
+def _note_other_i3d(i3d: WorkDirectory, expected: Config) -> None:
+    """Says so if the I3D that is there was trained in another way than one would be now."""
+    there, here = dataclasses.asdict(i3d.config()), dataclasses.asdict(expected)
+    for name in ("data_dir", "frame_rate", "short_side", "square_pixels"):  # the data's, which may have moved
+        del there[name], here[name]
+    if found := differences(there, here):
+        print(
+            f"Note: the main network comes from {i3d.path}, which was trained in another way: {'; '.join(found)}. "
+            "Remove that folder to train it anew, or name another start"
+        )
 
 
 def _check_parts(config: Config) -> None:

@@ -10,8 +10,9 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -22,11 +23,12 @@ from tsd_tf.video.limits import limit_memory
 # What comes back is a byte for each frame, which lies in the next slot of the memory that both processes share. Before
 # the first one come its kind and (height, width); at the end come its kind and (number of bytes that follow, 0). What
 # goes there are lines: requests in JSON, and an empty one whenever some frames more have been taken from their slots.
-_FRAME, _SIZE, _ERROR, _END = b"F", b"S", b"E", b"."
+_READY, _FRAME, _SIZE, _ERROR, _END = b"R", b"F", b"S", b"E", b"."
 _NUMBERS = struct.Struct("<II")
 _SHARED_BYTES = 32 << 20
 _TAKEN_AT_ONCE = 8
 _TOLD_AT_ONCE = 4
+_TOLD_AFTER_SECONDS = 0.1
 _MAX_SLOTS = 32  # frames that may wait: enough to decode on while the last ones are used, few enough for the cache
 _LENGTHS = struct.Struct("<dd")  # at the end: seconds read and promised, not a number for None; then what is damaged
 # Bytes that decoding may take; UHD in HEVC with 10 bits takes a third. With the libraries the process stays below 1 GB.
@@ -53,28 +55,49 @@ class IsolatedDecoder:
         self._hang_seconds, self._frame_folder_rate = hang_seconds, frame_folder_rate
         self._forget()
         self._process: subprocess.Popen | None = None
-        self._pipe: Any = None
+        self._socket: Any = None
+        self._answers: Any = None
         self._shared: Any = None
+        self._reader: object = None  # who reads the current video
 
     def frames(
-        self, path: str | os.PathLike, crop_size: int | None = None, square_pixels: bool = False, **options: Any
+        self,
+        path: str | os.PathLike,
+        crop_size: int | None = None,
+        square_pixels: bool = False,
+        is_live: bool = False,
+        **options: Any,
     ) -> Iterator[np.ndarray]:
-        """Yields what Video.frames yields.
+        """Yields what Video.frames yields. One video at a time: the next one ends the reading of the last.
 
         Args:
-            path: the file, or a folder of numbered pictures.
+            path: the file, or a folder of numbered pictures; or the URL of a stream.
             crop_size: pixels of the square that is cropped from the middle of each frame; None for whole frames.
             square_pixels: see Video.
+            is_live: whether `path` is the URL of a stream; see Video.live.
             options: arguments of Video.frames.
 
         Raises:
             UnreadableVideoError: also if the decoder crashed, or was busy for too long.
+            RuntimeError: the process does not start; or another video has been asked for in the meantime.
         """
-        is_over = False
+        if self._reader is not None:
+            self.close()
+        self._reader = reader = object()
         self._forget()
-        request = {"path": os.path.abspath(path), "frame_folder_rate": self._frame_folder_rate, "crop_size": crop_size}
+        request = {
+            "path": str(path) if is_live else os.path.abspath(path),
+            "is_live": is_live,
+            "frame_folder_rate": self._frame_folder_rate,
+            "crop_size": crop_size,
+            "square_pixels": square_pixels,
+            "options": options,
+        }
+        is_over = False
         try:
-            self._send(json.dumps({**request, "square_pixels": square_pixels, "options": options}).encode() + b"\n")
+            if self._process is None:
+                self._start()
+            self._send(json.dumps(request).encode() + b"\n")
             slots, count = np.zeros((1, 0, 0, 3), np.uint8), 0
             while True:
                 kind = self._read(1)
@@ -84,6 +107,8 @@ class IsolatedDecoder:
                     if count % _TAKEN_AT_ONCE == 0:
                         self._send(b"\n")
                     yield frame
+                    if self._reader is not reader:
+                        raise RuntimeError("another video has been asked for in the meantime")
                     continue
                 first, second = _NUMBERS.unpack(self._read(_NUMBERS.size))
                 if kind == _SIZE:
@@ -96,8 +121,10 @@ class IsolatedDecoder:
                 self._remember(contents)
                 return
         finally:
-            if not is_over:  # what the process would still say is of no use
-                self.close()
+            if self._reader is reader:
+                self._reader = None
+                if not is_over:  # what the process would still say is of no use
+                    self.close()
 
     @property
     def shortfall(self) -> str:
@@ -112,11 +139,12 @@ class IsolatedDecoder:
 
     def close(self) -> None:
         """Ends the process; it ends with this one in any case."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._pipe.close()
-            self._process = None
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            self._answers.close()
+            self._socket.close()
 
     def _forget(self) -> None:
         self.duration = 0.0
@@ -128,25 +156,34 @@ class IsolatedDecoder:
         self.header_duration = None if math.isnan(promised) else promised
         self.damage = contents[_LENGTHS.size :].decode(errors="replace")
 
+    def _start(self) -> None:
+        self._socket, theirs = socket.socketpair()
+        with theirs, contextlib.ExitStack() as stack:
+            if hasattr(os, "memfd_create"):  # in memory, where the system has that
+                file: IO[bytes] = stack.enter_context(os.fdopen(os.memfd_create("frames"), "w+b"))
+            else:
+                file = stack.enter_context(tempfile.TemporaryFile())
+            file.truncate(_SHARED_BYTES)
+            self._shared = mmap.mmap(file.fileno(), _SHARED_BYTES)
+            descriptors = theirs.fileno(), file.fileno()
+            # Not `-m`, which looks in the current folder first: the same modules as here.
+            program = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); import {__name__} as it; it.serve()"
+            command = [sys.executable, "-c", program, json.dumps(sys.path), *map(str, descriptors)]
+            self._process = subprocess.Popen(command, pass_fds=descriptors, stderr=subprocess.DEVNULL)
+        self._socket.settimeout(self._hang_seconds)
+        self._answers = self._socket.makefile("rb")
+        try:
+            self._read(1)
+        except UnreadableVideoError as error:
+            raise RuntimeError(f"the process that decodes videos did not start: {error}") from error
+
     def _send(self, request: bytes) -> None:
-        if self._process is None:
-            ours, theirs = socket.socketpair()
-            with theirs, tempfile.TemporaryFile() as file:
-                file.truncate(_SHARED_BYTES)
-                self._shared = mmap.mmap(file.fileno(), _SHARED_BYTES)
-                shared = theirs.fileno(), file.fileno()
-                command = [sys.executable, "-m", __name__, *map(str, shared)]
-                self._process = subprocess.Popen(command, pass_fds=shared, stderr=subprocess.DEVNULL)
-            ours.settimeout(self._hang_seconds)
-            with ours:  # the file keeps it open
-                self._pipe = ours.makefile("rwb")
-        with contextlib.suppress(BrokenPipeError):  # it has died: the first read finds out
-            self._pipe.write(request)
-            self._pipe.flush()
+        with contextlib.suppress(OSError):  # it has died, or hangs: the next read finds out
+            self._socket.sendall(request)
 
     def _read(self, count: int) -> bytes:
         try:
-            contents = self._pipe.read(count)
+            contents = self._answers.read(count)
         except TimeoutError as error:
             raise UnreadableVideoError(f"the decoder was still busy after {self._hang_seconds:g} s") from error
         except ConnectionError:
@@ -162,38 +199,50 @@ def _slots(shared: mmap.mmap, height: int, width: int) -> np.ndarray:
     return np.frombuffer(shared, np.uint8, num_slots * height * width * 3).reshape(num_slots, height, width, 3)
 
 
-def _serve(pipe: Any, shared: mmap.mmap) -> None:
+def serve() -> None:
     """What the process does: reads requests, one a line, and answers each."""
     import cv2
+
+    from tsd_tf.video import opening  # noqa: F401  before the limit, which is of what comes on top
 
     num_threads = min(_MAX_THREADS, os.cpu_count() or 1)
     cv2.setNumThreads(num_threads)
     limit_memory(_MAX_MEMORY)
-    for line in pipe:
-        if not line.strip():  # of a video that is over
-            continue
-        request = json.loads(line)
-        try:
-            kind, message = _END, _answer(request, num_threads, pipe, shared)
-        except ConnectionError:
-            return
-        except Exception as error:  # whatever a hostile file brings about is said of that file
-            kind, message = _ERROR, (str(error) or type(error).__name__).encode(errors="replace")
-        pipe.write(kind + _NUMBERS.pack(len(message), 0) + message)
+    channel, memory = map(int, sys.argv[2:])
+    shared = mmap.mmap(memory, _SHARED_BYTES)
+    with contextlib.suppress(ConnectionError), socket.socket(fileno=channel) as ours:
+        pipe = ours.makefile("rwb")
+        pipe.write(_READY)
         pipe.flush()
+        for line in pipe:
+            if not line.strip():  # of a video that is over
+                continue
+            try:
+                kind, message = _END, _answer(json.loads(line), num_threads, pipe, shared)
+            except ConnectionError:
+                return
+            except Exception as error:  # whatever a hostile file brings about is said of that file
+                kind, message = _ERROR, (str(error) or type(error).__name__).encode(errors="replace")
+            pipe.write(kind + _NUMBERS.pack(len(message), 0) + message)
+            pipe.flush()
 
 
 def _answer(request: dict[str, Any], num_threads: int, pipe: Any, shared: mmap.mmap) -> bytes:
     """Passes the frames of a video on; returns what there is to say at its end."""
     from tsd_tf.video.opening import open_video
+    from tsd_tf.video.video import Video
 
-    video = open_video(
-        request["path"],
-        num_threads=num_threads,
-        square_pixels=request["square_pixels"],
-        frame_folder_rate=request["frame_folder_rate"],
+    video = (
+        Video.live(request["path"], request["square_pixels"])
+        if request["is_live"]
+        else open_video(
+            request["path"],
+            num_threads=num_threads,
+            square_pixels=request["square_pixels"],
+            frame_folder_rate=request["frame_folder_rate"],
+        )
     )
-    slots, taken = np.zeros((0, 0, 0, 3), np.uint8), 0
+    slots, taken, told = np.zeros((0, 0, 0, 3), np.uint8), 0, 0.0
     for count, picture in enumerate(video.frames(**request["options"])):
         frame = picture if request["crop_size"] is None else geometry.centre(picture, request["crop_size"])
         if not count:
@@ -208,13 +257,9 @@ def _answer(request: dict[str, Any], num_threads: int, pipe: Any, shared: mmap.m
             taken += _TAKEN_AT_ONCE
         slots[count % len(slots)] = frame
         pipe.write(_FRAME)
-        if count % _TOLD_AT_ONCE == 0:  # each time wakes the other process, on cores that decoding wants
+        # Each time wakes the other process, on cores that decoding wants.
+        if count % _TOLD_AT_ONCE == 0 or time.monotonic() - told > _TOLD_AFTER_SECONDS:
             pipe.flush()
+            told = time.monotonic()
     promised = math.nan if video.header_duration is None else video.header_duration
     return _LENGTHS.pack(video.duration, promised) + video.damage.encode(errors="replace")
-
-
-if __name__ == "__main__":
-    channel, memory = map(int, sys.argv[1:])
-    with contextlib.suppress(ConnectionError), socket.socket(fileno=channel) as ours:
-        _serve(ours.makefile("rwb"), mmap.mmap(memory, _SHARED_BYTES))

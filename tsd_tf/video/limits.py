@@ -13,7 +13,7 @@ def limit_memory(num_bytes: int) -> None:
     What counts is what it can write to: libraries' code and addresses that are only reserved, which grow with the
     number of cores, do not.
     """
-    with contextlib.suppress(ImportError, OSError, ValueError):
+    with contextlib.suppress(ImportError, OSError, ValueError, IndexError):
         import resource
 
         status = pathlib.Path("/proc/self/status").read_text()

@@ -22,6 +22,11 @@ _STREAM_TIMEOUT_SECONDS = 10.0
 _STARTS_ITS_CLOCK_ANEW = 0x0200  # AVFMT_TS_DISCONT, of formats that are cut together from others, as MPEG-TS
 _LONGEST_JUMP = 10.0  # seconds, in such a format; FFmpeg's -dts_delta_threshold
 _LONGEST_PAUSE = 600.0  # seconds, in the others: what is longer is a broken clock
+# Whoever made a file must not choose what else is read: no other protocols, no lists of other files.
+_OF_FILES = {
+    "protocol_whitelist": "file",
+    "format_whitelist": ",".join(sorted(av.formats_available - {"hls", "concat", "dash", "imf"})),
+}
 # Fields are told apart where a frame says that it has two; frames that do not are left alone.
 _DEINTERLACE = ("bwdif", "mode=send_frame:deint=interlaced")
 # PyAV knows no name for what FFmpeg numbers 28 to 32, EXIF among them, and then gives none of a frame's side data.
@@ -68,11 +73,14 @@ class Video:
         path = os.fspath(path)
         if not os.path.isfile(path):
             raise UnreadableVideoError("no such file")
-        if not os.path.getsize(path):
+        try:
+            is_empty = not os.path.getsize(path)
+            self._webp = path if finding.is_animated_webp(path) else None
+        except OSError as error:
+            raise UnreadableVideoError(f"the file cannot be read: {error.strerror}") from error
+        if is_empty:
             raise UnreadableVideoError("the file is empty")
-        # Playlists must not lead to the network.
-        self._webp = path if finding.is_animated_webp(path) else None
-        self._open(f"file:{path}", num_threads, square_pixels, options={"protocol_whitelist": "file"})
+        self._open(f"file:{path}", num_threads, square_pixels, options=_OF_FILES)
 
     @classmethod
     def live(cls, url: str, square_pixels: bool = False) -> "Video":
@@ -144,7 +152,7 @@ class Video:
             raise
         except MemoryError as error:
             raise UnreadableVideoError("not enough memory for its pictures") from error
-        except (av.FFmpegError, cv2.error, ValueError) as error:
+        except (av.FFmpegError, OSError, cv2.error, ValueError) as error:
             raise UnreadableVideoError(f"its pictures cannot be converted: {_reason(error)}") from error
         finally:
             self._close()
