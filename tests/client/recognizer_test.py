@@ -316,18 +316,14 @@ def test_the_process_has_neither_tensorflow_nor_keras(exported, server, video, t
             "tsd_tf.programs.client",
             "tsd_tf.programs.command_line",
             "tsd_tf.video",
-            "tsd_tf.video.animated_webp",
             "tsd_tf.video.camera",
             "tsd_tf.video.codec",
             "tsd_tf.video.finding",
-            "tsd_tf.video.frame_filter",
             "tsd_tf.video.geometry",
             "tsd_tf.video.isolated_decoder",
             "tsd_tf.video.limits",
             "tsd_tf.video.pictures",
             "tsd_tf.video.resampling",
-            "tsd_tf.video.timestamps",
-            "tsd_tf.video.video",
         ]
     )
     assert heavy == "[]"

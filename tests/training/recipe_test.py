@@ -198,7 +198,7 @@ def test_deepminds_checkpoint_of_other_classes_is_fine_tuned_first(tiny_config, 
 def test_more_than_one_start_is_refused(tiny_config, tmp_path):
     with pytest.raises(UserError, match="expected one start .* main_network_weights=a, inception_checkpoint=b"):
         recipe.train_on_kinetics(
-            tiny_config(),
+            tiny_config(main_network="inception_i3d"),
             tmp_path / "tsd",
             i3d_config=i3d_config(tiny_config),
             i3d_workdir=tmp_path / "i3d",

@@ -16,7 +16,7 @@ def write_video(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*fourcc), frame_rate, (size[1], size[0]))
         for i in range(num_frames):
-            writer.write(np.full((*size, 3), GREYS * i, np.uint8) if paint is None else paint(i))
+            writer.write(np.full((*size, 3), GREYS * i % 256, np.uint8) if paint is None else paint(i))
         writer.release()
         return path
 
