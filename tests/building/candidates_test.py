@@ -200,7 +200,7 @@ def test_folders_of_pictures(tmp_path, write_video, write_frame_folder, build, m
     assert manifest(tmp_path / "out")["a/two"]["codec"] == "png"
     sharding.print_counts(counts, tmp_path / "out", "train")
     assert "5 rows: 3 written, 1 truncated, 1 missing, 0 unreadable, 0 too short\n" in capsys.readouterr().out
-    write_frame_folder("videos/a/one", 1)
+    write_frame_folder("videos/a/one", 2)
     build(rows, frame_folder_rate=12.5)  # another folder of that name is none of theirs
     assert "already complete" in capsys.readouterr().out
     (tmp_path / "videos/one/00025.jpg").write_bytes(b"")
