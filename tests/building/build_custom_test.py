@@ -78,3 +78,34 @@ def test_a_library_argument_is_named_as_the_flag(tmp_path, run_program):
     done = run_program("tfrecords.build_custom", *arguments)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"error: {tmp_path}/c.csv: --first_label needs --labels: numbers do not name classes\n"
+
+
+def test_a_split_by_the_name_that_folders_have(tmp_path, write_video, run_program):
+    write_video("v/wave/1.avi", 3)
+    arguments = [f"--videos_dir={tmp_path}/v", f"--output_dir={tmp_path}/out", "--short_side=24", "--processes=1"]
+    done = run_program("tfrecords.build_custom", *arguments, "--split=val", "--test_share=0.2")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "error: --split puts all videos into one split: leave out --validate_share and --test_share\n"
+    )
+    for split, written in (("val", "validate"), ("trimmed", "trimmed")):
+        done = run_program("tfrecords.build_custom", *arguments, f"--split={split}")
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / f"out/{written}-00000-of-00001").is_file()
+
+
+def test_a_split_that_fails_does_not_keep_the_others(tmp_path, write_video, run_program):
+    write_video("v/train/wave/1.avi", 3)
+    write_video("v/test/wave/3.avi", 3)
+    (tmp_path / "v/val/wave").mkdir(parents=True)
+    (tmp_path / "v/val/wave/2.avi").write_bytes(b"<html>410 Gone</html>")
+    arguments = [f"--videos_dir={tmp_path}/v", f"--output_dir={tmp_path}/out", "--short_side=24", "--processes=1"]
+    done = run_program("tfrecords.build_custom", *arguments)
+    assert done.returncode == 1
+    reason = f"none of the 1 videos could be read; {tmp_path}/out/manifest-validate.csv lists the reasons"
+    assert f"not built: {reason}\n" in done.stderr
+    assert done.stderr.endswith(f"error: 1 of 3 splits were not built; validate: {reason}\n")
+    assert sorted(path.name for path in (tmp_path / "out").glob("*-of-*")) == [
+        "test-00000-of-00001",
+        "train-00000-of-00001",
+    ]
