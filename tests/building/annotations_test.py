@@ -26,7 +26,7 @@ def test_a_row(read_kinetics):
     assert row.stems == (("--nQbRBEz2s_000104_000114", 104.0), ("--nQbRBEz2s", 0.0))
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_quotes_line_ends_and_byte_order_mark(read_kinetics, end):
     text = "\ufeff" + HEADER + '"massaging person\'s head",abc,1.0,11.0,val,0\nair_drumming, d_e ,2,12,val,0\n\n'
     rows = read_kinetics(text.replace("\n", end))
@@ -169,6 +169,18 @@ def test_custom_names(read_custom):
         ("a b/it's, x.mov", 1, 0.0, None, "a b/it's, x"),
         ("y.mp4", 0, 2.0, 3.5, "y_2_3.5"),
     ]
+
+
+def test_custom_media_ids_are_each_video_s_own(read_custom):
+    text = "video,label,time_start,time_end\n1.mp4,a,,\n1.mov,a,,\n2.mp4,a,1,2\n2.mp4,a,3,4\nclip1.5,a,,\nclip1.6,a,,\n"
+    rows, _ = read_custom(text)
+    assert [row.media_id for row in rows] == ["1.mp4", "1.mov", "2_1_2", "2_3_4", "clip1.5", "clip1.6"]
+
+
+def test_exact_names_win_over_underscores_for_spaces(read_custom):
+    text = "video,label\nx.mp4,a_b\ny.mp4,a b\nz.mp4,c_d\n"
+    for names in (["a_b", "a b", "c d"], ["a b", "a_b", "c d"]):
+        assert [row.label_text for row in read_custom(text, names)[0]] == ["a_b", "a b", "c d"]
 
 
 @pytest.mark.parametrize("first_label", [0, 1])

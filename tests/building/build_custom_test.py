@@ -1,3 +1,5 @@
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -78,3 +80,58 @@ def test_a_library_argument_is_named_as_the_flag(tmp_path, run_program):
     done = run_program("tfrecords.build_custom", *arguments)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"error: {tmp_path}/c.csv: --first_label needs --labels: numbers do not name classes\n"
+
+
+def test_names_that_are_not_utf_8(tmp_path, write_video, run_program):
+    name = os.fsdecode(b"caf\xe9")
+    write_video("v/wave/x.avi", 30).rename(tmp_path / f"v/wave/{name}.avi")
+    (tmp_path / f"v/wave/{name}.mp4").write_bytes(b"no video")
+    arguments = [f"--videos_dir={tmp_path}/v", f"--output_dir={tmp_path}/out", "--short_side=24", "--processes=1"]
+    done = run_program("tfrecords.build_custom", *arguments, "--split=train")
+    assert done.returncode == 0, done.stderr
+    assert "2 rows: 1 written, 0 truncated, 0 missing, 1 unreadable" in done.stdout
+    assert b"wave/caf\xe9.avi" in (tmp_path / "out/manifest-train.csv").read_bytes()
+    (record,) = tf.data.TFRecordDataset(find_shards(tmp_path / "out", "train")).as_numpy_iterator()
+    context, _ = sequence_example.decode(record)
+    assert context[schema.MEDIA_ID] == context[schema.DATA_PATH] == [b"wave/caf\xe9.avi"]
+    done = run_program("tfrecords.verify", tmp_path / "out", "--processes=1")
+    assert (done.returncode, done.stdout[-12:]) == (0, "no problems\n"), done.stdout
+    manifest = tmp_path / "out/manifest-train.csv"
+    manifest.write_bytes(manifest.read_bytes().replace(b"caf\xe9", b"caf\xe8"))
+    done = run_program("tfrecords.verify", tmp_path / "out", "--processes=1")
+    assert (done.returncode, "the first is wave/caf\\udce9.avi" in done.stdout) == (1, True), done.stderr
+    (tmp_path / "v/wave").rename(tmp_path / f"v/{name}")
+    done = run_program("tfrecords.build_custom", *arguments, "--split=test")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "expected class names in UTF-8, for labels.txt, got 'caf\\udce9' for class 0" in done.stderr
+
+
+def test_a_split_by_the_name_that_folders_have(tmp_path, write_video, run_program):
+    write_video("v/wave/1.avi", 3)
+    arguments = [f"--videos_dir={tmp_path}/v", f"--output_dir={tmp_path}/out", "--short_side=24", "--processes=1"]
+    done = run_program("tfrecords.build_custom", *arguments, "--split=val", "--test_share=0.2")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "error: --split puts all videos into one split: leave out --validate_share and --test_share\n"
+    )
+    for split, written in (("val", "validate"), ("trimmed", "trimmed")):
+        done = run_program("tfrecords.build_custom", *arguments, f"--split={split}")
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / f"out/{written}-00000-of-00001").is_file()
+
+
+def test_a_split_that_fails_does_not_keep_the_others(tmp_path, write_video, run_program):
+    write_video("v/train/wave/1.avi", 3)
+    write_video("v/test/wave/3.avi", 3)
+    (tmp_path / "v/val/wave").mkdir(parents=True)
+    (tmp_path / "v/val/wave/2.avi").write_bytes(b"<html>410 Gone</html>")
+    arguments = [f"--videos_dir={tmp_path}/v", f"--output_dir={tmp_path}/out", "--short_side=24", "--processes=1"]
+    done = run_program("tfrecords.build_custom", *arguments)
+    assert done.returncode == 1
+    reason = f"none of the 1 videos could be read; {tmp_path}/out/manifest-validate.csv lists the reasons"
+    assert f"not built: {reason}\n" in done.stderr
+    assert done.stderr.endswith(f"error: 1 of 3 splits were not built; validate: {reason}\n")
+    assert sorted(path.name for path in (tmp_path / "out").glob("*-of-*")) == [
+        "test-00000-of-00001",
+        "train-00000-of-00001",
+    ]

@@ -76,6 +76,35 @@ def test_a_whole_replacement_is_taken(tmp_path, write_video, kinetics_rows, buil
     assert short.exists()
 
 
+def test_where_no_candidate_gives_a_record_none_is_taken(tmp_path, write_video, kinetics_rows, build, manifest):
+    for name in ("a/x_000001_000002.avi", "b/x_000001_000002.avi"):
+        (tmp_path / "videos" / name).parent.mkdir(parents=True)
+        (tmp_path / "videos" / name).write_bytes(b"no video")
+    write_video("videos/y_000001_000002.avi", 25)
+    build(kinetics_rows("x,1,2", "y,1,2"))
+    row = manifest(tmp_path / "out")["x_000001_000002"]
+    assert (row["status"], row["data_path"]) == ("unreadable", "a/x_000001_000002.avi")
+    assert row["reason"].startswith("a/x_000001_000002.avi: no video stream")
+    assert "; also tried: b/x_000001_000002.avi (unreadable; no video stream" in row["reason"]
+    assert "taken" not in row["reason"]
+
+
+@pytest.mark.parametrize("place", [(sequence_example, "encode"), (tfrecord, "frame")])
+def test_a_record_too_large_for_the_memory_costs_only_its_row(tmp_path, write_video, kinetics_rows, monkeypatch, place):
+    def fail(*_):
+        raise MemoryError
+
+    write_video("videos/a/x_000001_000002.avi", 25)
+    tasks = tuple(sharding.find(kinetics_rows("x,1,2"), tmp_path / "videos"))
+    part = Part(tmp_path, 0, tasks, conversion.Settings(short_side=24))
+    monkeypatch.setattr(*place, fail)
+    part.piece(0).run({}, [].append)
+    part.run({}, [].append)
+    (outcome,) = part.outcomes()
+    assert (outcome.status, outcome.reason, outcome.num_frames) == ("unreadable", "not enough memory", 0)
+    assert part.path.read_bytes() == b""
+
+
 def test_every_candidate_belongs_to_the_plan(tmp_path, write_video, kinetics_rows, build, capsys, contents):
     """Also one that was not needed; the bytes are the same after a break, and of a part that has travelled."""
     write_video("videos/a/x_000001_000002.avi", 25)
@@ -200,7 +229,7 @@ def test_folders_of_pictures(tmp_path, write_video, write_frame_folder, build, m
     assert manifest(tmp_path / "out")["a/two"]["codec"] == "png"
     sharding.print_counts(counts, tmp_path / "out", "train")
     assert "5 rows: 3 written, 1 truncated, 1 missing, 0 unreadable, 0 too short\n" in capsys.readouterr().out
-    write_frame_folder("videos/a/one", 1)
+    write_frame_folder("videos/a/one", 2)
     build(rows, frame_folder_rate=12.5)  # another folder of that name is none of theirs
     assert "already complete" in capsys.readouterr().out
     (tmp_path / "videos/one/00025.jpg").write_bytes(b"")

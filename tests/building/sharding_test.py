@@ -10,6 +10,7 @@ import pytest
 
 from tsd_tf.building import annotations, conversion, sharding
 from tsd_tf.contract.errors import UserError
+from tsd_tf.video.video import decoder_versions
 
 pytestmark = pytest.mark.slow
 
@@ -110,3 +111,11 @@ def test_shards_of_another_decoder_are_noted(rows, tmp_path, capsys):
     assert "already complete" in note
     assert "libavcodec 1.2.3 then" in note
     assert "PyAV" not in note
+    manifest["decoder"] = {**decoder_versions(), "libold": "3"}
+    path.write_text(json.dumps(manifest))
+    build(rows, tmp_path, "out")
+    assert capsys.readouterr().out.endswith("other pictures: libold 3 then, unknown now\n")
+    del manifest["decoder"]
+    path.write_text(json.dumps(manifest))
+    build(rows, tmp_path, "out")
+    assert "PyAV unknown then" in capsys.readouterr().out

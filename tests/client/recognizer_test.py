@@ -424,6 +424,7 @@ def test_a_folder_of_pictures_beside_a_video(video, run_client, tmp_path):
     shutil.copy(video, tmp_path / "v.mp4")
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/IMG_0001.JPG").touch()
+    (tmp_path / "photos/IMG_0002.JPG").touch()
     code, (answer,), errors = run_client(tmp_path)
     assert (code, answer["source"]) == (0, f"{tmp_path}/v.mp4")
     (line,) = errors

@@ -64,6 +64,13 @@ def test_a_slow_clock_is_no_pause():
     assert [times.add(float(index)) for index in range(20_000)][-1] == pytest.approx(19_999.0)
 
 
+def test_a_video_that_says_that_its_frames_are_shown_long_keeps_its_clock():
+    times = FrameTimes(0.5)
+    assert [times.add(2.0 * index, 2.0) for index in range(10_000)][-1] == pytest.approx(19_998.0)
+    times = FrameTimes(0.01)  # but a small file must not promise years
+    assert [times.add(100.0 * index, 100.0) for index in range(1000)][-1] < 7300.0 + 1000 * 0.04
+
+
 def test_the_last_frame_is_shown_as_long_as_the_container_says():
     times = FrameTimes(25)
     times.add(0.0, 0.04)

@@ -14,11 +14,11 @@ from tsd_tf.data.stored_frames import StoredFrames, read_stored_frames, stored_f
 def write(tmp_path):
     """Writes a split of one record; returns the folder."""
 
-    def write(split="train", settings=None, times=(0, 100_000, 200_000), context=()):
-        jpeg = cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1].tobytes()
+    def write(split="train", settings=None, times=(0, 100_000, 200_000), context=(), size=(48, 64), shard="0-of-00001"):
+        jpeg = cv2.imencode(".jpg", np.zeros((*size, 3), np.uint8))[1].tobytes()
         lists = {schema.IMAGE_ENCODED: [jpeg] * 3, schema.IMAGE_TIMESTAMP: list(times)}
         payload = sequence_example.encode({schema.LABEL_INDEX: 0, **dict(context)}, lists)
-        (tmp_path / f"{split}-00000-of-00001").write_bytes(tfrecord.frame(payload))
+        (tmp_path / f"{split}-0000{shard}").write_bytes(tfrecord.frame(payload))
         if settings:
             (tmp_path / f"manifest-{split}.json").write_text(json.dumps({"settings": settings}))
         return tmp_path
@@ -53,3 +53,22 @@ def test_splits_that_differ_are_refused(write):
     with pytest.raises(UserError, match=expected):
         stored_frames_of(folder, ["train", "test"])
     assert stored_frames_of(folder, ["train", "train"]).frame_rate == 25.0
+
+
+def test_shards_of_others_that_differ(write):
+    write(shard="0-of-00003")
+    write(times=[0, 100_001, 200_003], shard="1-of-00003")
+    folder = write(shard="2-of-00003", size=(64, 64))
+    assert read_stored_frames(folder, "train") == StoredFrames(10.0, None)
+    write(shard="2-of-00003", times=[0, 40_000, 80_000])
+    assert read_stored_frames(folder, "train") == StoredFrames(None, 48)
+    shard = folder / "train-00000-of-00003"
+    shard.write_bytes(shard.read_bytes()[:-1] + b"x")
+    write(shard="1-of-00003", times=[0, 40_000, 80_000])
+    assert read_stored_frames(folder, "train") == StoredFrames(25.0, 48)
+
+
+def test_differences_are_told_in_order():
+    square, stored = StoredFrames(25.0, 64, True), StoredFrames(None, 64)
+    assert square.differences(stored) == ["pixels made square, and as stored"]
+    assert stored.differences(square) == ["pixels as stored, and made square"]

@@ -194,3 +194,13 @@ def test_another_broken_pipe_is_no_reader_that_left(program):
     code, _, stderr = program(body)
     assert code == 1
     assert "BrokenPipeError" in stderr
+
+
+def test_names_that_are_not_utf_8_can_be_printed():
+    script = (
+        "import os; from tsd_tf.programs import command_line\n"
+        'command_line.run(lambda argv: print(os.fsdecode(b"caf\\xe9.mp4")))'
+    )
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("caf\\udce9.mp4\n", "")

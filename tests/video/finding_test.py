@@ -24,13 +24,31 @@ def make(tmp_path):
 
 def test_files_and_frame_folders(make):
     folder = make(
-        *("b.mp4", "A.MP4", "notes.txt", "._b.mp4", "z/c.webm", "a/d.3gp", "x.mp4/e.avi", "clip/00001.jpg"),
+        *(
+            "b.mp4",
+            "A.MP4",
+            "notes.txt",
+            "._b.mp4",
+            "z/c.webm",
+            "a/d.3gp",
+            "x.mp4/e.avi",
+            "clip/00001.jpg",
+            "clip/00002.jpg",
+        ),
         *(
             "a/deep/img_1.png",
+            "a/deep/img_2.png",
             "a/deep/readme",
             "photos/1.jpg",
+            "photos/2.jpg",
+            "IMG_1234.jpg",
+            "thumbs/1.jpg",
+            ".Trash-1000/files/f.mp4",
+            "@eaDir/v.mp4/1.jpg",
+            "@eaDir/v.mp4/2.jpg",
             "photos/party.mov",
             "flow/flow_x_001.jpg",
+            "flow/flow_x_002.jpg",
             "no/cover.jpg",
         ),
     )
@@ -59,10 +77,12 @@ def test_links_in_circles_end(make):
         (["frame000002.png", "frame000001.png"], ["frame000001.png", "frame000002.png"]),
         (["image_00007.webp", "image_00012.WEBP"], ["image_00007.webp", "image_00012.WEBP"]),
         (["v_x-1.JPG", "v_x-2.jpg", "cover.jpg", "thumb1.jpg"], ["v_x-1.JPG", "v_x-2.jpg"]),
-        (["img_1.jpg", "flow_x_1.jpg", "flow_x_2.jpg", "flow_y_1.jpg"], ["img_1.jpg"]),
+        (["img_1.jpg", "img_2.jpg", "flow_x_1.jpg", "flow_x_2.jpg", "flow_x_3.jpg"], ["img_1.jpg", "img_2.jpg"]),
         (["1.jpg", "2.jpg", "1.png"], ["1.jpg", "2.jpg"]),
-        (["._1.jpg", "1.jpg"], ["1.jpg"]),
-        (["1.jpg", "v.mp4"], []),
+        (["._1.jpg", "1.jpg", "2.jpg"], ["1.jpg", "2.jpg"]),
+        (["1.jpg", "2.jpg", "v.mp4"], []),
+        (["1.jpg"], []),
+        (["1.jpg", "2.jpg", "cover.webp"], ["1.jpg", "2.jpg"]),
         (["1.txt", "a.jpg"], []),
     ],
 )
@@ -75,7 +95,10 @@ def test_numbered_animations_are_videos(tmp_path):
     animation.frames = [np.full((8, 8, 3), 50 * i, np.uint8) for i in range(3)]
     animation.durations = np.array([40, 40, 40])
     assert cv2.imwriteanimation(str(tmp_path / "1.webp"), animation)
+    assert cv2.imwrite(str(tmp_path / "cover.webp"), animation.frames[0])
     assert finding.find_videos(tmp_path) == (["1.webp"], [])
+    (tmp_path / "1.webp").rename(tmp_path / "film.webp")
+    assert finding.find_videos(tmp_path) == (["film.webp"], [])
 
 
 def test_it_needs_no_library():

@@ -1,5 +1,6 @@
 """Pictures of every kind come back as they went in, at a player's times, whatever the codec and the container."""
 
+import os
 import struct
 from fractions import Fraction
 
@@ -132,6 +133,12 @@ def test_animated_webp(tmp_path, lossless):
     frames = read(path)
     assert [moved(frame) for frame in frames] == list(range(6))
     assert_same_colours(frames[3], within=0 if lossless else 8)
+
+
+def test_an_animated_webp_whose_name_is_not_utf_8(tmp_path):
+    path = encode(tmp_path / "moving.webp", "libwebp_anim", "yuv420p")
+    expected = read(path)
+    np.testing.assert_array_equal(read(path.rename(tmp_path / os.fsdecode(b"caf\xe9.webp"))), expected)
 
 
 def test_a_webp_that_needs_too_much_memory(tmp_path):

@@ -1,5 +1,10 @@
-import numpy as np
+import os
 
+import cv2
+import numpy as np
+import pytest
+
+from tsd_tf.contract.errors import UserError
 from tsd_tf.video import pictures
 
 
@@ -25,3 +30,16 @@ def test_uniform_frames_distilled_ones_and_p():
     heat = picture[-1, :, 0]
     np.testing.assert_array_equal(heat[:8], [0, 0, 255, 255, 0, 0, 0, 0])
     np.testing.assert_array_equal(heat[8:], [51, 51, 51, 51, 51, 51, 102, 102])
+
+
+def test_files(tmp_path):
+    picture = np.arange(16 * 8 * 3, dtype="uint8").reshape(16, 8, 3)
+    path = tmp_path / os.fsdecode(b"caf\xe9.PNG")  # names of files need not be UTF-8
+    pictures.write(path, picture)
+    found = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    np.testing.assert_array_equal(cv2.cvtColor(found, cv2.COLOR_BGR2RGB), picture)
+    with pytest.raises(UserError, match="a picture of 70000 x 1 pixels cannot be written"):
+        pictures.write(tmp_path / "wide.jpg", np.zeros((1, 70000, 3), np.uint8))
+    with pytest.raises(UserError, match="ends in .png or .jpg, got x.bmp"):
+        pictures.write("x.bmp", picture)
+    assert list(tmp_path.iterdir()) == [path]

@@ -3,13 +3,14 @@
 All readers raise UserError if a file cannot be read or holds something else; the message names the file and the line.
 """
 
+import collections
 import csv
 import dataclasses
 import io
 import os
 import pathlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tsd_tf.building import splits
 from tsd_tf.building.candidate import Candidate
@@ -75,7 +76,7 @@ def read_kinetics(path: str | os.PathLike, class_names: Sequence[str]) -> list[R
         path: the CSV.
         class_names: by label; the CSV may write their spaces as underscores.
     """
-    labels = _labels_by_name(class_names)
+    labels = labels_by_name(class_names)
     rows = []
     for line, record in _read_csv(path, required=("youtube_id", "time_start", "time_end")):
         start, end = (_seconds(record[name], name, path, line) for name in ("time_start", "time_end"))
@@ -108,7 +109,7 @@ def read_ucf101(class_list: str | os.PathLike, split_list: str | os.PathLike) ->
                 f"{class_list}, line {line}: expected '{len(class_names) + 1} ClassName', counted from 1, got {text!r}"
             )
         class_names.append(name.strip())
-    labels = _labels_by_name(class_names)
+    labels = labels_by_name(class_names)
     rows = []
     for line, text in _numbered_lines(split_list):
         last = _CLASS_NUMBER.search(text)
@@ -144,7 +145,8 @@ def read_custom(
         if first_label is not None:
             raise UserError(f"{path}: `first_label` needs `class_names`: numbers do not name classes")
         class_names = sorted({record["label"] for _, record in records})
-    labels = _labels_by_name(class_names)
+    labels = labels_by_name(class_names)
+    ids = media_ids(os.path.normpath(record["video"]) for _, record in records)
     rows = []
     for line, record in records:
         video, name = os.path.normpath(record["video"]), record["label"]
@@ -164,7 +166,7 @@ def read_custom(
         )
         if end is not None and end <= (start or 0.0):
             raise UserError(f"{path}, line {line}: expected a time_end after time_start {start or 0:g}, got {end:g}")
-        media_id = os.path.splitext(video.strip())[0]
+        media_id = ids[video]
         if start is not None or end is not None:
             media_id += f"_{start or 0:g}_{'end' if end is None else f'{end:g}'}"
         source, split = record.get("source") or video, record.get("split") or None
@@ -177,13 +179,34 @@ def read_custom(
     return _some(rows, path), list(class_names)
 
 
+def media_ids(paths: Iterable[str]) -> dict[str, str]:
+    """{path: what names it}: the path without the suffix of a video file, unless another one would be named so, too."""
+    stems = {}
+    for path in paths:
+        stem, suffix = os.path.splitext(path.strip())
+        stems[path] = stem if suffix.lower() in VIDEO_SUFFIXES else path.strip()
+    counts = collections.Counter([*stems.values(), *(path for path, stem in stems.items() if path != stem)])
+    return {path: stem if counts[stem] == 1 else path for path, stem in stems.items()}
+
+
+def labels_by_name(class_names: Sequence[str]) -> dict[str, int]:
+    """{name: label}, of the names as they are and with underscores in place of spaces; exact names win."""
+    labels = {name.replace(" ", "_"): label for label, name in enumerate(class_names)}
+    return labels | {name: label for label, name in enumerate(class_names)}
+
+
+def require_folder(videos_dir: str | os.PathLike[str]) -> None:
+    """UserError unless `videos_dir` is a folder."""
+    if not os.path.isdir(videos_dir):
+        raise UserError(f"`videos_dir` must be a folder of video files. Received: videos_dir={videos_dir}")
+
+
 def index_videos(videos_dir: str | os.PathLike[str]) -> dict[str, list[str]]:
     """{stem: [paths relative to videos_dir]} of all videos below a folder, files before frame folders.
 
     finding.find_videos says what is found, and in which order. The stem of a folder is its name.
     """
-    if not os.path.isdir(videos_dir):
-        raise UserError(f"`videos_dir` must be a folder of video files. Received: videos_dir={videos_dir}")
+    require_folder(videos_dir)
     found: dict[str, list[str]] = {}
     for paths in finding.find_videos(videos_dir):
         for path in paths:
@@ -228,10 +251,6 @@ def _candidate(
     return Candidate(path, data_path, start, end, may_be_trimmed, is_folder=os.path.isdir(path))
 
 
-def _labels_by_name(class_names: Sequence[str]) -> dict[str, int]:
-    return {spelling: i for i, name in enumerate(class_names) for spelling in (name.replace(" ", "_"), name)}
-
-
 def _label(name: str, labels: Mapping[str, int], path: str | os.PathLike, line: int) -> int:
     if name not in labels:
         raise UserError(
@@ -259,7 +278,7 @@ def _read_csv(
         with open(path, newline="", encoding="utf-8-sig") as file:
             text = file.read()
             # A quote behind a space opens a value only if the space is skipped, which would cut all values.
-            reader = csv.DictReader(io.StringIO(text), skipinitialspace=bool(_SPACE_AND_QUOTE.search(text)))
+            reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=bool(_SPACE_AND_QUOTE.search(text)))
             reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
             missing = [name for name in required if name not in (reader.fieldnames or ())]
             if missing:

@@ -2,20 +2,27 @@
 
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tsd_tf.building import annotations, splits
 from tsd_tf.contract.errors import UserError
+from tsd_tf.video import finding
 
 
 def read_class_folders(
-    videos_dir: str | os.PathLike[str], class_names: Sequence[str] | None = None
+    videos_dir: str | os.PathLike[str],
+    class_names: Sequence[str] | None = None,
+    frame_folder_rate: float | None = None,
+    note: Callable[[str], None] = print,
 ) -> tuple[list[annotations.Row], list[str]]:
     """The rows of `<class>/**/<video>`, or of `<split>/<class>/**/<video>` where all top folders are named like splits.
 
     Args:
         videos_dir: the folder.
-        class_names: by label; None for the names of the subfolders that hold videos, sorted.
+        class_names: by label, whose spaces may be underscores in the folders' names; None for the names of the
+            subfolders that hold videos, sorted.
+        frame_folder_rate: see conversion.Settings; without it, folders of numbered pictures are left out.
+        note: called with a sentence about what is left out.
 
     Returns:
         (rows, class_names); the rows sorted by path.
@@ -23,25 +30,45 @@ def read_class_folders(
     Raises:
         UserError: there is no video, one that is in no subfolder, or a subfolder that is no class.
     """
-    found = sorted(path for paths in annotations.index_videos(videos_dir).values() for path in paths)
+    found = _find(videos_dir, frame_folder_rate, note)
     places = [pathlib.PurePath(path) for path in found]
-    if not places:
-        raise UserError(f"no videos in {videos_dir} and its subfolders")
     by_split = all(splits.split_named(place.parts[0]) for place in places if len(place.parts) > 1)
     depth = 1 if by_split else 0
     labels_text = []
     for place in places:
         if len(place.parts) < depth + 2:
             found_at = pathlib.Path(videos_dir, place)
+            if found_at.is_dir():  # whoever put it there has seen its pictures
+                found_at /= finding.numbered_pictures(found_at)[0]
             raise UserError(f"expected each video in a subfolder that is named after its class, got {found_at}")
         labels_text.append(place.parts[depth])
     names = sorted(set(labels_text)) if class_names is None else list(class_names)
-    labels = {name: label for label, name in enumerate(names)}
+    labels = annotations.labels_by_name(names)
+    ids = annotations.media_ids(found)
     rows = []
     for line, (path, place, name) in enumerate(zip(found, places, labels_text, strict=True), 1):
         if name not in labels:
             raise UserError(f"{pathlib.Path(videos_dir, path)}: {name!r} is not among the {len(names)} classes")
+        label = labels[name]
         split = splits.split_named(place.parts[0]) if by_split else None
-        media_id = os.path.splitext(path)[0]
-        rows.append(annotations.Row(line, media_id, labels[name], name, 0.0, None, path=path, source=path, split=split))
+        rows.append(
+            annotations.Row(line, ids[path], label, names[label], 0.0, None, path=path, source=path, split=split)
+        )
     return rows, names
+
+
+def _find(
+    videos_dir: str | os.PathLike[str], frame_folder_rate: float | None, note: Callable[[str], None]
+) -> list[str]:
+    """The paths of all videos, sorted; at least one."""
+    annotations.require_folder(videos_dir)
+    files, frame_folders = finding.find_videos(videos_dir)
+    if frame_folders and frame_folder_rate is None:
+        first = os.path.normpath(os.path.join(videos_dir, frame_folders[0]))
+        if not files:
+            raise UserError(f"{first} is a folder of numbered pictures; {finding.RATE_NEEDED}")
+        note(f"left out {len(frame_folders)} folders of numbered pictures, the first {first}; {finding.RATE_NEEDED}")
+        frame_folders = []
+    if not files and not frame_folders:
+        raise UserError(f"no videos in {videos_dir} and its subfolders")
+    return sorted([*files, *frame_folders])

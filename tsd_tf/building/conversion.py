@@ -24,6 +24,7 @@ WRITTEN, TRUNCATED, MISSING, UNREADABLE, TOO_SHORT = STATUSES = (
     "unreadable",
     "too short",
 )
+NO_MEMORY = "not enough memory"
 MAX_SECONDS = 600  # of a clip in one record
 _BEST_FIRST = (WRITTEN, TRUNCATED, TOO_SHORT, UNREADABLE)
 _SHARE_OF_WHOLE = 0.9
@@ -75,7 +76,7 @@ class Outcome:
         reason: in words; empty for a whole clip of the first file that was tried.
         num_frames: frames in the record, or those found if there is none.
         codec: FFmpeg's name of the decoder; empty if none was found.
-        data_path: the file, relative to the folder of videos; empty if there is none.
+        data_path: the file that this is about, relative to the folder of videos; empty if there is none.
     """
 
     status: str
@@ -120,7 +121,7 @@ def convert(row: Row, candidate: Candidate, settings: Settings) -> tuple[bytes |
             shape = picture.shape[:2]
             jpegs.append(encode_picture(picture, "jpeg", settings.jpeg_quality))
     except (UnreadableVideoError, cv2.error, ValueError, MemoryError) as error:
-        reason = " ".join(str(error).split()) or "not enough memory"
+        reason = " ".join(str(error).split()) or NO_MEMORY
         return None, Outcome(UNREADABLE, reason, 0, video.codec if video else "", candidate.data_path)
     if len(jpegs) < max(1, settings.min_frames):
         wanted = f"from {time_start:g} s" + ("" if time_end is None else f" to {time_end:g} s")
@@ -135,7 +136,7 @@ def convert(row: Row, candidate: Candidate, settings: Settings) -> tuple[bytes |
     start, step = round(row.time_start * 1e6), 1e6 / settings.frame_rate
     context = {
         schema.DATA_PATH: os.fsencode(candidate.data_path),
-        schema.MEDIA_ID: row.media_id,
+        schema.MEDIA_ID: row.media_id.encode("utf-8", "surrogateescape"),
         schema.START_TIMESTAMP: start,
         schema.END_TIMESTAMP: start + round(len(jpegs) * step),
         schema.IMAGE_FORMAT: "JPEG",
@@ -152,26 +153,36 @@ def convert(row: Row, candidate: Candidate, settings: Settings) -> tuple[bytes |
             schema.LABEL_TEXT: row.label_text,
         }
     times = [start + round(i * step) for i in range(len(jpegs))]
-    record = sequence_example.encode(context, {schema.IMAGE_ENCODED: jpegs, schema.IMAGE_TIMESTAMP: times})
+    try:
+        record = sequence_example.encode(context, {schema.IMAGE_ENCODED: jpegs, schema.IMAGE_TIMESTAMP: times})
+    except MemoryError:
+        return None, Outcome(UNREADABLE, NO_MEMORY, 0, video.codec, candidate.data_path)
     status, reason = _judge(jpegs, video, time_start, time_end, settings)
     return record, Outcome(status, _joined(note, reason), len(jpegs), video.codec, candidate.data_path)
 
 
-def choose(tried: Sequence[tuple[bytes | None, Outcome]]) -> tuple[bytes | None, Outcome]:
-    """The best of what a row's candidates have given; its reason names the others.
+def best(tried: Sequence[Outcome]) -> Outcome:
+    """The best of the outcomes of a row's candidates, the first of several that are as good; see `summary`."""
+    return min(tried, key=lambda outcome: (_BEST_FIRST.index(outcome.status), -outcome.num_frames))
+
+
+def summary(tried: Sequence[Outcome]) -> Outcome:
+    """The best of what has become of a row's candidates; its reason names the others.
 
     Args:
         tried: what `convert` returned for each, in the order of the candidates; at least one.
     """
-    best = min(tried, key=lambda result: (_BEST_FIRST.index(result[1].status), -result[1].num_frames))
-    record, outcome = best
+    outcome = best(tried)
     if len(tried) == 1:
-        return best
+        return outcome
     others = ", ".join(
-        f"{other.data_path} ({_joined(other.status, other.reason)})" for _, other in tried if other is not outcome
+        f"{other.data_path} ({_joined(other.status, other.reason)})" for other in tried if other is not outcome
     )
-    reason = _joined(outcome.reason, f"taken from {outcome.data_path}", f"passed over: {others}")
-    return record, dataclasses.replace(outcome, reason=reason)
+    if outcome.has_record:
+        reason = _joined(outcome.reason, f"taken from {outcome.data_path}", f"passed over: {others}")
+    else:
+        reason = _joined(f"{outcome.data_path}: {outcome.reason}", f"also tried: {others}")
+    return dataclasses.replace(outcome, reason=reason)
 
 
 def _joined(*reasons: str) -> str:

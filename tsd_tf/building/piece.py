@@ -60,22 +60,35 @@ class Piece:
         with files.whole_file(self.path) as file:
             for task in self.tasks:
                 end = step + len(task.candidates)
-                tried: list[tuple[bytes | None, conversion.Outcome]] = []
+                tried: list[conversion.Outcome] = []
+                record: bytes | None = None  # the best one's alone: each may have hundreds of megabytes
                 for candidate in task.candidates:
                     if step in given_up:
                         reason = given_up[step]
                         outcome = conversion.Outcome(conversion.UNREADABLE, reason, 0, data_path=candidate.data_path)
-                        tried.append((None, outcome))
+                        found = None
                     else:
-                        tried.append(conversion.convert(task.row, candidate, self.settings))
-                    is_whole = tried[-1][1].status == conversion.WRITTEN
+                        found, outcome = conversion.convert(task.row, candidate, self.settings)
+                    tried.append(outcome)
+                    if conversion.best(tried) is outcome:
+                        record = found
+                    found = None
+                    is_whole = outcome.status == conversion.WRITTEN
                     step = end if is_whole else step + 1
                     if step < len(self):
                         report(step)
                     if is_whole:
                         break
-                record, outcome = conversion.choose(tried)
-                outcomes.append(outcome)
+                outcome = conversion.summary(tried)
                 if record is not None:
-                    file.write(tfrecord.frame(record))
+                    try:
+                        framed = tfrecord.frame(record)
+                    except MemoryError:
+                        outcome = dataclasses.replace(
+                            outcome, status=conversion.UNREADABLE, reason=conversion.NO_MEMORY, num_frames=0
+                        )
+                    else:
+                        file.write(framed)
+                        del framed
+                outcomes.append(outcome)
         files.write_json(self.outcomes_path, [dataclasses.astuple(item) for item in outcomes])

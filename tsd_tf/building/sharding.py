@@ -147,7 +147,11 @@ def find(
             raise UserError(f"{found[0].path} is a folder of numbered pictures; {finding.RATE_NEEDED}")
         if candidates:
             tasks.append(conversion.Task(number, row, tuple(candidates)))
-    return sorted(tasks, key=lambda task: hashlib.sha1(f"{task.number} {task.row.media_id}".encode()).digest())
+    return sorted(tasks, key=lambda task: _digest(f"{task.number} {task.row.media_id}"))
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha1(text.encode("utf-8", "surrogateescape")).digest()  # names of files need not be UTF-8
 
 
 def _fingerprint(rows: Sequence[annotations.Row], parts: Sequence[Part], class_names: Sequence[str]) -> str:
@@ -181,10 +185,12 @@ def _manifest(output_dir: pathlib.Path, split: str) -> dict[str, Any]:
 def _note_decoder(before: dict[str, str] | None) -> None:
     """Says so if what is there was decoded by other versions than today's."""
     now = decoder_versions()
-    if before != now:
-        changed = [
-            f"{name} {then} then, {now[name]} now" for name in now if (then := (before or {}).get(name)) != now[name]
-        ]
+    then = before or {}
+    if changed := [
+        f"{name} {then.get(name, 'unknown')} then, {now.get(name, 'unknown')} now"
+        for name in (*now, *(then.keys() - now.keys()))
+        if then.get(name) != now.get(name)
+    ]:
         print(f"Note: what is there was decoded by other versions, which may give other pictures: {'; '.join(changed)}")
 
 
@@ -196,8 +202,15 @@ def _shards_are_whole(output_dir: pathlib.Path, manifest: Mapping[str, Any]) -> 
 
 
 def _check_class_names(class_names: Sequence[str]) -> None:
-    """UserError where a name is not one line of labels.txt, whatever str.splitlines takes for the end of one."""
+    """UserError where a name is no line of labels.txt: not UTF-8, or several, as str.splitlines counts them."""
     for label, name in enumerate(class_names):
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise UserError(
+                f"expected class names in UTF-8, for {schema.LABELS_FILE}, got {name!r} for class {label}; "
+                "rename its folder"
+            ) from None
         if name.splitlines() != [name]:
             raise UserError(
                 f"expected class names of one line each, for {schema.LABELS_FILE}, got {name!r} for class {label}; "

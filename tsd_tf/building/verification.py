@@ -58,7 +58,7 @@ def verify_shard(path: str | os.PathLike, class_names: Sequence[str]) -> ShardRe
             except ValueError as error:
                 report.problems.append(f"record {index} at byte {offset}: {error}")
                 continue
-            media_id = _text(context, schema.MEDIA_ID)
+            media_id = _text(context, schema.MEDIA_ID, "surrogateescape")
             problems = [*_wrong_in_context(context, class_names), *_wrong_in_frames(context, lists)]
             name = repr(media_id)[1:-1]  # one line
             report.problems += [f"record {index} ({name}) at byte {offset}: {problem}" for problem in problems]
@@ -89,8 +89,8 @@ def contact_sheet(samples: Sequence[tuple[str, Sequence[bytes]]]) -> np.ndarray:
     return cv2.cvtColor(sheet, cv2.COLOR_BGR2RGB)
 
 
-def _text(context: Mapping[str, list[Any]], key: str) -> str:
-    return b"".join(value for value in context.get(key, []) if isinstance(value, bytes)).decode(errors="replace")
+def _text(context: Mapping[str, list[Any]], key: str, errors: str = "replace") -> str:
+    return b"".join(value for value in context.get(key, []) if isinstance(value, bytes)).decode(errors=errors)
 
 
 def _wrong_in_context(context: Mapping[str, list[Any]], class_names: Sequence[str]) -> Iterator[str]:

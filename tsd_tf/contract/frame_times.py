@@ -7,7 +7,8 @@ _HIGHEST_FRAME_RATE = 240.0  # above it the header's rate is a time base, not a 
 
 _LARGEST_DISORDER = 0.1  # seconds; FFmpeg's: a timestamp that goes back further belongs to another clock
 
-_SHORTEST_PAUSE = 1.0  # seconds; a longer step is one
+_SHORTEST_PAUSE = 1.0  # seconds; a longer step is one, unless the frame before it says that it is shown so long
+_LONGEST_SHOWN = 10.0  # seconds; a frame that says more does not count as no pause
 _LONGEST_PAUSES = 7200.0  # seconds, all of a video together: more are broken clocks, or there to fill someone's disk
 
 
@@ -29,7 +30,8 @@ class FrameTimes:
         frame_rate: of the video's header; 25 is used where it is not plausible.
         origin: the timestamp at which a player starts to count, in seconds; None for that of the first frame.
         longest_jump: seconds; a longer step between two timestamps is a new start of the clock and not a pause,
-            as are all pauses once they add up to two hours.
+            as are all pauses once they add up to two hours. A step of more than a second is a pause unless the frame
+            before it is to be shown that long, up to ten seconds.
 
     Attributes:
         time: of the last frame; None before the first.
@@ -64,7 +66,8 @@ class FrameTimes:
             origin = self._origin or 0.0
             step = timestamp - origin - self.time
             goes_back = last is not None and timestamp < last - _LARGEST_DISORDER
-            pauses = self._pauses + (step if step > _SHORTEST_PAUSE else 0.0)
+            shown = min(1.01 * self._last_interval, _LONGEST_SHOWN)
+            pauses = self._pauses + (step if step > max(_SHORTEST_PAUSE, shown) else 0.0)
             jumps = abs(step) > self._longest_jump or pauses > _LONGEST_PAUSES
             if jumps or goes_back:  # go on as if the frame were on time
                 self._origin, step = origin + step - self._interval, self._interval

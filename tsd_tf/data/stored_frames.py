@@ -4,7 +4,7 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,17 @@ from tsd_tf.contract.errors import UserError
 from tsd_tf.data import jpeg, remote, sequence_example, tfrecord
 from tsd_tf.data.shards import find_shards
 
+_SHARDS_TO_ASK = 8
+_RATE_TOLERANCE = 1e-3
+
 
 @dataclasses.dataclass(frozen=True)
 class StoredFrames:
     """What a split's shards hold.
 
     Attributes:
-        frame_rate: frames a second; None where nothing tells it.
-        short_side: pixels of the frames' short side; None where no frame can be read.
+        frame_rate: frames a second; None where nothing tells it, or where records differ.
+        short_side: pixels of the frames' short side; None where no frame can be read, or where records differ.
         square_pixels: whether the videos' ratio of the pixels' sides was obeyed.
     """
 
@@ -34,17 +37,20 @@ class StoredFrames:
         """What differs and is known on both sides, as "25 and 10 frames a second"."""
         found = []
         mine, theirs = self.frame_rate, other.frame_rate
-        if mine and theirs and not math.isclose(mine, theirs, rel_tol=1e-3):
+        if mine and theirs and not math.isclose(mine, theirs, rel_tol=_RATE_TOLERANCE):
             found.append(f"{mine:g} and {theirs:g} frames a second")
         if self.short_side and other.short_side and self.short_side != other.short_side:
             found.append(f"a short side of {self.short_side} and of {other.short_side} pixels")
         if self.square_pixels != other.square_pixels:
-            found.append("pixels as stored, and made square")
+            here, there = ("made square" if frames.square_pixels else "as stored" for frames in (self, other))
+            found.append(f"pixels {here}, and {there}")
         return found
 
 
 def read_stored_frames(data_dir: str | os.PathLike, split: str) -> StoredFrames:
-    """The StoredFrames of a split: from its manifest, or, where a stranger wrote the shards, from the first record.
+    """The StoredFrames of a split: from its manifest, or, where a stranger wrote the shards, from the first records.
+
+    The first record of each of up to eight shards is asked. What two of them say differently is None.
 
     Args:
         data_dir: folder of the shards.
@@ -60,7 +66,7 @@ def read_stored_frames(data_dir: str | os.PathLike, split: str) -> StoredFrames:
             settings = json.loads(file.read())["settings"]
         return StoredFrames(settings["frame_rate"], settings["short_side"], settings.get("square_pixels", False))
     except (tf.errors.OpError, ValueError, KeyError, TypeError):
-        return _of_first_record(shards[0])
+        return _of_first_records(shards[:_SHARDS_TO_ASK])
 
 
 def stored_frames_of(data_dir: str | os.PathLike, splits: Iterable[str]) -> StoredFrames:
@@ -77,6 +83,14 @@ def stored_frames_of(data_dir: str | os.PathLike, splits: Iterable[str]) -> Stor
                 f"the {first} and {split} shards of {data_dir} hold {'; '.join(differences)}: build them alike"
             )
     return stored
+
+
+def _of_first_records(shards: Sequence[str]) -> StoredFrames:
+    found = [_of_first_record(shard) for shard in shards]
+    rates = [frames.frame_rate for frames in found if frames.frame_rate]
+    sides = {frames.short_side for frames in found if frames.short_side}
+    agree = bool(rates) and all(math.isclose(rate, rates[0], rel_tol=_RATE_TOLERANCE) for rate in rates)
+    return StoredFrames(rates[0] if agree else None, sides.pop() if len(sides) == 1 else None)
 
 
 def _of_first_record(shard: str) -> StoredFrames:

@@ -15,6 +15,8 @@ command goes on where it was. --estimate tells beforehand what it will take; --r
 docs/own_data.md goes on from here.
 """
 
+import sys
+
 from absl import flags
 
 from tsd_tf.contract.errors import UserError
@@ -29,7 +31,8 @@ _CSV = flags.DEFINE_string(
 _SPLIT = flags.DEFINE_string(
     "split",
     None,
-    "put all videos into this split: train, validate or test (default: what the rows or folders say, or a hash)",
+    "put all videos into this split: train, validate (or val, as folders are named), test, or a name of your own "
+    "(default: what the rows or folders say, or a hash)",
 )
 _VALIDATE_SHARE = flags.DEFINE_float("validate_share", 0.1, "share of the videos that a hash makes validate", 0, 1)
 _TEST_SHARE = flags.DEFINE_float("test_share", 0.1, "share of the videos that a hash makes test", 0, 1)
@@ -46,6 +49,8 @@ flags.set_default(builder_flags.OUTPUT_DIR, "data/custom")
 def start(argv: list[str]) -> None:
     """Builds the splits that the flags describe."""
     options = builder_flags.beam_options(argv)
+    if _SPLIT.value and (flags.FLAGS["validate_share"].present or flags.FLAGS["test_share"].present):
+        raise UserError("--split puts all videos into one split: leave out --validate_share and --test_share")
     from tsd_tf.building import annotations, splits
     from tsd_tf.building.class_folders import read_class_folders
 
@@ -56,13 +61,27 @@ def start(argv: list[str]) -> None:
     elif _FIRST_LABEL.value:
         raise UserError("--first_label is about the numbers in --csv, which is missing")
     else:
-        rows, class_names = read_class_folders(builder_flags.VIDEOS_DIR.value, class_names)
+        rows, class_names = read_class_folders(
+            builder_flags.VIDEOS_DIR.value,
+            class_names,
+            builder_flags.FRAME_FOLDER_RATE.value,
+            note=lambda text: print(command_line.in_flags(text), file=sys.stderr),
+        )
     shares = _VALIDATE_SHARE.value, _TEST_SHARE.value
-    parts = {_SPLIT.value: rows} if _SPLIT.value else splits.by_split(rows, *shares)
+    parts = {splits.split_named(_SPLIT.value) or _SPLIT.value: rows} if _SPLIT.value else splits.by_split(rows, *shares)
+    failed = {}
     for split, members in parts.items():
         if len(parts) > 1:
-            print(f"{split}:")
-        builder_flags.build(members, class_names, builder_flags.OUTPUT_DIR.value, split, options)
+            print(f"{split}:", flush=True)
+        try:
+            builder_flags.build(members, class_names, builder_flags.OUTPUT_DIR.value, split, options)
+        except UserError as error:  # the other splits are whole without this one
+            if len(parts) == 1:
+                raise
+            failed[split] = f"{split}: {error}"
+            print(f"not built: {command_line.in_flags(str(error))}", file=sys.stderr)
+    if failed:
+        raise UserError(f"{len(failed)} of {len(parts)} splits were not built; {'; '.join(failed.values())}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import io
 import json
 import os
 import pathlib
@@ -36,6 +37,8 @@ def run(
         backends: the Keras backends that the program runs on; None for a program that does not need Keras.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: names of files need not be UTF-8
 
     def guarded(argv: list[str]) -> int | None:
         if flags.FLAGS["verbosity"].using_default_value:

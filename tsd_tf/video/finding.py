@@ -15,13 +15,16 @@ RATE_NEEDED = (
 _PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 _NUMBERED = re.compile(r"(.*?)(\d+)\.\w+", re.DOTALL)
 _RESOURCE_FORK = "._"  # what macOS writes beside every file on a disk that is not its own
+_THUMBNAILS = "@eaDir"  # what Synology's disks keep beside pictures and videos
+_FEWEST_PICTURES = 2  # of a frame folder: a single one is somebody's photo, or a cover
 
 
 def find_videos(folder: str | os.PathLike[str]) -> tuple[list[str], list[str]]:
     """The video files below a folder, and the folders of numbered pictures, the folder itself among them.
 
     Symbolic links are followed, but not into a folder that they lie in; those that lead nowhere are left out, and so
-    are macOS' resource forks (._video.mp4). A folder that is named like a video is a folder.
+    are macOS' resource forks (._video.mp4), subfolders whose names begin with a dot (.Trash-1000), and Synology's
+    @eaDir. A folder that is named like a video is a folder. A WebP picture that is not animated is no video.
 
     Args:
         folder: where to look.
@@ -48,7 +51,11 @@ def find_videos(folder: str | os.PathLike[str]) -> tuple[list[str], list[str]]:
         if pictures:
             frame_folders.append(place or os.curdir)
         down_to_here = above | {here}
-        waiting += [(os.path.join(place, name), down_to_here) for name in reversed(subfolders)]
+        waiting += [
+            (os.path.join(place, name), down_to_here)
+            for name in reversed(subfolders)
+            if not name.startswith(".") and name != _THUMBNAILS
+        ]
     return files, frame_folders
 
 
@@ -59,7 +66,7 @@ def numbered_pictures(folder: str | os.PathLike[str]) -> list[str]:
     most pictures is taken; optical flow (flow_x_00001.jpg) is none.
 
     Returns:
-        Names; none if there are no such pictures, or if a video file lies among them.
+        Names, at least two; none if there are no such pictures, or if a video file lies among them.
     """
     return _told_apart(folder, _entries(folder)[0])[1]
 
@@ -100,16 +107,19 @@ def _told_apart(folder: str | os.PathLike[str], names: list[str]) -> tuple[list[
         suffix = os.path.splitext(name)[1].lower()
         if name.startswith(_RESOURCE_FORK):
             continue
-        number = _NUMBERED.fullmatch(name) if suffix in _PICTURE_SUFFIXES else None
-        if number and not (suffix == ".webp" and _is_film(os.path.join(folder, name))):
+        is_picture = suffix in _PICTURE_SUFFIXES and not (suffix == ".webp" and _is_film(os.path.join(folder, name)))
+        if not is_picture:
+            if suffix in VIDEO_SUFFIXES:
+                videos.append(name)
+        elif number := _NUMBERED.fullmatch(name):
             series[number[1], suffix].append((int(number[2]), name))
-        elif suffix in VIDEO_SUFFIXES:
-            videos.append(name)
     pictures: list[tuple[int, str]] = []
     for (prefix, _), numbered in series.items():
         if len(numbered) > len(pictures) and not prefix.lower().startswith("flow"):
             pictures = numbered
-    return videos, [] if videos else [name for _, name in sorted(pictures)]
+    if videos or len(pictures) < _FEWEST_PICTURES:
+        pictures = []
+    return videos, [name for _, name in sorted(pictures)]
 
 
 def _is_film(path: str) -> bool:

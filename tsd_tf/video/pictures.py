@@ -57,8 +57,11 @@ def write(path: str | os.PathLike, picture: np.ndarray) -> None:
         UserError: the ending is another, or the format cannot hold the picture.
         OSError: the file cannot be written.
     """
-    if str(path).lower().rpartition(".")[2] not in ("png", "jpg", "jpeg"):
+    suffix = str(path).lower().rpartition(".")[2]
+    if suffix not in ("png", "jpg", "jpeg"):
         raise UserError(f"expected a picture's name that ends in .png or .jpg, got {path}")
-    with files.whole(path) as partial:
-        if not cv2.imwrite(str(partial), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
-            raise UserError(f"{path}: a picture of {picture.shape[1]} x {picture.shape[0]} pixels cannot be written")
+    # In memory: given a name that is not UTF-8, OpenCV takes the process down.
+    done, contents = cv2.imencode(f".{suffix}", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise UserError(f"{path}: a picture of {picture.shape[1]} x {picture.shape[0]} pixels cannot be written")
+    files.write(path, contents.tobytes())

@@ -2,7 +2,7 @@
 
 
 class BestEffortTimestamps:
-    """FFmpeg's rule (libavcodec's guess_correct_pts): old containers and encoders get one of the two wrong.
+    """After FFmpeg's rule (libavcodec's guess_correct_pts): old containers and encoders get one of the two wrong.
 
     The time of presentation is taken until it has gone back more often than the time of decoding, which frames carry in
     the order in which they leave the decoder.
