@@ -18,7 +18,6 @@ FORMATS = {
     "h264.h264": ("libx264", "yuv420p", _FAST | {"g": "2"}),
     "interlaced.mkv": ("libx264", "yuv420p", _FAST | {"flags": "+ildct+ilme", "x264-params": "tff=1"}),
     "hevc.mov": ("libx265", "yuv420p", _FAST | {"x265-params": "log-level=0"}),
-    "av1.mp4": ("libsvtav1", "yuv420p", {"crf": "50", "preset": "12"}),
     "vp8.webm": ("libvpx", "yuv420p", {"b": "200000"}),
     "vp9.webm": ("libvpx-vp9", "yuv420p", {"crf": "40", "b": "0", "cpu-used": "8"}),
     "mpeg4.avi": ("mpeg4", "yuv420p", {}),

@@ -3,7 +3,7 @@
     make demo
 
 writes a small procedural action data set as video files. Then it runs the programs that a user runs on Kinetics on it,
-at small size (--preset=sample), and ends with a summary. It takes about five minutes on two cores. Everything lies under
+at small size (--preset=sample), and ends with a summary. It takes about five minutes on two cores. Everything is in
 demo/. If it is interrupted, the same command goes on where it was; `rm -r demo` starts it over. It fails with exit code
 1 if distilled frames are not recognised far above chance, or if the served answer is not the in-process one.
 """

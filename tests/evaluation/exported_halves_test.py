@@ -88,7 +88,7 @@ def test_frames_that_travel_as_a_video(exported, of_network):
     halves = ExportedHalves(exported.folder, "float32", "h264", 0)
     found = protocol.collect(halves, clips_of(exported))
     np.testing.assert_allclose(found.probabilities, of_network(None).probabilities, atol=0.1)
-    small = ExportedHalves(exported.folder, "float32", "av1", None)
+    small = ExportedHalves(exported.folder, "float32", "vp9", None)
     protocol.collect(small, clips_of(exported))
     assert 0 < small.mean_bytes_sent < halves.mean_bytes_sent
 

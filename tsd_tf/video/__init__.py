@@ -5,7 +5,6 @@ import os
 # What OpenCV's FFmpeg and its drivers of cameras complain of goes into our own messages, not to the terminal.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
-os.environ.setdefault("SVT_LOG", "1")  # errors alone
 
 # Files with these endings, in any case, are taken for videos where a folder of them is searched.
 VIDEO_SUFFIXES = (

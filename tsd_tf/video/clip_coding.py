@@ -5,7 +5,8 @@ settings. Frames travel as YUV 4:2:0 of BT.601 and limited range, which decoders
 that states something else, as a browser's, is converted by that.
 
 Licences: PyAV's wheels carry x264 and x265 under the GPL, and in some countries H.264 and HEVC are patented.
-AV1 (SVT-AV1, dav1d) and VP9 (libvpx) are free of both.
+VP9 (libvpx) is free of both. So is AV1, but its one encoder in these wheels, SVT-AV1, gives the calling thread
+real-time priority where it may, as for root, and then keeps other processes from running.
 """
 
 import dataclasses
@@ -23,7 +24,7 @@ from tsd_tf.video.frame_filter import FrameFilter
 _TIME_BASE = Fraction(1, 25)  # of no consequence: packets travel without times
 # Bit-exact conversions: the same bytes give the same frames on every processor.
 _EXACT = "flags=bicubic+accurate_rnd+full_chroma_int+bitexact"
-_LARGEST_BLOCK = 128  # pixels, AV1's
+_LARGEST_BLOCK = 64  # pixels, HEVC's and VP9's
 _START_CODE = re.compile(rb"(\x00?\x00\x00\x01)")
 _SEI = 6  # the type of the NAL units in which x264 writes its settings, 700 bytes
 
@@ -58,7 +59,6 @@ VIDEO_CODECS = {
         *("libx265", "hevc", 26, 51, "medium", "preset"),
         {"x265-params": "log-level=none:info=0:pools=none:frame-threads=1:cutree=0"},
     ),
-    "av1": VideoCodec(*("libsvtav1", "libdav1d", 35, 63, "8", "preset"), {"svtav1-params": "lp=1"}),
     "vp9": VideoCodec(*("libvpx-vp9", "vp9", 34, 63, "4", "cpu-used"), {"b": "0", "deadline": "good"}),
 }
 
