@@ -223,13 +223,14 @@ class Video:
             )
         # Not `converted.side_data`: frame and side data would refer to each other, and all frames stay in memory.
         side_data = SideDataContainer(converted)  # type: ignore[call-arg]
-        matrix: Any = next((item for item in side_data if item.type == Type.DISPLAYMATRIX), None)
-        matrix = np.eye(3, dtype=int) if matrix is None else np.frombuffer(matrix, np.int32).reshape(3, 3)
+        display: Any = next((item for item in side_data if item.type == Type.DISPLAYMATRIX), None)
+        matrix = None if display is None else np.frombuffer(display, np.int32).reshape(3, 3)
         if size is None:
             size = frame_times.scaled_size(height, width, short_side)
-        elif geometry.is_transposed(matrix):
+        elif matrix is not None and geometry.is_transposed(matrix):
             size = size[::-1]
-        return geometry.upright(geometry.resized(picture, size), matrix)
+        resized = geometry.resized(picture, size)
+        return resized if matrix is None else geometry.upright(resized, matrix)
 
     def _promised(self) -> float | None:
         stream, time_base = self._stream, self._stream.time_base
