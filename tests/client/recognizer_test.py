@@ -315,6 +315,7 @@ def test_the_process_has_neither_tensorflow_nor_keras(exported, server, video, t
             "tsd_tf.programs",
             "tsd_tf.programs.client",
             "tsd_tf.programs.command_line",
+            "tsd_tf.programs.video_flags",
             "tsd_tf.video",
             "tsd_tf.video.camera",
             "tsd_tf.video.codec",

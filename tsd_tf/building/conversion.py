@@ -14,6 +14,7 @@ from tsd_tf.contract.errors import UnreadableVideoError
 from tsd_tf.data import sequence_example
 from tsd_tf.video.codec import encode_picture
 from tsd_tf.video.frame_folder import FrameFolder
+from tsd_tf.video.limits import SHARE_OF_WHOLE
 from tsd_tf.video.opening import open_video
 from tsd_tf.video.video import Video
 
@@ -27,7 +28,6 @@ WRITTEN, TRUNCATED, MISSING, UNREADABLE, TOO_SHORT = STATUSES = (
 NO_MEMORY = "not enough memory"
 MAX_SECONDS = 600  # of a clip in one record
 _BEST_FIRST = (WRITTEN, TRUNCATED, TOO_SHORT, UNREADABLE)
-_SHARE_OF_WHOLE = 0.9
 _TRIM_TOLERANCE = 0.5  # seconds; trimming keeps whole groups of pictures, or the sound's last packet
 
 
@@ -206,7 +206,7 @@ def _judge(
         promised, source = time_end - time_start, "annotation"
     else:
         promised, source = (video.header_duration or 0.0) - time_start, "file's header"
-    if seconds < _SHARE_OF_WHOLE * promised:
+    if seconds < SHARE_OF_WHOLE * promised:
         return TRUNCATED, _joined(f"{seconds:.2f} s of the {promised:.2f} s that the {source} promises", video.damage)
     if video.damage:
         return TRUNCATED, video.damage

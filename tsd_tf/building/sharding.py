@@ -234,14 +234,16 @@ def _prepared(
     plan_path = working_dir / "plan"
     resumes = plan_path.exists() and plan_path.read_text() == work_plan and not overwrite
     if not resumes:
-        old = sorted(output_dir.glob(f"{split}-*-of-*"))
-        old += [output_dir / name.format(split=split) for name in (schema.MANIFEST_CSV, schema.MANIFEST_JSON)]
-        old = [path for path in old if path.exists()]
-        if (old or working_dir.exists()) and not overwrite:
+        shards = [*sorted(output_dir.glob(f"{split}-*-of-*")), output_dir / schema.MANIFEST_JSON.format(split=split)]
+        shards = [path for path in (working_dir, *shards) if path.exists()]
+        if shards and not overwrite:
             raise UserError(
                 f"{output_dir} holds {split} shards of another build (other rows, videos or settings): "
-                f"{(old or [working_dir])[-1].name}; `overwrite` replaces them"
+                f"{shards[-1].name}; `overwrite` replaces them"
             )
+        # A build without a record leaves its list of reasons alone, which is in nobody's way.
+        reasons = output_dir / schema.MANIFEST_CSV.format(split=split)
+        old = [path for path in (*shards, reasons) if path != working_dir and path.exists()]
     working_dir.mkdir(exist_ok=True)
     with open(working_dir / "lock", "wb") as lock:
         try:

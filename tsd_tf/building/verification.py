@@ -11,6 +11,7 @@ import numpy as np
 
 from tsd_tf.contract import schema
 from tsd_tf.data import sequence_example, tfrecord
+from tsd_tf.video import jpeg
 from tsd_tf.video.limits import MAX_PIXELS
 
 _SAMPLE_FRAMES = 8
@@ -137,23 +138,15 @@ def _wrong_in_frames(context: Mapping[str, list[Any]], lists: Mapping[str, list[
             yield f"expected frames of {size} pixels, got {width} x {height}"
 
 
-def _shape(jpeg: Any) -> tuple[int, int] | None:
+def _shape(contents: Any) -> tuple[int, int] | None:
     """(height, width) of a JPEG that decodes to its end and has at most MAX_PIXELS, or None."""
-    if not isinstance(jpeg, bytes) or not jpeg.rstrip(b"\0").endswith(b"\xff\xd9"):
+    if not isinstance(contents, bytes) or not contents.rstrip(b"\0").endswith(b"\xff\xd9"):
         return None
-    height, width = _shape_in_header(jpeg)
+    try:
+        height, width = jpeg.size(contents)
+    except ValueError:
+        return None
     if not 0 < height * width <= MAX_PIXELS:  # a few bytes can promise a thousand million
         return None
-    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    picture = cv2.imdecode(np.frombuffer(contents, np.uint8), cv2.IMREAD_COLOR)
     return None if picture is None else (picture.shape[0], picture.shape[1])
-
-
-def _shape_in_header(jpeg: bytes) -> tuple[int, int]:
-    """(height, width) that a JPEG's frame header promises; (0, 0) if there is none."""
-    at = 2
-    while jpeg[:2] == b"\xff\xd8" and at + 9 <= len(jpeg) and jpeg[at] == 0xFF:
-        marker, length = jpeg[at + 1], int.from_bytes(jpeg[at + 2 : at + 4], "big")
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # tables, an extension, arithmetic coding
-            return int.from_bytes(jpeg[at + 5 : at + 7], "big"), int.from_bytes(jpeg[at + 7 : at + 9], "big")
-        at += 1 if marker == 0xFF else 2 + length  # any number of 0xFF may come before a marker
-    return 0, 0

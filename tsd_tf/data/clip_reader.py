@@ -8,8 +8,9 @@ import numpy as np
 
 from tsd_tf.contract import schema
 from tsd_tf.contract.clip_spec import ClipSpec
-from tsd_tf.data import clip_sampling, jpeg, remote, sequence_example, tfrecord
+from tsd_tf.data import clip_sampling, remote, sequence_example, tfrecord
 from tsd_tf.data.records import Records
+from tsd_tf.video import jpeg
 
 DAMAGED, LOST = "damaged", "lost"  # the record is wrong; its shard can no longer be read
 

@@ -12,8 +12,9 @@ import tensorflow as tf
 
 from tsd_tf.contract import schema
 from tsd_tf.contract.errors import UserError
-from tsd_tf.data import jpeg, remote, sequence_example, tfrecord
+from tsd_tf.data import remote, sequence_example, tfrecord
 from tsd_tf.data.shards import find_shards
+from tsd_tf.video import jpeg
 
 _SHARDS_TO_ASK = 8
 _RATE_TOLERANCE = 1e-3

@@ -20,7 +20,7 @@ import sys
 from absl import flags
 
 from tsd_tf.contract.errors import UserError
-from tsd_tf.programs import builder_flags, command_line
+from tsd_tf.programs import builder_flags, command_line, video_flags
 
 _CSV = flags.DEFINE_string(
     "csv",
@@ -64,12 +64,12 @@ def start(argv: list[str]) -> None:
         rows, class_names = read_class_folders(
             builder_flags.VIDEOS_DIR.value,
             class_names,
-            builder_flags.FRAME_FOLDER_RATE.value,
+            video_flags.FRAME_FOLDER_RATE.value,
             note=lambda text: print(command_line.in_flags(text), file=sys.stderr),
         )
     shares = _VALIDATE_SHARE.value, _TEST_SHARE.value
     parts = {splits.split_named(_SPLIT.value) or _SPLIT.value: rows} if _SPLIT.value else splits.by_split(rows, *shares)
-    failed = {}
+    failed = []
     for split, members in parts.items():
         if len(parts) > 1:
             print(f"{split}:", flush=True)
@@ -78,10 +78,10 @@ def start(argv: list[str]) -> None:
         except UserError as error:  # the other splits are whole without this one
             if len(parts) == 1:
                 raise
-            failed[split] = f"{split}: {error}"
+            failed.append(split)
             print(f"not built: {command_line.in_flags(str(error))}", file=sys.stderr)
     if failed:
-        raise UserError(f"{len(failed)} of {len(parts)} splits were not built; {'; '.join(failed.values())}")
+        raise UserError(f"{len(failed)} of {len(parts)} splits were not built: {', '.join(failed)}; see above")
 
 
 if __name__ == "__main__":

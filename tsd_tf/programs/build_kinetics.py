@@ -32,12 +32,13 @@ flags.set_default(builder_flags.NUM_SHARDS, 64)
 def start(argv: list[str]) -> None:
     """Builds the split that the flags describe."""
     options = builder_flags.beam_options(argv)
-    from tsd_tf.building import annotations
+    from tsd_tf.building import annotations, splits
 
     labels = _LABELS.value or pathlib.Path(annotations.__file__).parent / "labels/kinetics400.txt"
     class_names = annotations.read_class_list(labels)
     rows = annotations.read_kinetics(_CSV.value, class_names)
-    builder_flags.build(rows, class_names, builder_flags.OUTPUT_DIR.value, _SPLIT.value, options)
+    split = splits.split_named(_SPLIT.value) or _SPLIT.value
+    builder_flags.build(rows, class_names, builder_flags.OUTPUT_DIR.value, split, options)
 
 
 if __name__ == "__main__":

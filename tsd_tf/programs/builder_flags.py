@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from tsd_tf.contract.errors import UserError
-from tsd_tf.programs import command_line
+from tsd_tf.programs import command_line, video_flags
 
 if TYPE_CHECKING:
     from tsd_tf.building.annotations import Row
@@ -26,14 +26,6 @@ SQUARE_PIXELS = flags.DEFINE_bool(
     False,
     "obey a ratio of the pixels' sides other than 1; by default pictures are stored as they are, because many copies "
     "of data sets state a wrong one",
-)
-FRAME_FOLDER_RATE = flags.DEFINE_float(
-    "frame_folder_rate",
-    None,
-    "pictures a second of folders of numbered pictures (00001.jpg ...) that stand for videos; 12 for "
-    "Something-Something and Jester",
-    lower_bound=0.1,
-    upper_bound=240.0,
 )
 PROCESSES = flags.DEFINE_integer("processes", None, "worker processes (default: one per core)", lower_bound=1)
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace the shards of an earlier, different build")
@@ -88,7 +80,7 @@ def build(
         JPEG_QUALITY.value,
         MIN_FRAMES.value,
         SQUARE_PIXELS.value,
-        FRAME_FOLDER_RATE.value,
+        video_flags.FRAME_FOLDER_RATE.value,
     )
     processes = PROCESSES.value or os.cpu_count() or 1
     if ESTIMATE.value:

@@ -21,7 +21,7 @@ from absl import flags
 
 from tsd_tf.contract.errors import UnreadableVideoError, UserError
 from tsd_tf.contract.signatures import MODEL_NAME
-from tsd_tf.programs import command_line
+from tsd_tf.programs import command_line, video_flags
 from tsd_tf.video import VIDEO_SUFFIXES, finding
 
 if TYPE_CHECKING:
@@ -37,14 +37,6 @@ flags.DEFINE_enum("codec", "jpeg", ["jpeg", "png", "raw"], "how distilled frames
 flags.DEFINE_integer("quality", 90, "quality of JPEG", lower_bound=1, upper_bound=100)
 flags.DEFINE_integer("stride", None, "frames between the starts of two clips (default: T)", lower_bound=1)
 flags.DEFINE_string("camera", None, "number of a camera, or URL of a stream, to watch instead of a video")
-flags.DEFINE_float(
-    "frame_folder_rate",
-    None,
-    "pictures a second of folders of numbered pictures (00001.jpg ...) that stand for videos; 12 for "
-    "Something-Something and Jester",
-    lower_bound=0.1,
-    upper_bound=240.0,
-)
 flags.DEFINE_bool("json", False, "print one JSON object per line instead of text")
 flags.DEFINE_string(
     "save_distilled",
@@ -63,7 +55,7 @@ def _videos(arguments: list[str]) -> list[pathlib.Path]:
             videos.append(argument)
             continue
         files, frame_folders = finding.find_videos(argument)
-        if frame_folders and FLAGS.frame_folder_rate is None:
+        if frame_folders and video_flags.FRAME_FOLDER_RATE.value is None:
             first = argument / frame_folders[0]
             if not files:
                 raise UserError(f"{first} is a folder of numbered pictures; {finding.RATE_NEEDED}")
@@ -143,7 +135,7 @@ def start(argv: list[str]) -> int:
         FLAGS.codec,
         FLAGS.quality,
         FLAGS.stride,
-        frame_folder_rate=FLAGS.frame_folder_rate,
+        frame_folder_rate=video_flags.FRAME_FOLDER_RATE.value,
     )
     try:
         if camera is not None:

@@ -9,7 +9,7 @@ import numpy as np
 from tsd_tf.contract import frame_times
 from tsd_tf.contract.errors import UnreadableVideoError
 from tsd_tf.video import finding, geometry, picture_files, resampling
-from tsd_tf.video.limits import WIDEST_ASPECT
+from tsd_tf.video.limits import check_aspect
 
 _CODECS = {".jpg": "mjpeg", ".jpeg": "mjpeg"}
 
@@ -59,10 +59,7 @@ class FrameFolder:
         for picture in resampling.on_display(timed, frame_rate, time_start, time_end):
             if picture is not last:
                 last, (height, width) = picture, picture.shape[:2]
-                if max(height, width) > WIDEST_ASPECT * min(height, width):
-                    raise UnreadableVideoError(
-                        f"pictures of {width} x {height} pixels: more than {WIDEST_ASPECT} times as long as wide"
-                    )
+                check_aspect(width, height)
                 size = size or frame_times.scaled_size(height, width, short_side)
                 shown = cv2.cvtColor(geometry.resized(picture, size), cv2.COLOR_BGR2RGB)
             yield shown

@@ -18,7 +18,7 @@ import numpy as np
 
 from tsd_tf.contract.errors import UnreadableVideoError
 from tsd_tf.video import geometry
-from tsd_tf.video.limits import limit_memory
+from tsd_tf.video.limits import SHARE_OF_WHOLE, limit_memory
 
 # What comes back is a byte for each frame, which lies in the next slot of the memory that both processes share. Before
 # the first one come its kind and (height, width); at the end come its kind and (number of bytes that follow, 0). What
@@ -34,7 +34,6 @@ _LENGTHS = struct.Struct("<dd")  # at the end: seconds read and promised, not a 
 # Bytes that decoding may take; UHD in HEVC with 10 bits takes a third. With the libraries the process stays below 1 GB.
 _MAX_MEMORY = 832 << 20
 _MAX_THREADS = 4  # each holds pictures of its own
-_SHARE_OF_WHOLE = 0.9
 
 
 class IsolatedDecoder:
@@ -130,7 +129,7 @@ class IsolatedDecoder:
     def shortfall(self) -> str:
         """What of the last video could not be read, in words; empty if it is whole, or tells no length."""
         reasons = []
-        if self.header_duration is not None and self.duration < _SHARE_OF_WHOLE * self.header_duration:
+        if self.header_duration is not None and self.duration < SHARE_OF_WHOLE * self.header_duration:
             promised = f"{self.header_duration:.2f} s that the file's header promises"
             reasons.append(f"only {self.duration:.2f} s of the {promised} could be read")
         if self.damage:

@@ -1,10 +1,21 @@
-"""Limits of a process that decodes what comes from outside."""
+"""Limits of what comes from outside, and of a process that decodes it."""
 
 import contextlib
 import pathlib
 
+from tsd_tf.contract.errors import UnreadableVideoError
+
 MAX_PIXELS = 1 << 25  # of a picture; the largest televisions show 7680 x 4320
-WIDEST_ASPECT = 16  # of a picture: the long side over the short one
+SHARE_OF_WHOLE = 0.9  # of a promised length; a video of which less can be read is cut off
+_WIDEST_ASPECT = 16  # of a picture: the long side over the short one
+
+
+def check_aspect(width: int, height: int) -> None:
+    """UnreadableVideoError for a picture that is more than 16 times as long as wide."""
+    if max(height, width) > _WIDEST_ASPECT * min(height, width):
+        raise UnreadableVideoError(
+            f"pictures of {width} x {height} pixels: more than {_WIDEST_ASPECT} times as long as wide"
+        )
 
 
 def limit_memory(num_bytes: int) -> None:

@@ -8,11 +8,10 @@ import cv2
 import numpy as np
 
 from tsd_tf.contract.errors import UnreadableVideoError
+from tsd_tf.video import jpeg
 from tsd_tf.video.limits import MAX_PIXELS
 
 _MAX_BYTES = 1 << 28
-_JPEG_SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15
-_JPEG_SCAN = 0xDA
 
 
 def read(path: str | os.PathLike) -> np.ndarray | None:
@@ -37,7 +36,9 @@ def read(path: str | os.PathLike) -> np.ndarray | None:
         if size[0] * size[1] > MAX_PIXELS:
             raise UnreadableVideoError(f"pictures of {size[0]} x {size[1]} pixels: too large")
         picture = cv2.imdecode(np.frombuffer(contents, np.uint8), cv2.IMREAD_COLOR)
-    except (OSError, IndexError, struct.error, cv2.error):
+    except UnreadableVideoError:
+        raise
+    except (OSError, IndexError, ValueError, struct.error, cv2.error):
         return None
     return None if picture is None else np.asarray(picture, np.uint8)
 
@@ -65,16 +66,8 @@ def _stated_size(contents: bytes) -> tuple[int, int] | None:
 
 
 def _size_of_jpeg(contents: bytes) -> tuple[int, int] | None:
-    size, at = None, 2
-    while contents[at] == 0xFF:
-        marker = contents[at + 1]
-        if marker == 0xFF:  # padding
-            at += 1
-            continue
-        if marker in _JPEG_SIZES:
-            height, width = struct.unpack_from(">HH", contents, at + 5)
-            size = width, height
-        elif marker == _JPEG_SCAN:
-            return size if contents.find(b"\xff\xd9", at) >= 0 else None
-        at += 2 + struct.unpack_from(">H", contents, at + 2)[0]
-    return None
+    scan = next((at for marker, at in jpeg.segments(contents) if marker == jpeg.SCAN), None)
+    if scan is None or contents.find(b"\xff\xd9", scan) < 0:
+        return None
+    height, width = jpeg.size(contents)
+    return width, height

@@ -15,7 +15,7 @@ from tsd_tf.contract import frame_times
 from tsd_tf.contract.errors import UnreadableVideoError
 from tsd_tf.video import animated_webp, finding, geometry, resampling
 from tsd_tf.video.frame_filter import FrameFilter
-from tsd_tf.video.limits import MAX_PIXELS, WIDEST_ASPECT
+from tsd_tf.video.limits import MAX_PIXELS, check_aspect
 from tsd_tf.video.timestamps import BestEffortTimestamps
 
 _STREAM_TIMEOUT_SECONDS = 10.0
@@ -217,10 +217,7 @@ class Video:
         (converted,) = self._to_rgb.push(frame)
         picture = converted.to_ndarray()
         height, width = picture.shape[0], round(picture.shape[1] * self._pixel_ratio)
-        if max(height, width) > WIDEST_ASPECT * min(height, width):
-            raise UnreadableVideoError(
-                f"pictures of {width} x {height} pixels: more than {WIDEST_ASPECT} times as long as wide"
-            )
+        check_aspect(width, height)
         # Not `converted.side_data`: frame and side data would refer to each other, and all frames stay in memory.
         side_data = SideDataContainer(converted)  # type: ignore[call-arg]
         display: Any = next((item for item in side_data if item.type == Type.DISPLAYMATRIX), None)

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tsd_tf.data import jpeg
+from tsd_tf.video import jpeg
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (37, 300, 3), "uint8")
 
