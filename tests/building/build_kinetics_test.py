@@ -138,6 +138,8 @@ def test_a_finished_build_is_left_alone_and_another_is_refused(kinetics, tmp_pat
     assert other.returncode == 0
     assert len(list(out.glob("train-*"))) == 1
     assert find_shards(out, "train") == [f"{out}/train-00000-of-00001"]
+    assert run_program("tfrecords.build_kinetics", *arguments, "--split=val", "--num_shards=1").returncode == 0
+    assert len(find_shards(out, "validate")) == 1  # the name that training looks for
 
 
 @pytest.mark.parametrize(

@@ -429,7 +429,7 @@ def test_a_folder_of_pictures_beside_a_video(video, run_client, tmp_path):
     code, (answer,), errors = run_client(tmp_path)
     assert (code, answer["source"]) == (0, f"{tmp_path}/v.mp4")
     (line,) = errors
-    assert line.startswith(f"left out 1 folders of numbered pictures, the first {tmp_path}/photos; --frame_folder_rate")
+    assert line.startswith(f"left out a folder of numbered pictures, {tmp_path}/photos; --frame_folder_rate")
 
 
 def test_folders_of_pictures(frames, run_client, tmp_path):

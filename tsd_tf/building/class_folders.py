@@ -30,7 +30,10 @@ def read_class_folders(
     Raises:
         UserError: there is no video, one that is in no subfolder, or a subfolder that is no class.
     """
-    found = _find(videos_dir, frame_folder_rate, note)
+    annotations.require_folder(videos_dir)
+    found = finding.find_known(videos_dir, frame_folder_rate, note)
+    if not found:
+        raise UserError(f"no videos in {videos_dir} and its subfolders")
     places = [pathlib.PurePath(path) for path in found]
     by_split = all(splits.split_named(place.parts[0]) for place in places if len(place.parts) > 1)
     depth = 1 if by_split else 0
@@ -55,20 +58,3 @@ def read_class_folders(
             annotations.Row(line, ids[path], label, names[label], 0.0, None, path=path, source=path, split=split)
         )
     return rows, names
-
-
-def _find(
-    videos_dir: str | os.PathLike[str], frame_folder_rate: float | None, note: Callable[[str], None]
-) -> list[str]:
-    """The paths of all videos, sorted; at least one."""
-    annotations.require_folder(videos_dir)
-    files, frame_folders = finding.find_videos(videos_dir)
-    if frame_folders and frame_folder_rate is None:
-        first = os.path.normpath(os.path.join(videos_dir, frame_folders[0]))
-        if not files:
-            raise UserError(f"{first} is a folder of numbered pictures; {finding.RATE_NEEDED}")
-        note(f"left out {len(frame_folders)} folders of numbered pictures, the first {first}; {finding.RATE_NEEDED}")
-        frame_folders = []
-    if not files and not frame_folders:
-        raise UserError(f"no videos in {videos_dir} and its subfolders")
-    return sorted([*files, *frame_folders])

@@ -54,17 +54,11 @@ def _videos(arguments: list[str]) -> list[pathlib.Path]:
         if not argument.is_dir():
             videos.append(argument)
             continue
-        files, frame_folders = finding.find_videos(argument)
-        if frame_folders and video_flags.FRAME_FOLDER_RATE.value is None:
-            first = argument / frame_folders[0]
-            if not files:
-                raise UserError(f"{first} is a folder of numbered pictures; {finding.RATE_NEEDED}")
-            left_out = f"left out {len(frame_folders)} folders of numbered pictures, the first {first}"
-            print(f"{left_out}; {command_line.in_flags(finding.RATE_NEEDED)}", file=sys.stderr)
-            frame_folders = []
-        if not files and not frame_folders:
+        rate = video_flags.FRAME_FOLDER_RATE.value
+        found = finding.find_known(argument, rate, lambda text: print(command_line.in_flags(text), file=sys.stderr))
+        if not found:
             raise UserError(f"no video in {argument}: looked for *{', *'.join(VIDEO_SUFFIXES)} and numbered pictures")
-        videos += sorted(argument / path for path in (*files, *frame_folders))
+        videos += [argument / path for path in found]
     return videos
 
 

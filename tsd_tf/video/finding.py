@@ -4,7 +4,9 @@ import collections
 import contextlib
 import os
 import re
+from collections.abc import Callable
 
+from tsd_tf.contract.errors import UserError
 from tsd_tf.video import VIDEO_SUFFIXES
 
 RATE_NEEDED = (
@@ -57,6 +59,33 @@ def find_videos(folder: str | os.PathLike[str]) -> tuple[list[str], list[str]]:
             if not name.startswith(".") and name != _THUMBNAILS
         ]
     return files, frame_folders
+
+
+def find_known(
+    folder: str | os.PathLike[str], frame_folder_rate: float | None, note: Callable[[str], None]
+) -> list[str]:
+    """What `find_videos` finds, sorted: folders of numbered pictures only where their rate is known.
+
+    Args:
+        folder: where to look.
+        frame_folder_rate: pictures a second of folders of numbered pictures, or None.
+        note: called with a sentence about folders that are left out.
+
+    Raises:
+        UserError: there are such folders and nothing else, and no rate.
+    """
+    files, frame_folders = find_videos(folder)
+    if frame_folders and frame_folder_rate is None:
+        first = os.path.normpath(os.path.join(folder, frame_folders[0]))
+        if not files:
+            raise UserError(f"{first} is a folder of numbered pictures; {RATE_NEEDED}")
+        if len(frame_folders) == 1:
+            which = f"a folder of numbered pictures, {first}"
+        else:
+            which = f"{len(frame_folders)} folders of numbered pictures, the first {first}"
+        note(f"left out {which}; {RATE_NEEDED}")
+        frame_folders = []
+    return sorted([*files, *frame_folders])
 
 
 def numbered_pictures(folder: str | os.PathLike[str]) -> list[str]:
