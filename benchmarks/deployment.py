@@ -322,8 +322,8 @@ def count_bytes(folder, video):
     for _, clip in clips.sliding(captured, model.num_frames, model.num_frames):
         distilled, _ = distiller.distill(np.stack(clip))
         for name in ("raw", "png"):
-            sizes[name] += codec.encode(distilled, name)[3]
-        sizes["jpeg_90"] += codec.encode(distilled, "jpeg", 90)[3]
+            sizes[name] += codec.encode(distilled, name).num_bytes
+        sizes["jpeg_90"] += codec.encode(distilled, "jpeg", 90).num_bytes
         pictures = [len(codec.encode_picture(frame, "jpeg", 90)) for frame in clip]
         uniform = np.arange(model.num_distilled_frames) * model.num_frames // model.num_distilled_frames
         sizes["uniform_frames_jpeg_90"] += sum(pictures[index] for index in uniform)

@@ -13,11 +13,12 @@ def test_means_are_those_of_opencvs_pictures():
         meter.add(clips[:2])
         meter.add(clips[2:])
         means = meter.means()
-    assert means["raw"] == 2 * 16 * 24 * 3
+    # The request says a little beside its frames.
+    assert 0 < means["raw"] - 2 * 16 * 24 * 3 < 150
     for quality in (90, 20):
         options = [cv2.IMWRITE_JPEG_QUALITY, quality]
         sizes = [len(cv2.imencode(".jpg", frame[..., ::-1], options)[1]) for clip in clips for frame in clip]
-        assert means[f"jpeg_{quality}"] == pytest.approx(sum(sizes) / 3)
+        assert means[f"jpeg_{quality}"] == pytest.approx(sum(sizes) / 3, abs=150)
     assert means["jpeg_20"] < means["jpeg_90"]
 
 

@@ -1,6 +1,7 @@
 """What every way to ask a server has in common."""
 
 import abc
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -31,16 +32,16 @@ class Connection(abc.ABC):
         self._server, self._model_name, self._timeout = server, model_name, timeout
         self._retries = retries or Retries()
 
-    def classify(self, signature: str, name: str, tensor: np.ndarray) -> Answer:
+    def classify(self, signature: str, inputs: Mapping[str, np.ndarray]) -> Answer:
         """Asks for one clip.
 
         Args:
-            signature, name, tensor: the signature to call, its input, and the value, a batch of one.
+            signature, inputs: the signature to call, and its inputs by name, each a batch of one.
 
         Raises:
             UserError: the server cannot be reached, refuses the request, or does not answer in time.
         """
-        request = self._request(signature, name, tensor)
+        request = self._request(signature, inputs)
         try:
             return self._answer(self._retries.run(lambda: self._send(request)))
         except UnavailableError as error:
@@ -54,7 +55,7 @@ class Connection(abc.ABC):
         """Ends the connection."""
 
     @abc.abstractmethod
-    def _request(self, signature: str, name: str, tensor: np.ndarray) -> Any:
+    def _request(self, signature: str, inputs: Mapping[str, np.ndarray]) -> Any:
         """What `_send` takes."""
 
     @abc.abstractmethod

@@ -1,15 +1,15 @@
 """Asks a TensorFlow Serving server by gRPC."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import grpc
 import numpy as np
 
-from tsd_tf.client import messages
 from tsd_tf.client.answer import Answer
 from tsd_tf.client.connection import Connection
 from tsd_tf.client.retries import UnavailableError
-from tsd_tf.contract import signatures
+from tsd_tf.contract import messages, signatures
 
 _MAX_MESSAGE_BYTES = 64 * 1024 * 1024  # gRPC's own 4 MB is less than one clip of T_s = 40
 
@@ -44,13 +44,8 @@ class GrpcConnection(Connection):
     def close(self) -> None:
         self._channel.close()
 
-    def _request(self, signature: str, name: str, tensor: np.ndarray) -> Any:
-        request = messages.PredictRequest()
-        request.model_spec.name = self._model_name
-        request.model_spec.signature_name = signature
-        request.output_filter.extend([signatures.PROBABILITIES, signatures.CLASSES])
-        messages.write_tensor(request.inputs[name], tensor)
-        return request
+    def _request(self, signature: str, inputs: Mapping[str, np.ndarray]) -> Any:
+        return messages.predict_request(self._model_name, signature, inputs)
 
     def _send(self, request: Any) -> Any:
         try:

@@ -17,7 +17,7 @@ from tsd_tf.client.connection import Connection
 from tsd_tf.client.distiller import Distiller
 from tsd_tf.contract import signatures
 from tsd_tf.contract.errors import UserError
-from tsd_tf.video import codec, finding
+from tsd_tf.video import clip_coding, codec, finding
 from tsd_tf.video.isolated_decoder import IsolatedDecoder
 
 
@@ -140,14 +140,15 @@ class Recognizer:
                 with _timed(spent, "distill"):
                     frames, features = zip(*clip, strict=True)
                     if streams:
-                        distilled, _ = self._distiller.distill_features(np.stack(frames), np.stack(features))
+                        distilled, matrix = self._distiller.distill_features(np.stack(frames), np.stack(features))
                     else:
-                        distilled, _ = self._distiller.distill(np.stack(frames))
+                        distilled, matrix = self._distiller.distill(np.stack(frames))
                 if keep:
                     keep(distilled)
                 with _timed(spent, "encode"):
-                    *request, num_bytes = codec.encode(distilled, self._codec, self._quality)
-                pending.append((start, senders.submit(self._classify, request), num_bytes))
+                    order = clip_coding.time_order(matrix)
+                    encoded = codec.encode(distilled, self._codec, self._quality, order=order)
+                pending.append((start, senders.submit(self._classify, encoded), encoded.num_bytes))
                 if len(pending) >= self._max_in_flight or live:
                     yield self._finished(pending.popleft(), spent)
             while pending:
@@ -166,9 +167,9 @@ class Recognizer:
                 features = self._distiller.encode_frame(frame) if streams else None
             yield frame, features
 
-    def _classify(self, request):
+    def _classify(self, encoded):
         began = time.perf_counter()
-        return self._connection.classify(*request), time.perf_counter() - began
+        return self._connection.classify(*encoded), time.perf_counter() - began
 
     @staticmethod
     def _finished(pending, spent):

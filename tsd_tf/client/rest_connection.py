@@ -6,6 +6,7 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -27,13 +28,10 @@ class RestConnection(Connection):
     def close(self) -> None:
         """Nothing stays open between two requests."""
 
-    def _request(self, signature: str, name: str, tensor: np.ndarray) -> urllib.request.Request:
-        if tensor.dtype == object:
-            value = [[{"b64": base64.b64encode(picture).decode()} for picture in clip] for clip in tensor]
-        else:
-            value = tensor.tolist()
+    def _request(self, signature: str, inputs: Mapping[str, np.ndarray]) -> urllib.request.Request:
+        values = {name: _values(tensor.tolist()) for name, tensor in inputs.items()}
         url = f"{self._server.rstrip('/')}/v1/models/{urllib.parse.quote(self._model_name, safe='')}:predict"
-        body = json.dumps({"signature_name": signature, "inputs": {name: value}}).encode()
+        body = json.dumps({"signature_name": signature, "inputs": values}).encode()
         return urllib.request.Request(url, body, {"Content-Type": "application/json"})
 
     def _send(self, request: urllib.request.Request) -> Any:
@@ -57,3 +55,10 @@ class RestConnection(Connection):
             classes=tuple(outputs[signatures.CLASSES][0]),
             version=None,
         )
+
+
+def _values(value: Any) -> Any:
+    """A tensor's nested lists in TensorFlow Serving's JSON."""
+    if isinstance(value, list):
+        return [_values(entry) for entry in value] if value and isinstance(value[0], list | bytes) else value
+    return {"b64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value

@@ -11,6 +11,14 @@ SERVING_DEFAULT = "serving_default"  # FRAMES: uint8 (batch, T_s, H, W, 3)
 JPEG = "jpeg"  # FRAMES_BYTES: string (batch, T_s), each a JPEG or PNG picture of H x W
 VIDEO = "video"  # FRAMES: uint8 (batch, Q, T_s, H, W, 3); probabilities averaged over the Q clips of each video
 
+# One signature more, which the gateway understands: clips as short videos, decoded there. The same answers.
+# PACKETS: string (batch, P), the coded pictures of each clip in the order of decoding, "" where there are fewer than P;
+# CODEC: string (batch,), its name; ORDER: uint8 (batch, T_s), the k-th picture shown is distilled frame ORDER[k]
+CODED = "coded"
+PACKETS = "packets"
+CODEC = "codec"
+ORDER = "order"
+
 # Signatures of the client half, batch size 1.
 DISTILL = "distill"  # FRAMES: uint8 (1, T, H, W, 3)
 ENCODE_FRAME = "encode_frame"  # FRAME: uint8 (1, H, W, 3) -> FEATURES: float32 (1, h, w, c)

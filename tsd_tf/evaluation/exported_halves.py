@@ -11,8 +11,6 @@ from tsd_tf.contract import signatures
 from tsd_tf.contract.errors import UserError
 from tsd_tf.video import clip_coding, codec
 
-_JPEG_QUALITY = 90
-
 
 class ExportedHalves:
     """Classifies clips as they are deployed: distilled on LiteRT, encoded, classified by the cloud half of the export.
@@ -20,9 +18,8 @@ class ExportedHalves:
     Args:
         export_dir: what `python -m tsd_tf.export` wrote.
         variant: of the client half: "float32", "float16" or "int8".
-        codec_name: how the distilled frames travel: "raw", "png", "jpeg", or as a short video, one of
-            clip_coding.VIDEO_CODECS.
-        quality: of JPEG, 1 to 100; or of a video codec, see clip_coding.encode. None for the others, and a default.
+        codec_name: how the distilled frames travel, one of codec.CODECS.
+        quality: see codec.encode.
 
     Attributes:
         model: ClientModel, the sidecar of the client half.
@@ -63,21 +60,21 @@ class ExportedHalves:
             (probabilities, distilled frames): float32 (B, num_classes) and uint8 (B, T_s, h, w, 3), before the codec.
         """
         distilled, matrices = map(np.stack, zip(*map(self._distiller.distill, frames.numpy()), strict=True))
-        if self._codec_name in clip_coding.VIDEO_CODECS:
-            encoded = list(map(self._through_video, distilled, matrices))
-        else:
-            encoded = [codec.encode(clip, self._codec_name, self._quality or _JPEG_QUALITY) for clip in distilled]
-        signature, name = encoded[0][:2]
-        tensor = tf.constant(np.concatenate([tensor for _, _, tensor, _ in encoded]))
-        self._bytes += sum(num_bytes for *_, num_bytes in encoded)
+        encoded = list(map(self._encode, distilled, matrices))
+        received = [self._received(clip) for clip in encoded]
+        signature = received[0].signature
+        inputs = {name: np.concatenate([clip.inputs[name] for clip in received]) for name in received[0].inputs}
+        self._bytes += sum(clip.num_bytes for clip in encoded)
         self._clips += len(encoded)
-        answer = self._cloud.signatures[signature](**{name: tensor})
+        answer = self._cloud.signatures[signature](**{name: tf.constant(value) for name, value in inputs.items()})
         return answer[signatures.PROBABILITIES].numpy(), distilled
 
-    def _through_video(self, frames: np.ndarray, matrix: np.ndarray) -> tuple[str, str, np.ndarray, int]:
-        """As codec.encode, for what arrives of frames that travel as a video, in time order."""
-        order = clip_coding.time_order(matrix)
-        packets = clip_coding.encode(frames[order], self._codec_name, self._quality)
-        received = np.empty_like(frames)
-        received[order] = clip_coding.decode(packets, self._codec_name, frames.shape[:3])
-        return *codec.encode(received, "raw")[:3], sum(map(len, packets))
+    def _encode(self, frames: np.ndarray, matrix: np.ndarray) -> codec.EncodedClip:
+        return codec.encode(frames, self._codec_name, self._quality, order=clip_coding.time_order(matrix))
+
+    def _received(self, clip: codec.EncodedClip) -> codec.EncodedClip:
+        """What the cloud half is asked, behind a gateway that decodes what it does not read itself."""
+        if clip.signature != signatures.CODED:
+            return clip
+        shape = (self.model.num_distilled_frames, self.model.frame_size, self.model.frame_size)
+        return codec.encode(codec.decode_inputs(clip.inputs, shape)[0], "raw")

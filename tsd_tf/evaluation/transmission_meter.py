@@ -38,8 +38,8 @@ class TransmissionMeter(contextlib.AbstractContextManager["TransmissionMeter"]):
         return {name: total / self._clips for name, total in self._bytes.items()}
 
     def _sizes(self, clip: np.ndarray) -> dict[str, int]:
-        sizes = {f"jpeg_{quality}": codec.encode(clip, "jpeg", quality)[-1] for quality in self._qualities}
-        return {"raw": clip.nbytes, **sizes}
+        sizes = {f"jpeg_{quality}": codec.encode(clip, "jpeg", quality).num_bytes for quality in self._qualities}
+        return {"raw": codec.encode(clip, "raw").num_bytes, **sizes}
 
     def _drain(self) -> None:
         for future in self._pending:

@@ -27,18 +27,23 @@ def read(path: str | os.PathLike) -> np.ndarray | None:
         UnreadableVideoError: it says that it has more pixels than are allowed. It is not decoded.
     """
     try:
-        if os.path.getsize(path) > _MAX_BYTES:
-            return None
-        contents = pathlib.Path(path).read_bytes()
+        return None if os.path.getsize(path) > _MAX_BYTES else decode(pathlib.Path(path).read_bytes())
+    except OSError:
+        return None
+
+
+def decode(contents: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray | None:
+    """As `read`, of a file's contents."""
+    try:
         size = _stated_size(contents)
         if size is None:
             return None
-        if size[0] * size[1] > MAX_PIXELS:
+        if size[0] * size[1] > max_pixels:
             raise UnreadableVideoError(f"pictures of {size[0]} x {size[1]} pixels: too large")
         picture = cv2.imdecode(np.frombuffer(contents, np.uint8), cv2.IMREAD_COLOR)
     except UnreadableVideoError:
         raise
-    except (OSError, IndexError, ValueError, struct.error, cv2.error):
+    except (IndexError, ValueError, struct.error, cv2.error):
         return None
     return None if picture is None else np.asarray(picture, np.uint8)
 

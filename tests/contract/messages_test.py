@@ -1,11 +1,11 @@
-"""The client's messages against tensorflow-serving-api's own."""
+"""Our messages against tensorflow-serving-api's own."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
-from tsd_tf.client import messages
+from tsd_tf.contract import messages
 
 _FRAMES = np.arange(2 * 4 * 5 * 3, dtype="uint8").reshape(1, 2, 4, 5, 3)
 

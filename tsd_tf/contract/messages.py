@@ -1,7 +1,7 @@
 """TensorFlow Serving's messages without TensorFlow.
 
-tensorflow-serving-api imports TensorFlow, a gigabyte that a client does not need. These messages are the same on the
-wire. They are built from the field numbers in tensorflow_serving/apis/{predict,model}.proto and
+tensorflow-serving-api imports TensorFlow, a gigabyte that neither client nor gateway needs. These messages are the same
+on the wire. They are built from the field numbers in tensorflow_serving/apis/{predict,model}.proto and
 tensorflow/core/framework/{tensor,tensor_shape}.proto; fields that are not listed survive as unknown ones. The classes
 live in a pool of their own, so that a process may import the official ones as well.
 """
@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, wrappers_pb2
+
+from tsd_tf.contract import signatures
 
 _Field = descriptor_pb2.FieldDescriptorProto
 _WRAPPERS = "google/protobuf/wrappers.proto"
@@ -93,6 +95,27 @@ def _classes() -> list[Any]:
 
 
 TensorProto, ModelSpec, PredictRequest, PredictResponse = _classes()
+
+
+def predict_request(model_name: str, signature: str, inputs: Mapping[str, np.ndarray]) -> Any:
+    """The request for the probabilities and the likeliest classes of a clip.
+
+    Its length, `predict_request(...).ByteSize()`, is what this project calls the bytes that travel: the coded frames
+    with their parameter sets, and everything that a request says beside them. What HTTP/2 and TLS add is not in it, nor
+    is the Base64 of REST.
+
+    Args:
+        model_name: on the server.
+        signature: to call.
+        inputs: {name: array} of the signature.
+    """
+    request = PredictRequest()
+    request.model_spec.name = model_name
+    request.model_spec.signature_name = signature
+    request.output_filter.extend([signatures.PROBABILITIES, signatures.CLASSES])
+    for name, array in inputs.items():
+        write_tensor(request.inputs[name], array)
+    return request
 
 
 def write_tensor(proto: Any, array: np.ndarray) -> None:
