@@ -8,7 +8,7 @@ import time
 from multiprocessing.connection import Connection
 from typing import Any
 
-from tsd_tf.video.limits import limit_memory
+from tsd_tf.video.limits import keep_freed_memory, limit_memory
 
 # Bytes. Decoding takes less than half of it, but a record of ten minutes is copied four times while it is made.
 _MAX_MEMORY = 2 << 30
@@ -117,6 +117,7 @@ def _work(connection: Connection) -> None:
     """Runs in the process until its parent is gone."""
     import cv2
 
+    keep_freed_memory()
     limit_memory(_MAX_MEMORY)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     cv2.setNumThreads(1)  # there is one process per core

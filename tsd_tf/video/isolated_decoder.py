@@ -18,7 +18,7 @@ import numpy as np
 
 from tsd_tf.contract.errors import UnreadableVideoError
 from tsd_tf.video import geometry
-from tsd_tf.video.limits import SHARE_OF_WHOLE, limit_memory
+from tsd_tf.video.limits import SHARE_OF_WHOLE, keep_freed_memory, limit_memory
 
 # What comes back is a byte for each frame, which lies in the next slot of the memory that both processes share. Before
 # the first one come its kind and (height, width); at the end come its kind and (number of bytes that follow, 0). What
@@ -33,6 +33,7 @@ _MAX_SLOTS = 32  # frames that may wait: enough to decode on while the last ones
 _LENGTHS = struct.Struct("<dd")  # at the end: seconds read and promised, not a number for None; then what is damaged
 # Bytes that decoding may take; UHD in HEVC with 10 bits takes a third. With the libraries the process stays below 1 GB.
 _MAX_MEMORY = 832 << 20
+_START_SECONDS = 120.0  # a busy machine imports slowly
 _MAX_THREADS = 4  # each holds pictures of its own
 
 
@@ -169,12 +170,13 @@ class IsolatedDecoder:
             program = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); import {__name__} as it; it.serve()"
             command = [sys.executable, "-c", program, json.dumps(sys.path), *map(str, descriptors)]
             self._process = subprocess.Popen(command, pass_fds=descriptors, stderr=subprocess.DEVNULL)
-        self._socket.settimeout(self._hang_seconds)
+        self._socket.settimeout(_START_SECONDS)
         self._answers = self._socket.makefile("rb")
         try:
             self._read(1)
         except UnreadableVideoError as error:
             raise RuntimeError(f"the process that decodes videos did not start: {error}") from error
+        self._socket.settimeout(self._hang_seconds)
 
     def _send(self, request: bytes) -> None:
         with contextlib.suppress(OSError):  # it has died, or hangs: the next read finds out
@@ -184,7 +186,7 @@ class IsolatedDecoder:
         try:
             contents = self._answers.read(count)
         except TimeoutError as error:
-            raise UnreadableVideoError(f"the decoder was still busy after {self._hang_seconds:g} s") from error
+            raise UnreadableVideoError(f"the decoder was still busy after {self._socket.gettimeout():g} s") from error
         except ConnectionError:
             contents = b""
         if len(contents) < count and self._process is not None:
@@ -206,6 +208,7 @@ def serve() -> None:
 
     num_threads = min(_MAX_THREADS, 1 + (os.cpu_count() or 1))  # one more: while a frame is converted, others decode
     cv2.setNumThreads(num_threads)
+    keep_freed_memory()
     limit_memory(_MAX_MEMORY)
     channel, memory = map(int, sys.argv[2:])
     shared = mmap.mmap(memory, _SHARED_BYTES)

@@ -1,12 +1,15 @@
 """Limits of what comes from outside, and of a process that decodes it."""
 
 import contextlib
+import ctypes
 import pathlib
 
 from tsd_tf.contract.errors import UnreadableVideoError
 
 MAX_PIXELS = 1 << 25  # of a picture; the largest televisions show 7680 x 4320
 SHARE_OF_WHOLE = 0.9  # of a promised length; a video of which less can be read is cut off
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+_LARGEST_KEPT = 1 << 25  # bytes; glibc's own bound of what it learns by itself
 _WIDEST_ASPECT = 16  # of a picture: the long side over the short one
 
 
@@ -16,6 +19,17 @@ def check_aspect(width: int, height: int) -> None:
         raise UnreadableVideoError(
             f"pictures of {width} x {height} pixels: more than {_WIDEST_ASPECT} times as long as wide"
         )
+
+
+def keep_freed_memory() -> None:
+    """Lets a process that decodes keep what it frees, where the C library is glibc.
+
+    Otherwise the memory of each picture goes back to the system and comes again, page by page, for the next one.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL(None)
+        for parameter in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD):
+            library.mallopt(parameter, _LARGEST_KEPT)
 
 
 def limit_memory(num_bytes: int) -> None:
