@@ -58,9 +58,9 @@ flags.DEFINE_enum("variant", "float32", ["float32", "float16", "int8"], "with --
 flags.DEFINE_list(
     "codecs",
     ["jpeg"],
-    "with --export_dir: how the frames travel, as in --codecs=h264:24,h264:28,jpeg; all are tested in one pass, the first "
-    f"gives the other results. Any of {', '.join(CODECS)}, with its default quality or another one: of JPEG and WebP 1 to "
-    "100, of video codecs the CRF, where 0 is the best",
+    "with --export_dir: how the frames travel, as in --codecs=h264:24,h264:28,jpeg, all tested in one pass; the first "
+    f"gives the other results. Any of {', '.join(CODECS)}, at its default quality or another: JPEG and WebP from 1 to "
+    "100, video codecs by their CRF, where 0 is the best",
 )
 flags.DEFINE_alias("codec", "codecs")
 flags.DEFINE_bool("whole_clip", False, "with --export_dir: beside each of --codecs, whole clips sent by it")
