@@ -229,6 +229,9 @@ def test_evaluation_without_a_run_says_what_was_looked_for(tmp_path):
     )
 
 
+EXPORT = ("--export_dir=there", "--preset=sample")
+
+
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
@@ -239,7 +242,15 @@ def test_evaluation_without_a_run_says_what_was_looked_for(tmp_path):
         (["--weights=a.weights.h5", "--workdir=b"], ["expected one of --weights, --export_dir and --workdir"]),
         (["--weights=a.weights.h5", "--checkpoint=best"], ["--checkpoint is of a run"]),
         (["--method=tsd"], ["--method is for use with --preset and --weights"]),
-        (["--codec=raw"], ["--codec is for use with --export_dir"]),
+        (["--codec=raw"], ["--codecs is for use with --export_dir"]),
+        (["--codecs=raw"], ["--codecs is for use with --export_dir"]),
+        (["--whole_clip"], ["--whole_clip is for use with --export_dir"]),
+        (["--export_dir=there", "--uniform_workdir=run"], ["--uniform_workdir is for use with --whole_clip"]),
+        ([*EXPORT, "--codecs=h264:28,theora"], ["--codecs expects codecs of h264, ", "Received: --codecs=theora"]),
+        ([*EXPORT, "--codecs=h264:52"], ["a quality of h264 from 0 (best) to 51. Received: --codecs=h264:52"]),
+        ([*EXPORT, "--codec=jpeg:0"], ["a quality of jpeg from 1 to 100. Received: --codecs=jpeg:0"]),
+        ([*EXPORT, "--codecs="], ["--codecs expects at least one codec"]),
+        ([*EXPORT, "--whole_clip", "--uniform_workdir=nowhere"], ["nowhere is not a work directory"]),
         (["--export_dir=there", "--T=5"], ["expected neither --T nor --Ts"]),
         (["--export_dir=there"], ["give a --workdir or a --preset, or both --data_dir and --split"]),
         (["--export_dir=there", "--preset=sample"], ["no client half: looked for there/client.tflite"]),

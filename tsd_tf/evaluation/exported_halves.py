@@ -112,18 +112,19 @@ class ExportedHalves:
     def _answer(
         self, coding: Coding, encoded: list[codec.EncodedClip], pool: concurrent.futures.Executor
     ) -> np.ndarray:
-        """Probabilities (B, num_classes) of what is left of the clips behind the codec."""
+        """Probabilities (B, num_classes) of clips as they arrive."""
         if coding.what == DISTILLED and encoded[0].signature != signatures.CODED:
-            return self._ask(encoded)
-        sends_all = coding.sent.what == WHOLE_CLIP
-        num_frames = self.model.num_frames if sends_all else self.model.num_distilled_frames
+            return self._ask(encoded)  # which the cloud half reads itself
+        num_frames = self.model.num_frames if coding.sent.what == WHOLE_CLIP else self.model.num_distilled_frames
         shape = (num_frames, self.model.frame_size, self.model.frame_size)
         received = np.stack(list(pool.map(coding.decode, encoded, [shape] * len(encoded))))
-        if coding.what in (UNIFORM, WHOLE_CLIP_UNIFORM):
-            frames = received[:, self._uniform_indices] if sends_all else received
-            return self._answer_to_uniform_frames(tf.constant(frames)).numpy()
-        distilled = self._distill(received)[0] if sends_all else received
-        return self._ask([codec.encode(clip, "raw") for clip in distilled])
+        if coding.what == WHOLE_CLIP:
+            received, _ = self._distill(received)
+        if coding.what == WHOLE_CLIP_UNIFORM:
+            received = received[:, self._uniform_indices]
+        if coding.what in (WHOLE_CLIP_UNIFORM, UNIFORM):
+            return self._answer_to_uniform_frames(tf.constant(received)).numpy()
+        return self._ask([codec.encode(clip, "raw") for clip in received])
 
     def _ask(self, clips: list[codec.EncodedClip]) -> np.ndarray:
         inputs = {name: np.concatenate([clip.inputs[name] for clip in clips]) for name in clips[0].inputs}
