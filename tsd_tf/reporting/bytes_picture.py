@@ -18,7 +18,7 @@ def draw(path: str | os.PathLike, panels: Sequence[tuple[str, Sequence[Mapping[s
     """
     codecs = sorted({coding["codec"] for _, codings in panels for coding in codings})
     colours = {codec: f"C{number % 10}" for number, codec in enumerate(codecs)}
-    figure = figures.new(7.0, 4.6 * len(panels))
+    figure = figures.new(9.6, 4.6 * len(panels))
     for (title, codings), axes in zip(panels, figure.subplots(len(panels), squeeze=False)[:, 0], strict=True):
         axes.set_title(title, fontsize=10)
         for what, codec in dict.fromkeys((coding["what"], coding["codec"]) for coding in codings):
@@ -31,7 +31,7 @@ def draw(path: str | os.PathLike, panels: Sequence[tuple[str, Sequence[Mapping[s
         axes.set_xlabel("bytes a clip")
         axes.set_ylabel("top-1 accuracy, %")
         axes.grid(alpha=0.3, which="both")
-        axes.legend(fontsize=7)
+        axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1.0))  # beside it: it would hide points
     figures.save(figure, path)
 
 
