@@ -78,10 +78,9 @@ def start(argv: list[str]) -> None:
         "## Figure 3: accuracy over processed frames, and over bytes transmitted",
         "![Figure 3](figure3.png)",
         "Of several T at one T_s, the longest. Bars: as ± above, or of a single run its standard error.",
+        *(["## Accuracy over the bytes that travel", "![Accuracy over bytes](codings.png)"] if coded else []),
         *map(_section, others),
     ]
-    if coded:
-        parts += ["## Accuracy over the bytes that travel", "![Accuracy over bytes](codings.png)"]
     markdown = "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
     folder = pathlib.Path(FLAGS.output_dir)
     try:
