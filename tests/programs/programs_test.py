@@ -91,7 +91,11 @@ def test_the_demo_ends_with_its_summary(folder):
     assert summary["test_videos"] == 6
     assert summary["chance"] == pytest.approx(1 / 6)
     assert summary["served_minus_in_process"] <= summary["tolerance"]
-    assert 0 < summary["bytes"]["distilled"] < summary["bytes"]["frames"]
+    assert 0 < summary["bytes"]["distilled"] < summary["bytes"]["video"]
+    sizes = {(one["what"], one["codec"], one["quality"]): one["bytes_per_clip"] for one in summary["codings"]}
+    for what in ("distilled", "whole_clip", "whole_clip_uniform", "uniform"):
+        assert 0 < sizes[what, "h264", 36] < sizes[what, "h264", 24] < sizes[what, "jpeg", 90]
+    assert sizes["distilled", "h264", 24] < sizes["whole_clip", "h264", 24]
     assert summary["predicted"] in (folder / "videos/labels.txt").read_text().splitlines()
     assert cv2.imread(str(folder / "distilled.png")).shape[0] >= 2 * 64  # a row a clip
     text = (folder / "stdout").read_text()
@@ -225,6 +229,9 @@ def test_evaluation_without_a_run_says_what_was_looked_for(tmp_path):
     )
 
 
+EXPORT = ("--export_dir=there", "--preset=sample")
+
+
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
@@ -235,7 +242,15 @@ def test_evaluation_without_a_run_says_what_was_looked_for(tmp_path):
         (["--weights=a.weights.h5", "--workdir=b"], ["expected one of --weights, --export_dir and --workdir"]),
         (["--weights=a.weights.h5", "--checkpoint=best"], ["--checkpoint is of a run"]),
         (["--method=tsd"], ["--method is for use with --preset and --weights"]),
-        (["--codec=raw"], ["--codec is for use with --export_dir"]),
+        (["--codec=raw"], ["--codecs is for use with --export_dir"]),
+        (["--codecs=raw"], ["--codecs is for use with --export_dir"]),
+        (["--whole_clip"], ["--whole_clip is for use with --export_dir"]),
+        (["--export_dir=there", "--uniform_workdir=run"], ["--uniform_workdir is for use with --whole_clip"]),
+        ([*EXPORT, "--codecs=h264:28,theora"], ["--codecs expects codecs of h264, ", "Received: --codecs=theora"]),
+        ([*EXPORT, "--codecs=h264:52"], ["a quality of h264 from 0 (best) to 51. Received: --codecs=h264:52"]),
+        ([*EXPORT, "--codec=jpeg:0"], ["a quality of jpeg from 1 to 100. Received: --codecs=jpeg:0"]),
+        ([*EXPORT, "--codecs="], ["--codecs expects at least one codec"]),
+        ([*EXPORT, "--whole_clip", "--uniform_workdir=nowhere"], ["nowhere is not a work directory"]),
         (["--export_dir=there", "--T=5"], ["expected neither --T nor --Ts"]),
         (["--export_dir=there"], ["give a --workdir or a --preset, or both --data_dir and --split"]),
         (["--export_dir=there", "--preset=sample"], ["no client half: looked for there/client.tflite"]),
