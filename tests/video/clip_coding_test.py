@@ -86,13 +86,15 @@ def test_no_encoder_writes_its_settings_into_the_clip(frames):
         assert not any(word in packet for packet in packets for word in (b"x264", b"x265", b"SVT", b"options"))
 
 
-def test_equal_clips_give_equal_bytes(frames):
-    """x264's functions for AVX-512 read what nobody wrote."""
-    noise = np.random.default_rng(0).integers(0, 60, (4, 8, 8, 3), dtype=np.uint8).repeat(8, 1).repeat(8, 2)
-    for clip in (frames, frames[:4] // 2 + noise):
-        for name in ("h264", "av1", "vp9"):
-            first, *others = (clip_coding.encode(clip, name) for _ in range(6))
-            assert others == [first] * 5
+@pytest.mark.parametrize("name", ["h264", "av1", "vp9"])
+def test_equal_clips_give_equal_bytes(frames, name):
+    """Whatever lay in the memory before: x264's functions for AVX-512 read what nobody wrote."""
+    found = set()
+    for count in range(1, 17):
+        left_over = [np.full(997 * count * (index + 1), 13 * index, np.uint8) for index in range(count)]
+        del left_over
+        found.add(b"".join(clip_coding.encode(frames, name)))
+    assert len(found) == 1
 
 
 def test_what_a_browser_states_of_its_colours_is_obeyed(frames):
