@@ -90,8 +90,9 @@ def encode(
         quality: of the codec, 0 to its worst; None for its default.
         preset: the encoder's speed; None for the codec's default.
         encoder: FFmpeg's name of another encoder of this codec, for example a hardware's: h264_videotoolbox,
-            h264_v4l2m2m, h264_mediacodec, hevc_nvenc. None for the codec's own. Others know no CRF: they are given a bit
-            rate, a quarter of a bit a pixel at the codec's default quality, half of it where `quality` is 6 larger.
+            h264_v4l2m2m, h264_mediacodec, hevc_nvenc. None for the codec's own. Others have no CRF in common: they are
+            given a bit rate, a quarter of a bit a pixel at the codec's default quality, and half of it for every 6 that
+            `quality` is larger.
 
     Returns:
         Packets in the order of decoding. Together they are the elementary stream.
@@ -117,9 +118,7 @@ def encode(
         context.bit_rate = round(bits_per_pixel * height * width / _TIME_BASE)
         options = {} if preset is None else {"preset": preset}
     context.options = options
-    to_yuv = FrameFilter(
-        ("scale", f"{_EXACT}:out_color_matrix=bt601:out_range=limited"), ("format", context.pix_fmt)
-    )
+    to_yuv = FrameFilter(("scale", f"{_EXACT}:out_color_matrix=bt601:out_range=limited"), ("format", context.pix_fmt))
     padding = ((0, 0), (0, height - frames.shape[1]), (0, width - frames.shape[2]), (0, 0))
     packets: list[Any] = []
     with priority.without_real_time() if settings.takes_real_time else contextlib.nullcontext():

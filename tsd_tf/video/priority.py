@@ -56,4 +56,6 @@ def _call(name: str, sets: ctypes.Array) -> None:
     header = _Header(_CAPABILITY_VERSION, 0)
     if getattr(ctypes.CDLL(None, use_errno=True), name)(ctypes.byref(header), sets):
         reason = os.strerror(ctypes.get_errno())
-        raise UserError(f"cannot keep an encoder from taking real-time priority ({name}: {reason}); use another `codec`")
+        raise UserError(
+            f"cannot keep an encoder from taking real-time priority ({name}: {reason}); use another `codec`"
+        )
