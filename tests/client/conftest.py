@@ -29,11 +29,12 @@ class Authority:
         certificate = self._sign(self._name, self._key.public_key(), 1, True, [])
         self.ca = self._write("ca.pem", certificate.public_bytes(serialization.Encoding.PEM))
 
-    def certificate(self, name, hosts=("localhost", "127.0.0.1"), days=1):
-        """(file of the certificate, file of its key); valid until `days` from now."""
+    def certificate(self, name, hosts=("localhost", "127.0.0.1"), days=1, by_itself=False):
+        """(file of the certificate, file of its key); valid until `days` from now, signed by the authority."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        certificate = self._sign(subject, key.public_key(), days, False, hosts)
+        signer = (subject, key) if by_itself else None
+        certificate = self._sign(subject, key.public_key(), days, False, hosts, signer)
         return (
             self._write(f"{name}.pem", certificate.public_bytes(serialization.Encoding.PEM)),
             self._write(
@@ -46,12 +47,13 @@ class Authority:
             ),
         )
 
-    def _sign(self, subject, public_key, days, is_ca, hosts):
+    def _sign(self, subject, public_key, days, is_ca, hosts, signer=None):
+        issuer, issuers_key = signer or (self._name, self._key)
         now = datetime.datetime.now(datetime.timezone.utc)
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
-            .issuer_name(self._name)
+            .issuer_name(issuer)
             .public_key(public_key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(days=10))
@@ -63,7 +65,7 @@ class Authority:
         ]
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        return builder.sign(self._key, hashes.SHA256())
+        return builder.sign(issuers_key, hashes.SHA256())
 
     def _write(self, name, content):
         path = self._folder / name

@@ -90,6 +90,15 @@ def test_an_authority_that_is_unknown(protocol, start_server, authority, another
 
 
 @both
+def test_a_certificate_signed_by_itself(protocol, start_server, authority, ask, once):
+    certificate, _ = pair = authority.certificate("itself", by_itself=True)
+    server = start_server(protocol, certificate=pair)
+    with pytest.raises(UserError, match="an authority unknown here, or signed by itself; `ca` names its auth"):
+        ask(server, protocol, True, Credentials(authority.ca))
+    assert ask(server, protocol, True, Credentials(certificate)).classes == ("one", "zero")
+
+
+@both
 def test_tls_on_one_side_alone(protocol, start_server, authority, ask, once):
     with pytest.raises(UserError, match="^no connection to .*: it does not speak TLS$"):
         ask(start_server(protocol), protocol, True, Credentials(authority.ca))

@@ -38,8 +38,9 @@ def find(host: str, port: int, context: ssl.SSLContext | None) -> TlsProblem | N
         None if TLS is not the reason.
     """
     if context is None:
-        reason = "it speaks TLS, and `server` asks without: grpcs:// or https://"
-        return TlsProblem(reason) if _speaks_tls(host, port) else None
+        if _speaks_tls(host, port):
+            return TlsProblem("it speaks TLS, and `server` asks without: grpcs:// or https://")
+        return None
     try:
         with (
             socket.create_connection((host, port), _TIMEOUT) as plain,

@@ -130,11 +130,10 @@ def encode(
                 packets += context.encode(frame)
             packets += context.encode(None)
         except av.FFmpegError as error:
-            kind = UserError if is_own else MissingEncoderError
-            raise kind(
-                f"FFmpeg's encoder {name} cannot encode frames of shape {frames.shape} here: {error.strerror}. "
-                f"Received: quality={quality}, preset={preset}"
-            ) from error
+            reason = f"FFmpeg's encoder {name} cannot encode frames of shape {frames.shape} here: {error.strerror}"
+            if not is_own:
+                raise MissingEncoderError(reason) from error
+            raise UserError(f"{reason}. Received: quality={quality}, preset={preset}") from error
     contents = list(map(bytes, packets))
     if codec == "h264":
         return list(map(_without_sei, contents))
