@@ -1,7 +1,9 @@
 """Connections with TLS and tokens, through real sockets and certificates."""
 
 import itertools
+import socket
 import ssl
+import threading
 import time
 import types
 
@@ -242,6 +244,33 @@ def test_a_server_without_the_signature(protocol, start_server, ask, refusal):
 
     with pytest.raises(UnknownSignatureError):
         ask(start_server(protocol, answer), protocol, False)
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>", b"\xff", b"[]", b"{}", b'{"outputs": {"probabilities": [], "classes": []}}'], ids=str
+)
+def test_a_server_of_something_else(body):
+    """Whatever listens on that port."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+
+        def serve():
+            connection, _ = listening.accept()
+            with connection, connection.makefile("rb") as request:
+                length = next(int(line.split()[1]) for line in request if line.lower().startswith(b"content-length"))
+                while request.readline().strip():
+                    pass
+                request.read(length)
+                head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
+                connection.sendall(head.encode() + body)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        with pytest.raises(UserError, match="its answer is no JSON|something else than probabilities and classes"):
+            RestConnection(url, retries=_RETRIES).classify(*_REQUEST)
+        thread.join()
 
 
 # what does not get as far as a socket

@@ -34,7 +34,8 @@ class Credentials:
             raise UserError(
                 f"`cert` and `key` belong together: name both or neither. Received: cert={self.cert}, key={self.key}"
             )
-        self.ssl_context()
+        if self.is_of_encryption:
+            self.ssl_context()
 
     @classmethod
     def read(

@@ -3,7 +3,6 @@
 import base64
 import http.client
 import json
-import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -67,9 +66,9 @@ class RestConnection(Connection):
                 raise self._of_status(error, _text(error.read(_MAX_ERROR_BYTES))) from error
         except TimeoutError as error:
             raise self._late() from error
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise self._refused("its answer is no JSON") from error
-        except (urllib.error.URLError, http.client.HTTPException, ConnectionError, ssl.SSLError) as error:
+        except (OSError, http.client.HTTPException) as error:  # OSError: urllib's, ssl's and the sockets' own
             raise self._unreachable(str(getattr(error, "reason", error))) from error
 
     def _of_status(self, error: urllib.error.HTTPError, text: str) -> Exception:

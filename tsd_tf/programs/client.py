@@ -41,7 +41,7 @@ flags.DEFINE_string(
 flags.DEFINE_string("ca", None, "PEM file of the authorities whose certificates are believed (default: the system's)")
 flags.DEFINE_string("cert", None, "PEM file of the client's own certificate, for servers that ask for one")
 flags.DEFINE_string("key", None, "PEM file of its key")
-flags.DEFINE_string("token_file", None, "file whose first line is the token that the server wants; for your eyes only")
+flags.DEFINE_string("token_file", None, "file whose first line is the token that the server wants")
 flags.DEFINE_string("model_name", MODEL_NAME, "the model's name on the server")
 flags.DEFINE_enum(
     "codec",
