@@ -11,6 +11,7 @@ import types
 
 import av
 import cv2
+import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -330,6 +331,7 @@ def test_the_process_has_neither_tensorflow_nor_keras(exported, server, video, t
             "tsd_tf.video.limits",
             "tsd_tf.video.picture_files",
             "tsd_tf.video.pictures",
+            "tsd_tf.video.priority",
             "tsd_tf.video.resampling",
         ]
     )
@@ -372,22 +374,91 @@ def test_a_folder_with_a_bad_file(exported, server, video, tmp_path):
     assert f"error: {tmp_path}/bad.mp4: no video stream that FFmpeg can decode" in done.stderr
     first, *_, last = done.stdout.splitlines()
     assert first.startswith(f"{tmp_path}/good.mp4: class ")
-    assert "kB of distilled frames; all frames as JPEG" in last
+    assert "kB of distilled frames (jpeg); all frames as JPEG" in last
 
 
 @pytest.fixture
 def run_client(exported, server):
-    """Runs the client on the arguments; returns (exit code, JSON objects, lines of stderr)."""
+    """Runs the client on the arguments, with JPEG; returns (exit code, JSON objects, lines of stderr)."""
 
-    def run(*arguments):
+    def run(*arguments, codec="jpeg"):
         program = [sys.executable, "-m", "tsd_tf.client", f"--model={exported.folder}/client.tflite", "--json"]
+        codec = [f"--codec={codec}"] if codec else []
         done = subprocess.run(
-            [*program, f"--server={server.address}", *map(str, arguments)], capture_output=True, text=True, check=False
+            [*program, *codec, f"--server={server.address}", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         lines = [line for line in done.stderr.splitlines() if not line.startswith("INFO: Created TensorFlow Lite")]
         return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], lines
 
     return run
+
+
+@pytest.mark.parametrize("protocol", ["address", "url"])
+def test_a_server_without_a_gateway(server, video, run_client, protocol):
+    """It is TensorFlow Serving's part, which does not know coded clips, and says so in the same words."""
+    address = f"--server={getattr(server, protocol)}"
+    code, (answer,), (line,) = run_client(video, address, codec=None)
+    assert (code, answer["codec"]) == (0, "jpeg")
+    assert line == (
+        "the server takes no h264 without a gateway (python -m tsd_tf.gateway); distilled frames travel as jpeg"
+    )
+    assert answer["probabilities"] == run_client(video, address)[1][0]["probabilities"]
+    code, answers, (line,) = run_client(video, address, codec="av1")
+    assert (code, answers) == (1, [])
+    assert line.startswith("error: ")
+    assert "for --codec av1 a gateway (python -m tsd_tf.gateway) must stand before the server" in line
+
+
+def test_what_a_refused_clip_took_is_counted(server, distiller, video):
+    connection = GrpcConnection(server.address)
+    jpeg = Recognizer(distiller, connection, "jpeg").recognize(video)
+    with pytest.warns(UserWarning, match="without a gateway"):
+        both = Recognizer(distiller, connection, max_in_flight=1).recognize(video)
+    connection.close()
+    assert both.bytes["distilled"] > jpeg.bytes["distilled"]
+    assert both.bytes["frames"] == jpeg.bytes["frames"]
+    assert both.probabilities == jpeg.probabilities
+
+
+def test_hardware_that_is_missing_is_one_line(video, run_client):
+    code, (answer,), lines = run_client(video, "--encoder=h264_v4l2m2m", codec=None)
+    assert (code, answer["codec"]) == (0, "jpeg")
+    assert len(lines) == 2
+    assert lines[0].startswith("FFmpeg's encoder h264_v4l2m2m cannot encode frames of shape (4, 64, 64, 3) here: ")
+    assert lines[0].endswith("; distilled frames travel as h264 of another encoder")
+    assert lines[1].startswith("the server takes no h264 without a gateway")
+
+
+def test_a_certificate_that_is_not_believed_is_one_line(video, run_client, start_server, authority):
+    for protocol, scheme in (("grpc", "grpcs"), ("rest", "https")):
+        port = start_server(protocol, certificate=authority.certificate("server")).port
+        address = f"{scheme}://localhost:{port}"
+        assert run_client(video, f"--server={address}") == (
+            1,
+            [],
+            [
+                f"error: no connection to {address}: its certificate is of an authority unknown here, or signed by "
+                "itself; --ca names its authority's file"
+            ],
+        )
+
+
+def test_a_token_is_not_shown(video, run_client, start_server, authority, refusal, tmp_path):
+    def answer(authorization):
+        raise refusal(grpc.StatusCode.UNAUTHENTICATED, 401, f"no {authorization}")
+
+    (tmp_path / "token").write_text("secret-1")
+    port = start_server("grpc", answer, authority.certificate("server")).port
+    flags = [f"--server=grpcs://localhost:{port}", f"--ca={authority.ca}", f"--token_file={tmp_path}/token"]
+    code, answers, (line,) = run_client(video, *flags)
+    assert (code, answers) == (1, [])
+    assert line == (
+        f"error: grpcs://localhost:{port} refused the request: UNAUTHENTICATED: no Bearer ...; the token in "
+        "--token_file is wrong, or no longer valid"
+    )
 
 
 def test_a_folder_as_the_builders_search_it(video, run_client, tmp_path):

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,7 +14,8 @@ import numpy as np
 
 from tsd_tf.client import capture, clips
 from tsd_tf.client.answer import Answer
-from tsd_tf.client.connection import Connection
+from tsd_tf.client.clip_encoder import ClipEncoder
+from tsd_tf.client.connection import Connection, UnknownSignatureError
 from tsd_tf.client.distiller import Distiller
 from tsd_tf.contract import signatures
 from tsd_tf.contract.errors import UserError
@@ -33,8 +35,10 @@ class Recognition:
         classes, scores: the likeliest classes and their probabilities.
         probabilities: of all classes, by label.
         version: of the model that answered; None by REST.
-        bytes: {"distilled": sent as distilled frames, "frames": all T frames of the clips as JPEG of the same quality,
-            each once, "video": the file or the folder's pictures}; "frames" and "video" only of videos.
+        codec: how the distilled frames travelled, at the end.
+        bytes: {"distilled": of all requests, see tsd_tf.contract.messages.predict_request, "frames": all T frames of
+            the clips as JPEG of the default quality, each once, "video": the file or the folder's pictures}; "frames"
+            and "video" only of videos.
         seconds: {"capture", "distill", "encode", "send": spent in each, "total": from start to answer}. Sending runs
             beside the rest.
         shortfall: what of the video could not be read, in words; empty if it is whole.
@@ -49,6 +53,7 @@ class Recognition:
     scores: tuple[float, ...]
     probabilities: tuple[float, ...]
     version: int | None
+    codec: str
     bytes: dict[str, int]
     seconds: dict[str, float]
     shortfall: str
@@ -60,29 +65,39 @@ class Recognizer:
     Args:
         distiller: the client half.
         connection: to the cloud half.
-        codec, quality: see tsd_tf.video.codec.encode.
+        codec, quality: see ClipEncoder.
         stride: frames between the starts of two clips, 1 to T; None for T. Overlapping clips reuse the coarse features
             of the frames that they share.
         max_in_flight: clips that may wait for their answer before capturing pauses.
         frame_folder_rate: pictures a second of folders of numbered pictures; None to take files alone.
+        preset, encoder, note: see ClipEncoder.
+
+    Raises:
+        UserError: `stride` is not from 1 to T; or see ClipEncoder.
     """
 
     def __init__(
         self,
         distiller: Distiller,
         connection: Connection,
-        codec: str = "jpeg",
-        quality: int = 90,
+        codec: str | None = None,
+        quality: int | None = None,
         stride: int | None = None,
         max_in_flight: int = 4,
         frame_folder_rate: float | None = None,
+        preset: str | None = None,
+        encoder: str | None = None,
+        note: Callable[[str], Any] = warnings.warn,
     ) -> None:
-        num_frames = distiller.model.num_frames
+        model = distiller.model
+        num_frames = model.num_frames
         self._stride = stride or num_frames
         if not 1 <= self._stride <= num_frames:
             raise UserError(f"`stride` must be between 1 and T = {num_frames}. Received: stride={stride}")
         self._distiller, self._connection = distiller, connection
-        self._codec, self._quality, self._max_in_flight = codec, quality, max_in_flight
+        self._max_in_flight = max_in_flight
+        shape = model.num_distilled_frames, model.frame_size, model.frame_size
+        self._encoder = ClipEncoder(shape, codec, quality, preset, encoder, note)
         self._decoder = IsolatedDecoder(frame_folder_rate=frame_folder_rate)
 
     def recognize(self, path: str | os.PathLike, keep: Callable[[np.ndarray], Any] | None = None) -> Recognition:
@@ -134,7 +149,7 @@ class Recognizer:
         spent: collections.Counter[str] = collections.Counter()
         num_frames = self._distiller.model.num_frames
         streams = self._distiller.can_stream and (live or self._stride < num_frames)
-        pending: collections.deque[tuple[int, concurrent.futures.Future, int]] = collections.deque()
+        pending: collections.deque[tuple[int, concurrent.futures.Future]] = collections.deque()
         with concurrent.futures.ThreadPoolExecutor(self._max_in_flight, "send") as senders:
             for start, clip in clips.sliding(self._frames(source, streams, spent, size), num_frames, self._stride):
                 with _timed(spent, "distill"):
@@ -147,8 +162,8 @@ class Recognizer:
                     keep(distilled)
                 with _timed(spent, "encode"):
                     order = clip_coding.time_order(matrix)
-                    encoded = codec.encode(distilled, self._codec, self._quality, order=order)
-                pending.append((start, senders.submit(self._classify, encoded), encoded.num_bytes))
+                    encoded = self._encoder.encode(distilled, order)
+                pending.append((start, senders.submit(self._classify, encoded, distilled, order)))
                 if len(pending) >= self._max_in_flight or live:
                     yield self._finished(pending.popleft(), spent)
             while pending:
@@ -162,19 +177,30 @@ class Recognizer:
             if frame is None:
                 return
             if size is not None:
-                size["frames"] += len(codec.encode_picture(frame, "jpeg", self._quality))
+                size["frames"] += len(codec.encode_picture(frame, "jpeg"))
             with _timed(spent, "distill"):
                 features = self._distiller.encode_frame(frame) if streams else None
             yield frame, features
 
-    def _classify(self, encoded):
+    def _classify(self, encoded, distilled, order):
+        """(the answer, bytes sent, seconds)"""
         began = time.perf_counter()
-        return self._connection.classify(*encoded), time.perf_counter() - began
+        num_bytes = encoded.num_bytes
+        try:
+            answer = self._connection.classify(*encoded)
+        except UnknownSignatureError as error:
+            if encoded.signature != signatures.CODED:
+                raise
+            self._encoder.give_up_coded(error)
+            encoded = self._encoder.encode(distilled, order)
+            num_bytes += encoded.num_bytes
+            answer = self._connection.classify(*encoded)
+        return answer, num_bytes, time.perf_counter() - began
 
     @staticmethod
     def _finished(pending, spent):
-        start, future, num_bytes = pending
-        answer, seconds = future.result()
+        start, future = pending
+        answer, num_bytes, seconds = future.result()
         spent["send"] += seconds
         taken = dict(spent)
         spent.clear()
@@ -205,6 +231,7 @@ class Recognizer:
             scores=tuple(float(probabilities[index]) for index in likeliest),
             probabilities=tuple(map(float, probabilities)),
             version=answered[-1][1].version,
+            codec=self._encoder.codec,
             bytes={"distilled": sum(sent for _, _, sent, _ in answered), **num_bytes},
             seconds={**seconds, "total": time.perf_counter() - began},
             shortfall=shortfall,

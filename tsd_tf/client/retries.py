@@ -1,4 +1,4 @@
-"""Asking again when a server is unavailable."""
+"""Asking again when a server is unavailable or busy."""
 
 import dataclasses
 import random
@@ -8,7 +8,16 @@ from typing import Any
 
 
 class UnavailableError(Exception):
-    """One attempt found no server; the message says why."""
+    """One attempt found no server, or one that is busy; the message says why.
+
+    Args:
+        message: why.
+        retry_after: seconds after which a busy server asks to be asked again; None of one that is not there.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +27,7 @@ class Retries:
     Attributes:
         attempts: how often it is sent.
         first_pause: seconds before the second attempt; every further pause is twice as long.
-        longest_pause: seconds.
+        longest_pause: seconds; a busy server's own wish may be longer.
     """
 
     attempts: int = 4
@@ -37,8 +46,11 @@ class Retries:
         for number in range(self.attempts - 1):
             try:
                 return attempt()
-            except UnavailableError:
+            except UnavailableError as error:
                 # Clients that lost the same server should not come back in step.
-                pause = min(self.first_pause * 2**number, self.longest_pause)
-                time.sleep(pause * random.uniform(0.75, 1.25))
+                if error.retry_after is None:
+                    pause = min(self.first_pause * 2**number, self.longest_pause) * random.uniform(0.75, 1.25)
+                else:
+                    pause = error.retry_after * random.uniform(1.0, 1.25)
+                time.sleep(pause)
         return attempt()

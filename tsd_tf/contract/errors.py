@@ -11,3 +11,7 @@ class UserError(ValueError):
 
 class UnreadableVideoError(UserError):
     """No pictures can be read from this video; other videos may still be. The message says why."""
+
+
+class MissingEncoderError(UserError):
+    """This machine cannot encode with the encoder that was asked for; another may do. The message says why."""

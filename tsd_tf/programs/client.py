@@ -5,8 +5,10 @@
     python -m tsd_tf.client folder_of_numbered_pictures --frame_folder_rate=12
     python -m tsd_tf.client --camera=0
     python -m tsd_tf.client --camera=rtsp://host/stream
+    python -m tsd_tf.client video.mp4 --server=grpcs://host:8500 --ca=ca.pem --token_file=token --codec=av1
 
-Needs a server (python -m tsd_tf.serving, or TensorFlow Serving with deploy/). Imports neither TensorFlow nor Keras.
+Needs a server: python -m tsd_tf.gateway, or, for pictures alone, python -m tsd_tf.serving or TensorFlow Serving.
+Imports neither TensorFlow nor Keras.
 """
 
 import collections
@@ -31,10 +33,30 @@ if TYPE_CHECKING:
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", "export/client.tflite", "the client half, with client.json and labels.txt beside it")
-flags.DEFINE_string("server", "127.0.0.1:8500", "host:port of gRPC, or http://host:port of REST")
+flags.DEFINE_string(
+    "server",
+    "127.0.0.1:8500",
+    "host:port or grpc://host:port of gRPC, grpcs://host:port with TLS; http://host:port or https://host:port of REST",
+)
+flags.DEFINE_string("ca", None, "PEM file of the authorities whose certificates are believed (default: the system's)")
+flags.DEFINE_string("cert", None, "PEM file of the client's own certificate, for servers that ask for one")
+flags.DEFINE_string("key", None, "PEM file of its key")
+flags.DEFINE_string("token_file", None, "file whose first line is the token that the server wants")
 flags.DEFINE_string("model_name", MODEL_NAME, "the model's name on the server")
-flags.DEFINE_enum("codec", "jpeg", ["jpeg", "png", "raw"], "how distilled frames travel")
-flags.DEFINE_integer("quality", 90, "quality of JPEG", lower_bound=1, upper_bound=100)
+flags.DEFINE_enum(
+    "codec",
+    None,
+    ["h264", "hevc", "av1", "vp9", "webp", "jpeg", "png", "raw"],
+    "how distilled frames travel (default: h264, or jpeg where the server has no gateway before it)",
+)
+flags.DEFINE_integer(
+    "quality",
+    None,
+    "of jpeg and webp, 1 to 100 (best); of h264 and hevc, 0 (best) to 51, of av1 and vp9 to 63 (default: the codec's)",
+    lower_bound=0,
+)
+flags.DEFINE_string("preset", None, "speed of a video codec, as its encoder calls it (default: the codec's)")
+flags.DEFINE_string("encoder", None, "FFmpeg's name of another encoder of the codec, as h264_v4l2m2m of a hardware")
 flags.DEFINE_integer("stride", None, "frames between the starts of two clips (default: T)", lower_bound=1)
 flags.DEFINE_string("camera", None, "number of a camera, or URL of a stream, to watch instead of a video")
 flags.DEFINE_bool("json", False, "print one JSON object per line instead of text")
@@ -48,6 +70,10 @@ flags.DEFINE_float("timeout", 30.0, "seconds that one request may take", lower_b
 flags.DEFINE_integer("attempts", 4, "how often to ask a server that is unavailable", lower_bound=1)
 
 
+def _note(text: str) -> None:
+    print(command_line.in_flags(" ".join(text.split())), file=sys.stderr)
+
+
 def _videos(arguments: list[str]) -> list[pathlib.Path]:
     videos = []
     for argument in map(pathlib.Path, arguments):
@@ -55,7 +81,7 @@ def _videos(arguments: list[str]) -> list[pathlib.Path]:
             videos.append(argument)
             continue
         rate = video_flags.FRAME_FOLDER_RATE.value
-        found = finding.find_known(argument, rate, lambda text: print(command_line.in_flags(text), file=sys.stderr))
+        found = finding.find_known(argument, rate, _note)
         if not found:
             raise UserError(f"no video in {argument}: looked for *{', *'.join(VIDEO_SUFFIXES)} and numbered pictures")
         videos += [argument / path for path in found]
@@ -93,7 +119,7 @@ def _text(result: "Recognition") -> str:
         + ", ".join(f"{name} ({score:.1%})" for name, score in zip(result.classes[1:], result.scores[1:], strict=True)),
         f"  clips {result.clips}; seconds: "
         + ", ".join(f"{name} {seconds[name]:.3f}" for name in ("capture", "distill", "encode", "send", "total")),
-        f"  sent {sizes['distilled']} of distilled frames",
+        f"  sent {sizes['distilled']} of distilled frames ({result.codec})",
     ]
     if "video" in sizes:
         lines[-1] += f"; all frames as JPEG {sizes['frames']}, the video file {sizes['video']}"
@@ -111,6 +137,8 @@ def start(argv: list[str]) -> int:
     """Recognises what the arguments and flags name; returns 1 if a video was unreadable."""
     if (FLAGS.camera is None) == (len(argv) < 2):
         raise UserError("name a video, a folder of videos, or --camera=0: python -m tsd_tf.client video.mp4")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it tells of its handshakes on stderr
+    from tsd_tf.client.credentials import Credentials
     from tsd_tf.client.distiller import Distiller
     from tsd_tf.client.grpc_connection import GrpcConnection
     from tsd_tf.client.recognizer import Recognizer
@@ -120,9 +148,10 @@ def start(argv: list[str]) -> int:
 
     videos = _videos(argv[1:])
     camera = _camera(FLAGS.camera) if FLAGS.camera is not None else None
+    credentials = Credentials.read(FLAGS.ca, FLAGS.cert, FLAGS.key, FLAGS.token_file)
     distiller = Distiller(FLAGS.model, FLAGS.num_threads)
     kind = RestConnection if FLAGS.server.startswith(("http://", "https://")) else GrpcConnection
-    connection = kind(FLAGS.server, FLAGS.model_name, FLAGS.timeout, Retries(FLAGS.attempts))
+    connection = kind(FLAGS.server, FLAGS.model_name, FLAGS.timeout, Retries(FLAGS.attempts), credentials)
     recognizer = Recognizer(
         distiller,
         connection,
@@ -130,6 +159,9 @@ def start(argv: list[str]) -> int:
         FLAGS.quality,
         FLAGS.stride,
         frame_folder_rate=video_flags.FRAME_FOLDER_RATE.value,
+        preset=FLAGS.preset,
+        encoder=FLAGS.encoder,
+        note=_note,
     )
     try:
         if camera is not None:

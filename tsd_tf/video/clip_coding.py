@@ -4,21 +4,27 @@ A clip's packets carry their own parameter sets, so that it can be decoded by it
 settings. Frames travel as YUV 4:2:0 of BT.601 and limited range, which decoders take where nothing is stated; a stream
 that states something else, as a browser's, is converted by that.
 
-Licences: PyAV's wheels carry x264 and x265 under the GPL, and in some countries H.264 and HEVC are patented.
-VP9 (libvpx) is free of both. So is AV1, but its one encoder in these wheels, SVT-AV1, gives the calling thread
-real-time priority where it may, as for root, and then keeps other processes from running.
+Encoders are told that errors of values count, not looks: a network looks at the frames. An error of a colour hits two
+or three of its channels, so colours are coded finer than for people.
+
+Licences: PyAV's wheels carry x264 and x265 under the GPL, and in many countries H.264 and HEVC are patented. AV1
+(SVT-AV1) and VP9 (libvpx) are free of both.
 """
 
+import contextlib
 import dataclasses
+import os
 import re
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 
-from tsd_tf.contract.errors import UnreadableVideoError, UserError
+from tsd_tf.contract.errors import MissingEncoderError, UnreadableVideoError, UserError
+from tsd_tf.video import priority
 from tsd_tf.video.frame_filter import FrameFilter
 
 _TIME_BASE = Fraction(1, 25)  # of no consequence: packets travel without times
@@ -26,6 +32,9 @@ _TIME_BASE = Fraction(1, 25)  # of no consequence: packets travel without times
 _EXACT = "flags=bicubic+accurate_rnd+full_chroma_int+bitexact"
 _LARGEST_BLOCK = 64  # pixels, HEVC's and VP9's
 _START_CODE = re.compile(rb"(\x00?\x00\x00\x01)")
+_TEMPORAL_DELIMITER = b"\x12\0"  # before every picture of AV1; decoders of packets do without
+_BITS_PER_PIXEL = 0.25  # of encoders that take a bit rate, at the codec's default quality
+_CPU_AVX_512F = 13  # OpenCV's number
 _SEI = 6  # the type of the NAL units in which x264 writes its settings, 700 bytes
 
 
@@ -40,6 +49,7 @@ class VideoCodec:
         preset: the default speed, as the encoder calls it.
         preset_option: the encoder's option that takes it.
         options: the encoder's other options.
+        takes_real_time: whether the encoder gives its threads real-time priority where it may, as for root.
     """
 
     encoder: str
@@ -49,21 +59,29 @@ class VideoCodec:
     preset: str
     preset_option: str
     options: dict[str, str]
+    takes_real_time: bool = False
 
+
+# One thread each: clips are coded side by side. With x264's functions for AVX-512, equal clips give different bytes.
+_X264 = "threads=1:chroma-qp-offset=-4" + (":asm=AVX2" if cv2.checkHardwareSupport(_CPU_AVX_512F) else "")
+# With cutree, x265 4.1 writes beyond its memory where a side has 34 to 48 pixels.
+_X265 = "log-level=none:info=0:pools=none:frame-threads=1:cutree=0:cbqpoffs=-4:crqpoffs=-4"
+
+os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes a page about each clip to stderr: errors alone
 
 VIDEO_CODECS = {
-    # One thread each: clips are coded side by side.
-    "h264": VideoCodec(*("libx264", "h264", 24, 51, "medium", "preset"), {"x264-params": "threads=1"}),
-    # With cutree, x265 4.1 writes beyond its memory where a side has 34 to 48 pixels.
-    "hevc": VideoCodec(
-        *("libx265", "hevc", 26, 51, "medium", "preset"),
-        {"x265-params": "log-level=none:info=0:pools=none:frame-threads=1:cutree=0"},
+    "h264": VideoCodec(*("libx264", "h264", 24, 51, "slow", "preset"), {"tune": "psnr", "x264-params": _X264}),
+    "hevc": VideoCodec(*("libx265", "hevc", 26, 51, "medium", "preset"), {"tune": "psnr", "x265-params": _X265}),
+    "av1": VideoCodec(
+        *("libsvtav1", "libdav1d", 32, 63, "6", "preset"), {"svtav1-params": "lp=1"}, takes_real_time=True
     ),
     "vp9": VideoCodec(*("libvpx-vp9", "vp9", 34, 63, "4", "cpu-used"), {"b": "0", "deadline": "good"}),
 }
 
 
-def encode(frames: np.ndarray, codec: str, quality: int | None = None, preset: str | None = None) -> list[bytes]:
+def encode(
+    frames: np.ndarray, codec: str, quality: int | None = None, preset: str | None = None, encoder: str | None = None
+) -> list[bytes]:
     """The coded pictures of a clip.
 
     Args:
@@ -71,12 +89,17 @@ def encode(frames: np.ndarray, codec: str, quality: int | None = None, preset: s
         codec: one of VIDEO_CODECS.
         quality: of the codec, 0 to its worst; None for its default.
         preset: the encoder's speed; None for the codec's default.
+        encoder: FFmpeg's name of another encoder of this codec, for example a hardware's: h264_videotoolbox,
+            h264_v4l2m2m, h264_mediacodec, hevc_nvenc. None for the codec's own. Others have no CRF in common: they are
+            given a bit rate, a quarter of a bit a pixel at the codec's default quality, and half of it for every 6 that
+            `quality` is larger.
 
     Returns:
         Packets in the order of decoding. Together they are the elementary stream.
 
     Raises:
-        UserError: there is no such codec or quality, or this machine's FFmpeg lacks the encoder.
+        UserError: there is no such codec, quality or preset, or `encoder` is none of this codec.
+        MissingEncoderError: this machine's FFmpeg lacks the encoder, or the encoder its hardware.
     """
     settings = _settings(codec)
     quality = settings.quality if quality is None else quality
@@ -84,34 +107,37 @@ def encode(frames: np.ndarray, codec: str, quality: int | None = None, preset: s
         raise UserError(
             f"`quality` of {codec} must be from 0 (best) to {settings.worst_quality}. Received: quality={quality}"
         )
-    height, width = _padded_size(*frames.shape[1:3])
+    context = _encoder(codec, encoder or settings.encoder)
+    name = context.codec.name
+    is_own = name == settings.encoder
+    height, width = context.height, context.width = _padded_size(*frames.shape[1:3])
+    if is_own:
+        options = settings.options | {"crf": str(quality), settings.preset_option: preset or settings.preset}
+    else:
+        bits_per_pixel = _BITS_PER_PIXEL * 2 ** ((settings.quality - quality) / 6)
+        context.bit_rate = round(bits_per_pixel * height * width / _TIME_BASE)
+        options = {} if preset is None else {"preset": preset}
+    context.options = options
+    to_yuv = FrameFilter(("scale", f"{_EXACT}:out_color_matrix=bt601:out_range=limited"), ("format", context.pix_fmt))
     padding = ((0, 0), (0, height - frames.shape[1]), (0, width - frames.shape[2]), (0, 0))
-    try:
-        encoder: Any = av.CodecContext.create(settings.encoder, "w")
-    except (av.FFmpegError, ValueError) as error:
-        raise UserError(
-            f"FFmpeg has no encoder {settings.encoder} here, which `codec` {codec} needs; choose another of "
-            f"{', '.join(VIDEO_CODECS)}"
-        ) from error
-    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = width, height, "yuv420p", _TIME_BASE
-    encoder.framerate = 1 / _TIME_BASE
-    encoder.options = {
-        **settings.options,
-        "crf": str(quality),
-        settings.preset_option: settings.preset if preset is None else preset,
-    }
-    to_yuv = FrameFilter(("scale", f"{_EXACT}:out_color_matrix=bt601:out_range=limited"), ("format", "yuv420p"))
-    packets = []
-    try:
-        for time, picture in enumerate(np.pad(frames, padding, mode="edge")):
-            (frame,) = to_yuv.push(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24"))
-            frame.pts, frame.time_base = time, _TIME_BASE
-            packets += encoder.encode(frame)
-        packets += encoder.encode(None)
-    except av.FFmpegError as error:
-        raise UserError(f"{settings.encoder} cannot encode frames of shape {frames.shape}: {error}") from error
+    packets: list[Any] = []
+    with priority.without_real_time() if settings.takes_real_time else contextlib.nullcontext():
+        try:
+            context.open()
+            for time, picture in enumerate(np.pad(frames, padding, mode="edge")):
+                (frame,) = to_yuv.push(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24"))
+                frame.pts, frame.time_base = time, _TIME_BASE
+                packets += context.encode(frame)
+            packets += context.encode(None)
+        except av.FFmpegError as error:
+            reason = f"FFmpeg's encoder {name} cannot encode frames of shape {frames.shape} here: {error.strerror}"
+            if not is_own:
+                raise MissingEncoderError(reason) from error
+            raise UserError(f"{reason}. Received: quality={quality}, preset={preset}") from error
     contents = list(map(bytes, packets))
-    return list(map(_without_sei, contents)) if codec == "h264" else contents
+    if codec == "h264":
+        return list(map(_without_sei, contents))
+    return [content.removeprefix(_TEMPORAL_DELIMITER) for content in contents] if codec == "av1" else contents
 
 
 def decode(packets: Sequence[bytes], codec: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -171,6 +197,28 @@ def _settings(codec: str) -> VideoCodec:
     if codec not in VIDEO_CODECS:
         raise UserError(f"`codec` must be one of {', '.join(VIDEO_CODECS)}. Received: codec={codec}")
     return VIDEO_CODECS[codec]
+
+
+def _encoder(codec: str, name: str) -> Any:
+    """FFmpeg's encoder of this name, not opened yet."""
+    try:
+        found = av.Codec(name, "w")
+    except ValueError as error:
+        raise MissingEncoderError(f"FFmpeg has no encoder {name} here") from error
+    if found.canonical_name != codec:
+        raise UserError(
+            f"`encoder` must be one of `codec` {codec}; this one is of {found.canonical_name}. Received: encoder={name}"
+        )
+    formats = [format.name for format in found.video_formats or ()]
+    taken = [format for format in ("yuv420p", "nv12") if format in formats or not formats]
+    if not taken:
+        raise UserError(
+            f"`encoder` must take yuv420p or nv12 from memory; this one takes {', '.join(formats)}. "
+            f"Received: encoder={name}"
+        )
+    context: Any = av.CodecContext.create(name, "w")
+    context.pix_fmt, context.time_base, context.framerate = taken[0], _TIME_BASE, 1 / _TIME_BASE
+    return context
 
 
 def _padded_size(height: int, width: int) -> tuple[int, int]:

@@ -40,6 +40,7 @@ def encode(
     quality: int | None = None,
     preset: str | None = None,
     order: np.ndarray | None = None,
+    encoder: str | None = None,
 ) -> EncodedClip:
     """Frames as a request's inputs.
 
@@ -50,18 +51,24 @@ def encode(
             default.
         preset: speed of a video codec; None for its default.
         order: frames[order] are in time order, see clip_coding.time_order; None if frames are. For video codecs.
+        encoder: FFmpeg's name of another encoder of a video codec, see clip_coding.encode; None for the codec's own.
 
     Raises:
-        UserError: there is no such codec, quality or encoder.
+        UserError: there is no such codec or quality, or one that takes no `preset` and `encoder`.
+        MissingEncoderError: this machine lacks the encoder.
     """
-    if codec == "raw":
-        return EncodedClip(signatures.SERVING_DEFAULT, {signatures.FRAMES: frames[None]})
+    if codec not in CODECS:
+        raise UserError(f"`codec` must be one of {', '.join(CODECS)}. Received: codec={codec}")
     if codec in VIDEO_CODECS:
         order = np.arange(len(frames)) if order is None else order
-        packets = clip_coding.encode(frames[order], codec, quality, preset)
+        packets = clip_coding.encode(frames[order], codec, quality, preset, encoder)
         return _coded(packets, codec, order)
-    if codec not in PICTURE_CODECS:
-        raise UserError(f"`codec` must be one of {', '.join(CODECS)}. Received: codec={codec}")
+    if preset is not None or encoder is not None:
+        raise UserError(
+            f"`preset` and `encoder` are of video codecs: {', '.join(VIDEO_CODECS)}. Received: codec={codec}"
+        )
+    if codec == "raw":
+        return EncodedClip(signatures.SERVING_DEFAULT, {signatures.FRAMES: frames[None]})
     pictures = [encode_picture(frame, codec, quality) for frame in frames]
     if codec == "webp":  # which the cloud half does not read
         return _coded(pictures, codec, np.arange(len(frames)))
@@ -128,8 +135,14 @@ def decode(packets: Sequence[bytes], codec: str, order: Sequence[int], shape: tu
 
 
 def encode_picture(frame: np.ndarray, codec: str, quality: int | None = None) -> bytes:
-    """One uint8 RGB frame (H, W, 3) as the bytes of a JPEG, WebP or PNG picture."""
+    """One uint8 RGB frame (H, W, 3) as the bytes of a JPEG, WebP or PNG picture.
+
+    Raises:
+        UserError: `quality` is not from 1 to 100; PNG has none.
+    """
     quality = PICTURE_CODECS[codec] if quality is None else quality
+    if codec != "png" and not 1 <= quality <= 100:
+        raise UserError(f"`quality` of {codec} must be from 1 to 100 (best). Received: quality={quality}")
     options = {"jpeg": [cv2.IMWRITE_JPEG_QUALITY, quality], "webp": [cv2.IMWRITE_WEBP_QUALITY, quality], "png": []}
     done, contents = cv2.imencode(f".{codec}", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), options[codec])
     if not done:
