@@ -8,6 +8,7 @@ machine that slows down slows both. Without --workdir the weights are random. Ti
 the bytes of distilled frames do (P of an untrained client averages the clip).
 """
 
+import collections
 import concurrent.futures
 import os
 import pathlib
@@ -307,27 +308,31 @@ def saturated(server, classify, frames, logits):
 
 
 def count_bytes(folder, video):
-    """Bytes of a video, over all its clips: distilled frames by codec, uniform frames, all frames; and of the file."""
+    """Bytes of a video that travel, over all its clips: distilled frames, uniform frames, all frames; and its file's.
+
+    Each codec codes at its default quality, which is in its key.
+    """
     import numpy as np
 
     from tsd_tf.client import capture, clips
     from tsd_tf.client.distiller import Distiller
-    from tsd_tf.video import codec
+    from tsd_tf.evaluation.coding import Coding
+    from tsd_tf.video import clip_coding
     from tsd_tf.video.isolated_decoder import IsolatedDecoder
 
     distiller = Distiller(folder / "client.tflite")
     model = distiller.model
     captured = capture.video_frames(video, model, IsolatedDecoder())
-    sizes = dict.fromkeys(("raw", "png", "jpeg_90", "uniform_frames_jpeg_90", "all_frames_jpeg_90"), 0)
+    sizes = collections.Counter()
     for _, clip in clips.sliding(captured, model.num_frames, model.num_frames):
-        distilled, _ = distiller.distill(np.stack(clip))
-        for name in ("raw", "png"):
-            sizes[name] += codec.encode(distilled, name).num_bytes
-        sizes["jpeg_90"] += codec.encode(distilled, "jpeg", 90).num_bytes
-        pictures = [len(codec.encode_picture(frame, "jpeg", 90)) for frame in clip]
-        uniform = np.arange(model.num_distilled_frames) * model.num_frames // model.num_distilled_frames
-        sizes["uniform_frames_jpeg_90"] += sum(pictures[index] for index in uniform)
-        sizes["all_frames_jpeg_90"] += sum(pictures)
+        clip = np.stack(clip)
+        distilled, matrix = distiller.distill(clip)
+        uniform = clip[np.arange(model.num_distilled_frames) * model.num_frames // model.num_distilled_frames]
+        for coding in map(Coding.parse, ("raw", "png", "jpeg", "h264")):
+            sizes[str(coding)] += coding.encode(distilled, clip_coding.time_order(matrix)).num_bytes
+            if coding.quality is not None:
+                sizes[f"uniform_frames_{coding}"] += coding.encode(uniform, None).num_bytes
+                sizes[f"all_frames_{coding}"] += coding.encode(clip, None).num_bytes
     return {**sizes, "video_file": os.path.getsize(video)}
 
 

@@ -3,7 +3,7 @@
     make demo
 
 writes a small procedural action data set as video files. Then it runs the programs that a user runs on Kinetics on it,
-at small size (--preset=sample), and ends with a summary. It takes about five minutes on two cores. Everything is in
+at small size (--preset=sample), and ends with a summary. It takes about six minutes on two cores. Everything is in
 demo/. If it is interrupted, the same command goes on where it was; `rm -r demo` starts it over. It fails with exit code
 1 if distilled frames are not recognised far above chance, or if the served answer is not the in-process one.
 """
@@ -31,8 +31,9 @@ flags.DEFINE_integer("num_test", 300, "test videos", lower_bound=6)
 flags.DEFINE_integer("max_steps", None, "cut every training stage short to try the path out; accuracy is not checked")
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
-_STEPS = 11
+_STEPS = 12
 _NUM_CLIPS = 10
+_CODECS = ("h264:24", "h264:30", "h264:36", "jpeg:90")
 # The cloud half gets frames rounded to uint8; the network in this process gets float32 frames.
 _PROBABILITY_TOLERANCE = 0.005
 # The accuracy that distilled frames must reach. With 300 videos and six classes, 2.5 times chance is more than eleven
@@ -64,6 +65,7 @@ def main(argv):
     workdir = results["tsd"]["workdir"]
     if not (paths.export / "client.json").exists():
         steps.run("Export both halves", "-m", "tsd_tf.export", f"--workdir={workdir}", f"--output_dir={paths.export}")
+    codings = _count_bytes(steps, paths, results)
     video, label = _test_video(paths.videos)
     steps.announce("Serve the cloud half and ask it with the client half")
     served = _serve_and_ask(paths, video)
@@ -83,6 +85,7 @@ def main(argv):
         "predicted": served["jpeg"]["label"],
         "score": served["jpeg"]["score"],
         "bytes": served["jpeg"]["bytes"],
+        "codings": codings,
         "served_minus_in_process": difference,
         "tolerance": _PROBABILITY_TOLERANCE,
         "minutes": (time.monotonic() - began) / 60,
@@ -149,6 +152,15 @@ def _train_and_evaluate(steps, paths, method):
     steps.run(f"Evaluate {names[method]}", "evaluate.py", f"--workdir={workdir}", f"--clips={_NUM_CLIPS}")
     result = json.loads((workdir / f"evaluation_test_T20_Ts5_clips{_NUM_CLIPS}.json").read_text())
     return {**result, "workdir": workdir}
+
+
+def _count_bytes(steps, paths, results):
+    """Tests the exported halves with frames as H.264 and as JPEG, beside whole clips; returns the JSON's codings."""
+    arguments = [f"--export_dir={paths.export}", f"--workdir={results['tsd']['workdir']}", "--whole_clip"]
+    arguments += [f"--uniform_workdir={results['i3d_e']['workdir']}", f"--codecs={','.join(_CODECS)}", "--clips=1"]
+    steps.run("Count the bytes that travel, and test what arrives", "evaluate.py", *arguments)
+    first = _CODECS[0].replace(":", "_")
+    return json.loads((paths.export / f"evaluation_float32_{first}_test_T20_Ts5_clips1.json").read_text())["codings"]
 
 
 def _test_video(videos):
@@ -223,6 +235,12 @@ def _in_process_probabilities(workdir, video):
 
 def _print_summary(summary, paths, results):
     sizes = summary["bytes"]
+    travelled = "\n".join(
+        f"    {coding['what'].replace('_', ' '):10} as {coding['codec']:4} of quality {coding['quality']}  "
+        f"{coding['bytes_per_clip']:7,.0f} bytes  {coding['top1']:6.1%}  +- {coding['top1_standard_error']:.1%}"
+        for coding in summary["codings"]
+        if coding["what"] in ("distilled", "whole_clip") and coding["quality"]
+    )
     print(
         f"""
 Summary
@@ -230,13 +248,14 @@ Summary
     distilled frames (I3D+TSD)        {summary["accuracy_distilled"]:6.1%}  +- {summary["standard_error_distilled"]:.1%}
     uniformly sampled frames (I3D_E)  {summary["accuracy_uniform"]:6.1%}  +- {summary["standard_error_uniform"]:.1%}
     chance                            {summary["chance"]:6.1%}
+  what travels for a clip, and the accuracy with one clip a video; whole clips are distilled behind the decoder
+{travelled}
   one video through client and server
     {summary["video"]}
     is "{summary["label"]}"; the answer is "{summary["predicted"]}" ({summary["score"]:.1%})
     the served probabilities differ from the in-process ones by {summary["served_minus_in_process"]:.1e}
       (tolerance {summary["tolerance"]}; frames sent without loss)
-    bytes sent: {sizes["distilled"]:,} for distilled frames as JPEG
-      (all frames as JPEG: {sizes["frames"]:,}; the video file: {sizes["video"]:,})
+    bytes sent: {sizes["distilled"]:,} for distilled frames as JPEG (the video file: {sizes["video"]:,})
   files
     videos and their lists    {paths.videos}
     TFRecord shards           {paths.shards}

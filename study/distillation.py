@@ -1,14 +1,13 @@
 """What distilled frames are made of, and what they cost to send."""
 
-import cv2
 import numpy as np
 import tensorflow as tf
 
 from study import data
 from tsd_tf.building import procedural_videos
 from tsd_tf.data.preprocessing import to_network_input, to_uint8
+from tsd_tf.evaluation.coding import Coding
 from tsd_tf.selectors import Uniform
-from tsd_tf.video import codec, h264
 
 QUALITIES = (5, 15, 30, 50, 75, 90, 95)
 RATE_FACTORS = (18, 23, 28, 33, 38, 43)  # CRF of H.264
@@ -154,7 +153,7 @@ def compression(network, config, split):
     """Accuracy over bytes, one clip a video: distilled frames as JPEG at QUALITIES, and the whole clip as H.264.
 
     Returns:
-        list of {"coding", "bytes": mean bytes of what travels for a clip, "top1"}.
+        list of {"coding", "bytes": mean bytes that travel for a clip, see messages.predict_request, "top1"}.
     """
     clips, labels, _ = clips_with_events(config, split)
 
@@ -169,20 +168,19 @@ def compression(network, config, split):
     def row(coding, size, distilled):
         return {"coding": coding, "bytes": float(size), "top1": _top1(recognise(distilled), labels)}
 
+    def travelled(frames, coding):
+        """Mean bytes of clips, and their frames behind the codec."""
+        encoded = [coding.encode(clip, None) for clip in frames]
+        received = np.stack([coding.decode(clip, frames.shape[1:4]) for clip in encoded])
+        return np.mean([clip.num_bytes for clip in encoded]), received
+
     distilled = distil(clips)
-    rows = [row("uint8", distilled[0].nbytes, distilled)]
-    for quality in QUALITIES:
-        jpegs = [[codec.encode_picture(frame, "jpeg", quality) for frame in frames] for frames in distilled]
-        received = np.stack([[_decode_jpeg(jpeg) for jpeg in frames] for frames in jpegs])
-        rows.append(row(f"JPEG {quality}", np.mean([sum(map(len, frames)) for frames in jpegs]), received))
+    rows = [row("uint8", *travelled(distilled, Coding("raw", None)))]
+    rows += [row(f"JPEG {quality}", *travelled(distilled, Coding("jpeg", quality))) for quality in QUALITIES]
     for factor in RATE_FACTORS:
-        sizes, received = zip(*(h264.through_file(clip, factor) for clip in clips), strict=True)
-        rows.append(row(f"H.264 CRF {factor}", np.mean(sizes), distil(np.stack(received))))
+        size, received = travelled(clips, Coding("h264", factor))
+        rows.append(row(f"H.264 CRF {factor}", size, distil(received)))
     return rows
-
-
-def _decode_jpeg(jpeg):
-    return cv2.cvtColor(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
 def _in_batches(function):

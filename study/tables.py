@@ -119,8 +119,8 @@ def figure3_bytes(cells: list[dict[str, Any]], settings: dict[str, Any]) -> Tabl
         ("method", "T to T_s", "coding", "bytes", "top-1, %"),
         rows,
         "Figure 3: accuracy over bytes",
-        "One clip a video. Bytes are those of the frames that travel, a clip; of H.264 those of an mp4 file of all T "
-        "frames, distilled or sampled behind the decoder.",
+        "One clip a video. Bytes are those that travel for a clip; as H.264 all T frames do, which are distilled or "
+        "sampled behind the decoder.",
         "figure3_bytes",
     )
 

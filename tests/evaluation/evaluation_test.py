@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import json
 import shutil
 
@@ -9,6 +10,9 @@ import pytest
 from tsd_tf.config import sample
 from tsd_tf.contract.errors import UserError
 from tsd_tf.evaluation import average, evaluation, metrics, subjects
+from tsd_tf.evaluation.coding import Coding, compared
+from tsd_tf.reporting import accuracy_over_bytes
+from tsd_tf.video import codec
 from tsd_tf.work_directory import WorkDirectory
 
 pytestmark = pytest.mark.slow
@@ -45,7 +49,9 @@ def test_the_json_says_what_was_tested_and_what_came_out(runs, tested):
     expected |= {"num_frames": 4, "num_distilled_frames": 4, "num_classes": 6, "source": "work directory"}
     assert {name: summary[name] for name in expected} == expected
     assert summary["configuration"]["main_network_width"] == 0.03
-    assert summary["bytes_per_clip"]["raw"] == 4 * 64 * 64 * 3
+    size = codec.encode(np.zeros((4, 64, 64, 3), np.uint8), "raw").num_bytes
+    assert summary["bytes_per_clip"]["raw"] == size > 4 * 64 * 64 * 3
+    assert "codings" not in summary
     assert 0 < summary["bytes_per_clip"]["jpeg_30"] < summary["bytes_per_clip"]["jpeg_90"]
     assert [entry["videos"] for entry in summary["per_class"]] == [1] * 6
     assert summary["mean_class_accuracy"] == pytest.approx(summary["top1"])
@@ -110,7 +116,90 @@ def test_weights_are_described_by_their_configuration_or_by_a_preset(tmp_path):
 
 def test_an_export_needs_data_to_be_tested_on(tmp_path):
     with pytest.raises(UserError, match="give a `work_directory` or a `preset`, or both `data_dir` and `split`"):
-        subjects.of_export(tmp_path, variant="float32", codec="raw", quality=90, data_dir="data")
+        subjects.of_export(tmp_path, variant="float32", codings=[Coding("raw", None)], data_dir="data")
+
+
+@pytest.fixture(scope="module")
+def uniform_run(exported, write_run, tmp_path_factory):
+    """A run of I3D_E on the clips and classes of the export."""
+    config = dataclasses.replace(exported.config, method="i3d_e")
+    path = tmp_path_factory.mktemp("uniform") / "i3d_e"
+    write_run(path, config, exported.labels, seed=1)
+    return WorkDirectory(path)
+
+
+@pytest.fixture
+def data_dir(exported, sample_shards, tmp_path):
+    """The sample's shards under the class names of the export."""
+    shutil.copytree(sample_shards, tmp_path / "data")
+    (tmp_path / "data/labels.txt").write_text("".join(f"{label}\n" for label in exported.labels))
+    return str(tmp_path / "data")
+
+
+def copy_of(exported, folder):
+    return shutil.copytree(exported.folder, folder, ignore=shutil.ignore_patterns("evaluation_*"))
+
+
+def test_several_codings_share_a_pass_and_the_first_gives_the_other_results(exported, uniform_run, data_dir, tmp_path):
+    def tested(*codings, folder, **options):
+        subject = subjects.of_export(
+            copy_of(exported, tmp_path / folder),
+            variant="float32",
+            codings=codings,
+            data_dir=data_dir,
+            split="test",
+            **options,
+        )
+        return evaluation.evaluate(subject, clips=[1, 2], **OPTIONS)
+
+    raw, jpeg = Coding("raw", None), Coding("jpeg", 30)
+    codings = compared([jpeg, raw], whole_clip=True, uniform=True)
+    several = tested(*codings, folder="several", uniform_workdir=uniform_run)
+    alone = {one: tested(one, folder=str(one)) for one in (jpeg, raw)}
+    for number, (path, found) in enumerate(several):
+        assert path.name == f"evaluation_float32_jpeg_30_test_T8_Ts4_clips{number + 1}.json"
+        assert json.loads(path.read_text()) == found
+        assert [(one["codec"], one["quality"], one["what"]) for one in found["codings"]] == [
+            (codec, quality, what)
+            for what in ("distilled", "whole_clip", "whole_clip_uniform", "uniform")
+            for codec, quality in (("jpeg", 30), ("raw", None))
+        ]
+        by_coding = dict(zip(codings, found["codings"], strict=True))
+        for one, results in alone.items():
+            expected = results[number][1]
+            assert "codings" not in expected
+            assert by_coding[one]["bytes_per_clip"] == expected["bytes_sent_per_clip"]
+            for name in ("top1", "top1_standard_error"):
+                assert by_coding[one][name] == expected[name]
+        same = ("top1", "top5", "per_class", "bytes_sent_per_clip", "bytes_per_clip", "codec", "quality")
+        assert {name: found[name] for name in same} == {name: alone[jpeg][number][1][name] for name in same}
+        # Of raw frames the whole clip gives what the distilled ones give, at twice the frames.
+        assert by_coding[Coding("raw", None, "whole_clip")]["top1"] == by_coding[raw]["top1"]
+        sizes = [codec.encode(np.zeros((count, 64, 64, 3), "uint8"), "raw").num_bytes for count in (8, 4)]
+        assert [by_coding[Coding("raw", None, what)]["bytes_per_clip"] for what in ("whole_clip", "uniform")] == sizes
+        assert found["bytes_at_equal_accuracy"] == accuracy_over_bytes.at_equal_accuracy(found["codings"])
+        assert [one["codec"] for one in found["bytes_at_equal_accuracy"]] == ["jpeg"]
+        assert cv2.imread(str(path.with_name(f"{path.stem}_bytes.png"))) is not None
+        assert found["uniform_workdir"] == str(uniform_run.path)
+    assert not list((tmp_path / "raw").glob("*_bytes.png"))
+    assert alone[raw][0][1]["bytes_sent_per_clip"] == alone[raw][0][1]["bytes_per_clip"]["raw"]
+
+
+def test_uniform_frames_need_a_run_on_the_same_clips(exported, write_run, tmp_path):
+    changes = {"method": "i3d_r", "num_frames": 12, "num_distilled_frames": 6, "frame_rate": 10.0}
+    write_run(tmp_path / "run", dataclasses.replace(exported.config, **changes), [*exported.labels[1:], "another"])
+    with pytest.raises(UserError) as error:
+        subjects.of_export(
+            *(exported.folder, exported.config),
+            variant="float32",
+            codings=[Coding("raw", None)],
+            uniform_workdir=WorkDirectory(tmp_path / "run"),
+        )
+    assert str(error.value) == (
+        "`uniform_workdir` must be a run of i3d_e on clips and classes as the export's; expected and found: 25 and 10 "
+        "frames a second; method i3d_e and i3d_r; T 8 and 12; T_s 4 and 6; other classes. "
+        f"Received: uniform_workdir={tmp_path / 'run'}"
+    )
 
 
 def test_presets_take_frame_counts():

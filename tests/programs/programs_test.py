@@ -91,7 +91,11 @@ def test_the_demo_ends_with_its_summary(folder):
     assert summary["test_videos"] == 6
     assert summary["chance"] == pytest.approx(1 / 6)
     assert summary["served_minus_in_process"] <= summary["tolerance"]
-    assert 0 < summary["bytes"]["distilled"] < summary["bytes"]["frames"]
+    assert 0 < summary["bytes"]["distilled"] < summary["bytes"]["video"]
+    sizes = {(one["what"], one["codec"], one["quality"]): one["bytes_per_clip"] for one in summary["codings"]}
+    for what in ("distilled", "whole_clip", "whole_clip_uniform", "uniform"):
+        assert 0 < sizes[what, "h264", 36] < sizes[what, "h264", 24] < sizes[what, "jpeg", 90]
+    assert sizes["distilled", "h264", 24] < sizes["whole_clip", "h264", 24]
     assert summary["predicted"] in (folder / "videos/labels.txt").read_text().splitlines()
     assert cv2.imread(str(folder / "distilled.png")).shape[0] >= 2 * 64  # a row a clip
     text = (folder / "stdout").read_text()

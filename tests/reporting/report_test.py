@@ -14,6 +14,26 @@ pytestmark = pytest.mark.slow
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
+CODINGS = [
+    {
+        "what": what,
+        "codec": codec,
+        "quality": quality,
+        "bytes_per_clip": size,
+        "top1": top1,
+        "top1_standard_error": 0.02,
+    }
+    for what, codec, quality, size, top1 in [
+        ("distilled", "jpeg", 50, 31234.4, 0.58),
+        ("distilled", "h264", 24, 4000.0, 0.59),
+        ("distilled", "h264", 28, 1000.0, 0.57),
+        ("distilled", "raw", None, 750000.0, 0.60),
+        ("whole_clip", "h264", 24, 16000.0, 0.58),
+        ("whole_clip", "h264", 28, 8000.0, 0.50),
+    ]
+]
+
+
 def report(*arguments, folder):
     command = [sys.executable, "-m", "tsd_tf.evaluation.report", *arguments]
     return subprocess.run(
@@ -52,6 +72,7 @@ def written(tmp_path_factory, write_result):
         if number == 1:
             write_result(runs, 0.75, "i3d", 5, 5, name="split1_i3d", **options)
     coding = {"variant": "int8", "codec": "jpeg", "quality": 50, "bytes_sent_per_clip": 31234.4}
+    coding |= {"codings": CODINGS, "bytes_at_equal_accuracy": []}
     write_result(runs, 0.58, source="export", export_dir="export", name="export", **coding)
     done = report("runs", "--paper", folder=folder)
     assert done.returncode == 0, done.stderr
@@ -155,6 +176,27 @@ def test_exported_halves_have_a_table_of_their_own(written):
     assert len(lines_of(written / "exported.csv")) == 1
 
 
+def test_accuracy_over_the_bytes_that_travel(written):
+    markdown = (written / "report.md").read_text()
+    rows = rows_of(markdown, "Exported halves: accuracy over bytes")
+    assert rows[0] == ["export", "variant", "T", "T_s", "clips"] + [
+        *("sent", "codec", "quality", "bytes_per_clip", "top1", "standard_error")
+    ]
+    assert [row[1:] for row in rows[1:3]] == [
+        ["int8", "20", "5", "3", "distilled frames", "jpeg", "50", "31234", "58.0", "2.0"],
+        ["int8", "20", "5", "3", "distilled frames", "h264", "24", "4000", "59.0", "2.0"],
+    ]
+    rows = rows_of(markdown, "Exported halves: bytes at equal accuracy")
+    assert [row[5:] for row in rows] == [
+        ["codec", "top1", "distilled_bytes", "whole_clip_bytes", "ratio", "note"],
+        ["jpeg", "58.0", "31234", "", "", "whole clip: not tested"],
+        ["h264", "58.0", "2000", "16000", "0.125", ""],
+    ]
+    assert [len(lines_of(written / f"{name}.csv")) for name in ("codings", "equal_accuracy")] == [6, 2]
+    assert "![Accuracy over bytes](codings.png)" in markdown
+    assert min(cv2.imread(str(written / "codings.png")).shape[:2]) > 400
+
+
 def test_without_the_flag_nothing_is_the_papers(tmp_path, write_result):
     write_result(tmp_path / "runs", 0.25, dataset="sample", num_frames=20)
     done = report("runs/sample", "--output_dir=out", folder=tmp_path)
@@ -166,7 +208,7 @@ def test_without_the_flag_nothing_is_the_papers(tmp_path, write_result):
     rows = rows_of(markdown, "Table 2: methods, sample, 3 clips")
     assert [row[:2] for row in rows[1:]] == [["5", "5"], ["5", "20"]]
     assert rows[2][-1] == "25.0"
-    assert not (tmp_path / "out/exported.csv").exists()
+    assert not {"exported.csv", "codings.csv", "codings.png"} & {path.name for path in (tmp_path / "out").iterdir()}
 
 
 @pytest.mark.parametrize(
@@ -180,13 +222,14 @@ def test_without_the_flag_nothing_is_the_papers(tmp_path, write_result):
         (["nan"], ["accuracy"]),
         (["magic"], ["magic", "method is 'magic'"]),
         (["twice"], ["of the same run"]),
+        (["coded"], ["coded", "one of codings is", "nothing"]),
         (["mixed"], ["not of one configuration", "logit_scale is 1.0 and 2.0"]),
         (["empty", "--clips=0"], ["clips"]),
         (["good", "--output_dir=good/file"], ["cannot make --output_dir=good/file"]),
     ],
 )
 def test_garbage_is_one_line_and_writes_nothing(tmp_path, write_result, arguments, parts):
-    for name in ("empty", "garbage", "old", "nan", "magic", "twice", "mixed", "good"):
+    for name in ("empty", "garbage", "old", "nan", "magic", "twice", "coded", "mixed", "good"):
         (tmp_path / name).mkdir()
     (tmp_path / "good/file").write_text("")
     (tmp_path / "garbage/evaluation_x.json").write_text("{")
@@ -197,6 +240,7 @@ def test_garbage_is_one_line_and_writes_nothing(tmp_path, write_result, argument
     old.write_text(json.dumps(values))
     write_result(tmp_path / "nan", float("nan"))
     write_result(tmp_path / "magic", 0.5, "magic")
+    write_result(tmp_path / "coded", 0.5, codings=[CODINGS[0] | {"what": "nothing"}])
     first = write_result(tmp_path / "twice", 0.5)
     first.with_name("evaluation_copy.json").write_text(first.read_text())
     for seed, scale in ((0, 1.0), (1, 2.0)):

@@ -63,7 +63,7 @@ def test_every_cell_leaves_what_it_found(folders):
         assert clips["top1"] == pytest.approx(right / 12)
     assert 0 < tsd["matrix"]["mass_in_event"] < 1
     assert [entry["coding"] for entry in tsd["compression"]][0] == "uint8"
-    assert tsd["compression"][0]["bytes"] == 5 * 64 * 64 * 3
+    assert 0 < tsd["compression"][0]["bytes"] - 5 * 64 * 64 * 3 < 150  # what the request says beside its frames
     sizes = [entry["bytes"] for entry in tsd["compression"] if entry["coding"].startswith("JPEG")]
     assert sizes == sorted(sizes)
     sizes = [entry["bytes"] for entry in tsd["compression"] if entry["coding"].startswith("H.264")]

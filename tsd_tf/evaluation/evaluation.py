@@ -1,5 +1,6 @@
 """One test from beginning to end: reads shards, classifies, writes the results."""
 
+import dataclasses
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -16,10 +17,11 @@ from tsd_tf.data.records import Records
 from tsd_tf.data.shards import find_shards, read_labels
 from tsd_tf.data.stored_frames import read_stored_frames
 from tsd_tf.evaluation import metrics, protocol, subjects
+from tsd_tf.evaluation.coding import Coding
 from tsd_tf.evaluation.exported_halves import ExportedHalves
 from tsd_tf.evaluation.subject import Subject
 from tsd_tf.evaluation.transmission_meter import TransmissionMeter
-from tsd_tf.reporting import confusion_picture, machine
+from tsd_tf.reporting import accuracy_over_bytes, bytes_picture, confusion_picture, machine
 
 FORMAT = 1  # of the JSON; a field is added without notice, none changes its meaning under the same number
 _PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless", "ai-edge-litert")
@@ -117,12 +119,18 @@ def evaluate(
         "bytes_per_clip": bytes_per_clip,
         "packages": machine.versions(*_PACKAGES),
     }
+    sent: list[tuple[Coding, float, protocol.Predictions]] = []
     if isinstance(classify, ExportedHalves):
-        facts["bytes_sent_per_clip"] = classify.mean_bytes_sent
+        codings = enumerate(classify.codings)
+        sent = [(coding, classify.mean_bytes(coding), predictions.of_coding(number)) for number, coding in codings]
+        _, facts["bytes_sent_per_clip"], predictions = sent[0]
     stem = f"{subject.stem}_{subject.split}_T{subject.num_frames}_Ts{subject.num_distilled_frames}"
     if dump:
         _dump(subject.folder / f"{stem}_probabilities.npz", predictions, labels)
-    return [_write(subject.folder / f"{stem}_clips{count}", predictions, count, labels, facts) for count in clips]
+    return [
+        _write(subject.folder / f"{stem}_clips{count}", predictions, count, labels, facts, _codings(sent, count))
+        for count in clips
+    ]
 
 
 def _dump(path: pathlib.Path, predictions: protocol.Predictions, labels: Sequence[str]) -> None:
@@ -136,8 +144,23 @@ def _dump(path: pathlib.Path, predictions: protocol.Predictions, labels: Sequenc
         )
 
 
+def _codings(sent: Sequence[tuple[Coding, float, protocol.Predictions]], count: int) -> list[dict[str, Any]]:
+    """What accuracy_over_bytes takes."""
+    found = []
+    for coding, size, predictions in sent:
+        summary = predictions.summary(count)
+        accuracy = {name: summary[name] for name in ("top1", "top1_standard_error")}
+        found.append({**dataclasses.asdict(coding), "bytes_per_clip": size, **accuracy})
+    return found
+
+
 def _write(
-    stem: pathlib.Path, predictions: protocol.Predictions, count: int, labels: Sequence[str], facts: dict[str, Any]
+    stem: pathlib.Path,
+    predictions: protocol.Predictions,
+    count: int,
+    labels: Sequence[str],
+    facts: dict[str, Any],
+    codings: list[dict[str, Any]],
 ) -> tuple[pathlib.Path, dict[str, Any]]:
     averaged = predictions.averaged(count)
     accuracies = metrics.per_class_accuracy(averaged, predictions.labels, len(labels))
@@ -152,11 +175,13 @@ def _write(
         ],
     }
     files.write(f"{stem}_confusion.csv", confusion_picture.table(matrix, labels).csv())
-    title = (
-        f"{summary['method']}, {summary['num_frames']} to {summary['num_distilled_frames']} frames, {count} clips: "
-        f"{summary['top1']:.1%} of {summary['videos']} videos"
-    )
+    setting = f"{summary['method']}, {summary['num_frames']} to {summary['num_distilled_frames']} frames, {count} clips"
+    title = f"{setting}: {summary['top1']:.1%} of {summary['videos']} videos"
     confusion_picture.draw(f"{stem}_confusion.png", matrix, labels, title)
+    if len(codings) > 1:
+        summary["codings"] = codings
+        summary["bytes_at_equal_accuracy"] = accuracy_over_bytes.at_equal_accuracy(codings)
+        bytes_picture.draw(f"{stem}_bytes.png", [(f"{setting}, {summary['videos']} videos", codings)])
     # Last: whoever finds the JSON finds the rest.
     path = stem.with_name(f"{stem.name}.json")
     files.write_json(path, summary)

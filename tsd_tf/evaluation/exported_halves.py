@@ -1,7 +1,10 @@
 """The exported halves under test: client on LiteRT, codec, cloud SavedModel."""
 
+import collections
+import concurrent.futures
 import os
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -9,30 +12,43 @@ import tensorflow as tf
 from tsd_tf.client.distiller import Distiller
 from tsd_tf.contract import signatures
 from tsd_tf.contract.errors import UserError
+from tsd_tf.data.preprocessing import to_network_input
+from tsd_tf.evaluation.coding import DISTILLED, UNIFORM, WHOLE_CLIP, WHOLE_CLIP_UNIFORM, Coding
+from tsd_tf.network import FewFrameNetwork
+from tsd_tf.selectors import Uniform
 from tsd_tf.video import clip_coding, codec
 
 
 class ExportedHalves:
     """Classifies clips as they are deployed: distilled on LiteRT, encoded, classified by the cloud half of the export.
 
+    Beside that, if asked for, what anyone would do instead: send the whole clip, or uniform frames of it.
+
     Args:
         export_dir: what `python -m tsd_tf.export` wrote.
         variant: of the client half: "float32", "float16" or "int8".
-        codec_name: how the distilled frames travel, one of codec.CODECS.
-        quality: see codec.encode.
+        codings: how the clips travel; each gives an answer of its own.
+        uniform: a FewFrameNetwork, whose main network answers where uniform frames are sent or used.
 
     Attributes:
         model: ClientModel, the sidecar of the client half.
         labels: the class names, by label.
+        codings: as given.
 
     Raises:
         UserError: a file is missing, or the halves do not belong together.
     """
 
-    def __init__(self, export_dir: str | os.PathLike, variant: str, codec_name: str, quality: int | None) -> None:
+    def __init__(
+        self,
+        export_dir: str | os.PathLike,
+        variant: str,
+        codings: Sequence[Coding],
+        uniform: FewFrameNetwork | None = None,
+    ) -> None:
         export_dir = pathlib.Path(export_dir)
         self._distiller = Distiller(export_dir / signatures.tflite_file(variant))
-        self._codec_name, self._quality = codec_name, quality
+        self.codings = tuple(codings)
         self.model, self.labels = self._distiller.model, self._distiller.labels
         path = export_dir / signatures.CLOUD_DIR / str(self.model.version)
         try:
@@ -42,12 +58,19 @@ class ExportedHalves:
                 f"no cloud half: looked for version {self.model.version} of the client half as a SavedModel in {path}; "
                 "python -m tsd_tf.export makes both"
             ) from error
-        self._bytes = self._clips = 0
+        self._uniform_indices = Uniform(self.model.num_frames, self.model.num_distilled_frames).indices()
+        self._bytes: collections.Counter[Coding] = collections.Counter()
+        self._clips = 0
 
-    @property
-    def mean_bytes_sent(self) -> float:
-        """Mean bytes of a clip's frames as they travelled, over all clips classified so far."""
-        return self._bytes / self._clips
+        @tf.function(jit_compile=False, reduce_retracing=True)  # as in NetworkClassifier
+        def answer_to_uniform_frames(frames):
+            return tf.nn.softmax(tf.cast(uniform.cloud(to_network_input(frames), training=False), tf.float32))
+
+        self._answer_to_uniform_frames = answer_to_uniform_frames
+
+    def mean_bytes(self, coding: Coding) -> float:
+        """Mean bytes of a clip as it travelled, over all clips classified so far."""
+        return self._bytes[coding] / self._clips
 
     def __call__(self, frames: tf.Tensor, seeds: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Classifies clips.
@@ -57,24 +80,53 @@ class ExportedHalves:
             seeds: not used: a client half whose method draws frames at random draws its own.
 
         Returns:
-            (probabilities, distilled frames): float32 (B, num_classes) and uint8 (B, T_s, h, w, 3), before the codec.
+            (probabilities, distilled frames): float32 (B, number of codings, num_classes) and uint8
+            (B, T_s, h, w, 3), before the codec.
         """
-        distilled, matrices = map(np.stack, zip(*map(self._distiller.distill, frames.numpy()), strict=True))
-        encoded = list(map(self._encode, distilled, matrices))
-        received = [self._received(clip) for clip in encoded]
-        signature = received[0].signature
-        inputs = {name: np.concatenate([clip.inputs[name] for clip in received]) for name in received[0].inputs}
-        self._bytes += sum(clip.num_bytes for clip in encoded)
-        self._clips += len(encoded)
-        answer = self._cloud.signatures[signature](**{name: tf.constant(value) for name, value in inputs.items()})
-        return answer[signatures.PROBABILITIES].numpy(), distilled
+        clips = frames.numpy()
+        distilled, matrices = self._distill(clips)
+        in_time_order = [None] * len(clips)
+        sources: dict[str, tuple[np.ndarray, Sequence[np.ndarray | None]]] = {
+            DISTILLED: (distilled, list(map(clip_coding.time_order, matrices))),
+            WHOLE_CLIP: (clips, in_time_order),
+            UNIFORM: (clips[:, self._uniform_indices], in_time_order),
+        }
+        answers = []
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1, "encode") as pool:
+            # All are under way before the first is asked for: the others are encoded while the networks work.
+            sent = {
+                coding: [pool.submit(coding.encode, *clip) for clip in zip(*sources[coding.what], strict=True)]
+                for coding in dict.fromkeys(coding.sent for coding in self.codings)
+            }
+            for coding in self.codings:
+                encoded = [future.result() for future in sent[coding.sent]]
+                self._bytes[coding] += sum(clip.num_bytes for clip in encoded)
+                answers.append(self._answer(coding, encoded, pool))
+        self._clips += len(clips)
+        return np.stack(answers, axis=1), distilled
 
-    def _encode(self, frames: np.ndarray, matrix: np.ndarray) -> codec.EncodedClip:
-        return codec.encode(frames, self._codec_name, self._quality, order=clip_coding.time_order(matrix))
+    def _distill(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        frames, matrices = zip(*map(self._distiller.distill, clips), strict=True)
+        return np.stack(frames), np.stack(matrices)
 
-    def _received(self, clip: codec.EncodedClip) -> codec.EncodedClip:
-        """What the cloud half is asked, behind a gateway that decodes what it does not read itself."""
-        if clip.signature != signatures.CODED:
-            return clip
-        shape = (self.model.num_distilled_frames, self.model.frame_size, self.model.frame_size)
-        return codec.encode(codec.decode_inputs(clip.inputs, shape)[0], "raw")
+    def _answer(
+        self, coding: Coding, encoded: list[codec.EncodedClip], pool: concurrent.futures.Executor
+    ) -> np.ndarray:
+        """Probabilities (B, num_classes) of what is left of the clips behind the codec."""
+        if coding.what == DISTILLED and encoded[0].signature != signatures.CODED:
+            return self._ask(encoded)
+        sends_all = coding.sent.what == WHOLE_CLIP
+        num_frames = self.model.num_frames if sends_all else self.model.num_distilled_frames
+        shape = (num_frames, self.model.frame_size, self.model.frame_size)
+        received = np.stack(list(pool.map(coding.decode, encoded, [shape] * len(encoded))))
+        if coding.what in (UNIFORM, WHOLE_CLIP_UNIFORM):
+            frames = received[:, self._uniform_indices] if sends_all else received
+            return self._answer_to_uniform_frames(tf.constant(frames)).numpy()
+        distilled = self._distill(received)[0] if sends_all else received
+        return self._ask([codec.encode(clip, "raw") for clip in distilled])
+
+    def _ask(self, clips: list[codec.EncodedClip]) -> np.ndarray:
+        inputs = {name: np.concatenate([clip.inputs[name] for clip in clips]) for name in clips[0].inputs}
+        signature = self._cloud.signatures[clips[0].signature]
+        answer = signature(**{name: tf.constant(value) for name, value in inputs.items()})
+        return answer[signatures.PROBABILITIES].numpy()

@@ -22,12 +22,17 @@ class Predictions:
     Attributes:
         media_ids: list of num_videos strings.
         labels: (num_videos,) int32.
-        probabilities: (num_videos, Q, num_classes) float32.
+        probabilities: (num_videos, Q, num_classes) float32; of ExportedHalves (num_videos, Q, codings, num_classes),
+            of which `of_coding` makes this.
     """
 
     media_ids: list[str]
     labels: np.ndarray
     probabilities: np.ndarray
+
+    def of_coding(self, number: int) -> "Predictions":
+        """Of the answers of ExportedHalves those to its `number`-th coding."""
+        return dataclasses.replace(self, probabilities=self.probabilities[:, :, number])
 
     def averaged(self, num_clips: int) -> np.ndarray:
         """The mean over the first `num_clips` clips of each video: (num_videos, num_classes) float32."""
@@ -99,7 +104,7 @@ def collect(
         probabilities.append(np.stack(answers, axis=1))
         labels.append(batch["label"].numpy())
         media_ids.extend(media_id.decode() for media_id in batch["media_id"].numpy())
-        finite = np.isfinite(probabilities[-1]).all(axis=(1, 2))
+        finite = np.isfinite(probabilities[-1]).reshape(len(answers[0]), -1).all(axis=1)
         if not finite.all():
             name = media_ids[len(media_ids) - len(finite) + int(np.argmin(finite))]
             raise UserError(f"the network's answer for {name} is not finite: its training has diverged")

@@ -5,7 +5,7 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -13,7 +13,9 @@ import tensorflow as tf
 from tsd_tf import network_builder, work_directory
 from tsd_tf.config import Config
 from tsd_tf.contract.errors import UserError
+from tsd_tf.contract.signatures import ClientModel
 from tsd_tf.data.stored_frames import StoredFrames
+from tsd_tf.evaluation.coding import Coding
 from tsd_tf.evaluation.exported_halves import ExportedHalves
 from tsd_tf.evaluation.network_classifier import NetworkClassifier
 from tsd_tf.evaluation.subject import Subject
@@ -144,17 +146,21 @@ def of_export(
     config: Config | None = None,
     *,
     variant: str,
-    codec: str,
-    quality: int | None,
+    codings: Sequence[Coding],
+    uniform_workdir: WorkDirectory | None = None,
     data_dir: str | None = None,
     split: str | None = None,
 ) -> Subject:
     """The Subject of both exported halves; see ExportedHalves.
 
     Args:
-        export_dir, variant, codec, quality: as for ExportedHalves.
+        export_dir, variant, codings: as for ExportedHalves.
         config: the Config that says what the data are; None where `data_dir` and `split` do.
+        uniform_workdir: the run of I3D_E whose network answers where uniform frames are sent or used.
         data_dir, split: the shards; None for the configuration's.
+
+    Raises:
+        UserError: a file is missing, or `uniform_workdir` is no run of I3D_E on such clips and classes.
     """
     if config is not None:
         data_dir, split = data_dir or config.data_dir, split or config.evaluation_split
@@ -163,18 +169,21 @@ def of_export(
             "an export does not say what to test it on: give a `work_directory` or a `preset`, or both `data_dir` and "
             "`split`"
         )
-    halves = ExportedHalves(export_dir, variant, codec, quality)
+    halves = ExportedHalves(export_dir, variant, codings, uniform_workdir.load_network() if uniform_workdir else None)
     model = halves.model
-    coded = codec if quality is None else f"{codec}{quality}"
+    frames = StoredFrames(model.frames_per_second, model.short_side, model.square_pixels)
+    if uniform_workdir:
+        _require_alike(uniform_workdir, model, frames, halves.labels)
+    first = codings[0]
     return Subject(
-        name=f"{export_dir} (version {model.version}, {variant}, {coded})",
+        name=f"{export_dir} (version {model.version}, {variant}, {', '.join(dict.fromkeys(map(str, codings)))})",
         folder=pathlib.Path(export_dir),
-        stem=f"evaluation_{variant}_{coded}",
+        stem=f"evaluation_{variant}_{first}",
         num_frames=model.num_frames,
         num_distilled_frames=model.num_distilled_frames,
         crop_size=model.frame_size,
         num_classes=model.num_classes,
-        frames=StoredFrames(model.frames_per_second, model.short_side, model.square_pixels),
+        frames=frames,
         labels=halves.labels,
         data_dir=data_dir,
         split=split,
@@ -184,8 +193,9 @@ def of_export(
             "export_dir": str(export_dir),
             "export_version": model.version,
             "variant": variant,
-            "codec": codec,
-            "quality": quality,
+            "codec": first.codec,
+            "quality": first.quality,
+            "uniform_workdir": str(uniform_workdir.path) if uniform_workdir else None,
             "dataset": config and config.dataset,
             "method": model.method,
             "main_network": config and config.main_network,
@@ -230,6 +240,23 @@ def split_of_ucf101(subject: Subject) -> int | None:
     data = _SPLIT_DATA.fullmatch(pathlib.PurePath(subject.data_dir).name)
     match = run or data
     return int(match[1]) if match and subject.facts["dataset"] == "ucf101" else None
+
+
+def _require_alike(run: WorkDirectory, model: ClientModel, frames: StoredFrames, labels: list[str]) -> None:
+    """UserError unless a run is of I3D_E and of the same clips and classes as an export."""
+    config = run.config()
+    differences = frames.differences(_frames_of(config))
+    its = (config.method, config.num_frames, config.num_distilled_frames, config.crop_size)
+    expected = ("i3d_e", model.num_frames, model.num_distilled_frames, model.frame_size)
+    places = zip(("method", "T", "T_s", "crop size"), expected, its, strict=True)
+    differences += [f"{name} {one} and {other}" for name, one, other in places if one != other]
+    if run.labels() != labels:
+        differences.append("other classes")
+    if differences:
+        raise UserError(
+            f"`uniform_workdir` must be a run of i3d_e on clips and classes as the export's; expected and found: "
+            f"{'; '.join(differences)}. Received: uniform_workdir={run.path}"
+        )
 
 
 def _frames_of(config: Config) -> StoredFrames:

@@ -10,7 +10,13 @@ the data, as in Table 3. Of UCF101, all splits that are trained are tested, and 
 
     python evaluate.py --preset=ucf101 --clips=1
 
---weights=FILE.weights.h5 tests Keras weights, --export_dir=export the two exported halves with frames coded in between.
+--weights=FILE.weights.h5 tests Keras weights, --export_dir=export the two exported halves with frames coded in between:
+
+    python evaluate.py --export_dir=export --workdir=runs/kinetics400/tsd_T40_Ts10 --whole_clip \
+        --codecs=h264:20,h264:24,h264:28,h264:32,jpeg:90,jpeg:50
+
+gives top-1 over the bytes that travel, of distilled frames and of the whole clip by the same codecs, and what they take
+at equal accuracy.
 All visible GPUs share the work. python -m tsd_tf.evaluation.report turns results into the paper's tables.
 """
 
@@ -21,9 +27,10 @@ from absl import flags
 
 from tsd_tf.contract.errors import UserError
 from tsd_tf.programs import command_line, run_flags
-from tsd_tf.video.clip_coding import VIDEO_CODECS
+from tsd_tf.video.codec import CODECS
 
 if TYPE_CHECKING:
+    from tsd_tf.evaluation.coding import Coding
     from tsd_tf.evaluation.subject import Subject
 
 FLAGS = flags.FLAGS
@@ -48,20 +55,22 @@ flags.DEFINE_integer("Ts", None, "frames per clip that the main network sees, as
 run_flags.define_parts("with --weights and --preset: ")
 flags.DEFINE_integer("crop_size", None, "with --weights and --preset: pixels of the square crop")
 flags.DEFINE_enum("variant", "float32", ["float32", "float16", "int8"], "with --export_dir: the TFLite file")
-flags.DEFINE_enum(
-    "codec",
-    "jpeg",
-    ["jpeg", "png", "raw", *VIDEO_CODECS],
-    "with --export_dir: how distilled frames travel; as pictures, or as a short video",
+flags.DEFINE_list(
+    "codecs",
+    ["jpeg"],
+    "with --export_dir: how the frames travel, as in --codecs=h264:24,h264:28,jpeg, all tested in one pass; the first "
+    f"gives the other results. Any of {', '.join(CODECS)}, at its default quality or another: JPEG and WebP from 1 to "
+    "100, video codecs by their CRF, where 0 is the best",
 )
-flags.DEFINE_integer(
-    "crf",
-    None,
-    "with --export_dir and a video codec: its quality, the smaller the better (default: the codec's own)",
-    0,
+flags.DEFINE_alias("codec", "codecs")
+flags.DEFINE_bool("whole_clip", False, "with --export_dir: beside each of --codecs, whole clips sent by it")
+flags.DEFINE_string(
+    "uniform_workdir", None, "with --whole_clip: a run of --method=i3d_e, which answers to uniform frames of the clips"
 )
 flags.DEFINE_list(
-    "qualities", ["90"], "JPEG qualities at which the bytes of the frames that travel are measured; the first one codes"
+    "qualities",
+    ["90"],
+    "JPEG qualities at which the bytes of distilled frames are measured; the first one is that of --codecs=jpeg",
 )
 flags.DEFINE_bool("dump", False, "also write the probabilities of every clip of every video, as a NumPy .npz")
 flags.DEFINE_float("damaged_share", 0.0, "share of the records that may turn out damaged, and are left out", 0, 1)
@@ -69,7 +78,7 @@ flags.DEFINE_integer("batch_size", 4, "videos a replica and batch", lower_bound=
 flags.DEFINE_integer("seed", 0, "seed of the test clips", lower_bound=0)
 
 _DESCRIBE_WEIGHTS = ("method", "selector", "main_network", "crop_size")
-_DESCRIBE_CODING = ("variant", "codec", "crf")
+_DESCRIBE_EXPORT = ("variant", "codecs", "whole_clip")
 
 
 @command_line.program(extra="train", backends=("tensorflow",))
@@ -81,6 +90,7 @@ def start(argv: list[str]) -> None:
     _refuse_ignored_flags()
 
     from tsd_tf.evaluation import average, evaluation
+    from tsd_tf.reporting import accuracy_over_bytes
 
     subjects = _subjects(qualities[0])
     average.check(subjects)
@@ -98,6 +108,8 @@ def start(argv: list[str]) -> None:
                 f"Q={found['clips']}: top-1 {found['top1']:.1%} (standard error {found['top1_standard_error']:.1%}), "
                 f"top-5 {found['top5']:.1%}, {found['videos']} videos -> {path}"
             )
+            for table in accuracy_over_bytes.tables(found.get("codings", [])):
+                print(f"\n{table.markdown()}", end="")
     for line in average.write(list(zip(*results, strict=True))):
         print(line)
 
@@ -121,8 +133,9 @@ def _subjects(quality: int) -> "list[Subject]":
     if FLAGS.export_dir:
         config = subjects.preset(FLAGS.preset) if FLAGS.preset else None
         config = WorkDirectory(FLAGS.workdir[0]).config() if FLAGS.workdir else config
-        coding = {"variant": FLAGS.variant, "codec": FLAGS.codec, "quality": _quality(quality)}
-        return [subjects.of_export(FLAGS.export_dir, config, **coding, **data)]
+        sent = {"variant": FLAGS.variant, "codings": _codings(quality)}
+        sent["uniform_workdir"] = WorkDirectory(FLAGS.uniform_workdir) if FLAGS.uniform_workdir else None
+        return [subjects.of_export(FLAGS.export_dir, config, **sent, **data)]
     if FLAGS.workdir:
         runs = list(map(WorkDirectory, FLAGS.workdir))
     else:
@@ -130,13 +143,16 @@ def _subjects(quality: int) -> "list[Subject]":
     return [subjects.of_run(run, checkpoint=FLAGS.checkpoint, **frames, **data) for run in runs]
 
 
-def _quality(jpeg_quality: int) -> int | None:
-    """The quality at which the codec codes; None for one without."""
-    if FLAGS.codec in VIDEO_CODECS:
-        return VIDEO_CODECS[FLAGS.codec].quality if FLAGS.crf is None else FLAGS.crf
-    if FLAGS.crf is not None:
-        raise UserError(f"--crf is of video codecs: {', '.join(VIDEO_CODECS)}. Received: --codec={FLAGS.codec}")
-    return jpeg_quality if FLAGS.codec == "jpeg" else None
+def _codings(jpeg_quality: int) -> "list[Coding]":
+    """What --codecs and what goes with it ask for."""
+    from tsd_tf.evaluation import coding
+
+    texts = [f"jpeg:{jpeg_quality}" if text == "jpeg" else text for text in FLAGS.codecs]
+    if not texts:
+        raise UserError("--codecs expects at least one codec; received none")
+    if FLAGS.whole_clip and not FLAGS.uniform_workdir:
+        print("I3D on uniform frames is left out: --uniform_workdir names no run of it")
+    return coding.compared(list(map(coding.Coding.parse, texts)), FLAGS.whole_clip, FLAGS.uniform_workdir is not None)
 
 
 def _refuse_ignored_flags() -> None:
@@ -146,7 +162,8 @@ def _refuse_ignored_flags() -> None:
     if "weights" in given and len(sources) > 1:
         raise UserError(f"expected one of --weights, --export_dir and --workdir, received --{' and --'.join(sources)}")
     needs = {name: {"weights", "preset"} for name in _DESCRIBE_WEIGHTS}
-    needs |= {name: {"export_dir"} for name in _DESCRIBE_CODING}
+    needs |= {name: {"export_dir"} for name in _DESCRIBE_EXPORT}
+    needs["uniform_workdir"] = {"whole_clip"}
     for name in sorted(given & set(needs)):
         if not needs[name] <= given:
             raise UserError(f"--{name} is for use with --{' and --'.join(sorted(needs[name]))}")

@@ -5,8 +5,10 @@
 reads the evaluation_*.json that evaluate.py left in the folders named (work directories, or folders of them), prints
 the tables, and writes report.md, table2.csv, table3.csv, table4.csv, figure3.csv and figure3.png into --output_dir, in
 seconds. Main networks other than I3D, and selectors of one's own, have rows and columns beside the paper's; what
-belongs in no table is listed at the end. A cell without a run says "no run". Of several runs of one setting, as of
-several seeds, it gives the mean and the standard deviation. --paper adds the paper's numbers, marked as the paper's.
+belongs in no table is listed at the end. Exported halves that were tested with several codecs (evaluate.py --codecs)
+have their accuracy over bytes, and bytes at equal accuracy, in codings.csv, codings.png and equal_accuracy.csv. A cell
+without a run says "no run". Of several runs of one setting, as of several seeds, it gives the mean and the standard
+deviation. --paper adds the paper's numbers, marked as the paper's.
 """
 
 import pathlib
@@ -31,7 +33,7 @@ flags.DEFINE_bool("paper", False, "add what the paper prints, marked as the pape
 def start(argv: list[str]) -> None:
     """Writes the report."""
     from tsd_tf.contract import files
-    from tsd_tf.reporting import curve_picture, paper, rendering, results, tables
+    from tsd_tf.reporting import bytes_picture, curve_picture, paper, rendering, results, tables
 
     if len(argv) < 2:
         raise UserError("expected folders of runs, as in python -m tsd_tf.evaluation.report runs; received none")
@@ -49,8 +51,11 @@ def start(argv: list[str]) -> None:
         for title, name, clips in curves
     ]
     points = [entry for _, entries, _ in panels for entry in entries]
+    coded = [result for result in found if result.codings]
     others = [
         rendering.exports(found),
+        rendering.codings(coded),
+        rendering.equal_accuracy(coded),
         rendering.left_out(tables.left_out(found, [*second, *third, *fourth, *points])),
     ]
     others = [table for table in others if table.rows]
@@ -75,6 +80,8 @@ def start(argv: list[str]) -> None:
         "Of several T at one T_s, the longest. Bars: as ± above, or of a single run its standard error.",
         *map(_section, others),
     ]
+    if coded:
+        parts += ["## Accuracy over the bytes that travel", "![Accuracy over bytes](codings.png)"]
     markdown = "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
     folder = pathlib.Path(FLAGS.output_dir)
     try:
@@ -84,15 +91,23 @@ def start(argv: list[str]) -> None:
     for table in written:
         files.write(folder / f"{table.name}.csv", table.csv())
     curve_picture.draw(folder / "figure3.png", panels, FLAGS.quality)
+    if coded:
+        bytes_picture.draw(folder / "codings.png", [(_title(result), result.codings) for result in coded])
     files.write(folder / "report.md", markdown)
     print(markdown, end="")
-    print(f"\nWrote report.md, {', '.join(f'{table.name}.csv' for table in written)} and figure3.png into {folder}")
+    pictures = ["figure3.png"] + ["codings.png"] * bool(coded)
+    print(f"\nWrote report.md, {', '.join([*(f'{table.name}.csv' for table in written), *pictures])} into {folder}")
 
 
 def _only_dataset(found):
     """The data set of the runs where there is one beside UCF101."""
     datasets = {result.dataset for result in found} - {None, "ucf101"}
     return datasets.pop() if len(datasets) == 1 else None
+
+
+def _title(result):
+    frames = f"{result.num_frames} to {result.num_distilled_frames} frames"
+    return f"{result.path.parent} ({result.coding['variant']}), {frames}, {result.clips} clips, {result.videos} videos"
 
 
 def _section(table):

@@ -1,4 +1,4 @@
-"""What tables and pictures call methods and main networks."""
+"""What tables and pictures call methods, main networks and what is sent."""
 
 I3D = "inception_i3d"
 # In the order of the paper's columns.
@@ -9,6 +9,13 @@ _NETWORKS = {
     "tsn_bn_inception": "TSN",
     "c3d": "C3D",
     "resnet3d_18": "ResNet3D-18",
+}
+# What is sent of a clip, and what becomes of it: as results and as tables call it.
+SENT = {
+    "distilled": "distilled frames",
+    "whole_clip": "whole clip, distilled behind the decoder",
+    "whole_clip_uniform": "whole clip, uniform frames of it",
+    "uniform": "uniform frames",
 }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tsd_tf.reporting import names
+from tsd_tf.reporting import accuracy_over_bytes, names
 from tsd_tf.reporting.results import Result
 from tsd_tf.reporting.table import Table
 from tsd_tf.reporting.tables import Entry
@@ -11,6 +11,7 @@ NO_RUN = "no run"
 # Columns of the CSV files -> attributes of entries and of results.
 _PLACE = {name: name for name in ("dataset", "split", "clips", "main_network", "method")}
 _PLACE |= {"T": "num_frames", "T_s": "num_distilled_frames"}
+_EXPORT = ("export", "variant", "T", "T_s", "clips")
 _ACCURACY = ("top1", "standard_deviation", "standard_error")
 
 
@@ -104,6 +105,28 @@ def exports(found: Sequence[Result]) -> Table:
     return Table(header, sorted(rows, key=str), "Exported halves: client, codec, cloud", name="exported")
 
 
+def codings(found: Sequence[Result]) -> Table:
+    """Accuracy over bytes of exported halves whose frames travelled in several ways, a row a way."""
+    header = (*_EXPORT, *accuracy_over_bytes.HEADER)
+    rows = [(*_export(result), *row) for result in found for row in accuracy_over_bytes.rows(result.codings)]
+    return Table(header, rows, "Exported halves: accuracy over bytes", name="codings")
+
+
+def equal_accuracy(found: Sequence[Result]) -> Table:
+    """The bytes of distilled frames and of the whole clip at equal accuracy, a row a test and codec."""
+    header = (*_EXPORT, *accuracy_over_bytes.HEADER_AT_EQUAL_ACCURACY)
+    rows = [
+        (*_export(result), *row)
+        for result in found
+        for row in accuracy_over_bytes.rows_at_equal_accuracy(result.codings)
+    ]
+    note = (
+        "At the lowest accuracy within one standard error of that of raw distilled frames; between two qualities "
+        "interpolated over the logarithm of the bytes, never extrapolated."
+    )
+    return Table(header, rows, "Exported halves: bytes at equal accuracy", note, "equal_accuracy")
+
+
 def left_out(found: Sequence[Result]) -> Table:
     """The results that no other table shows, a row each."""
     rows = [(str(result.path), *_place(result), *_percent(result), result.videos) for result in found]
@@ -113,6 +136,11 @@ def left_out(found: Sequence[Result]) -> Table:
         "tested on other shards than the run's configuration names for tests."
     )
     return Table(header, sorted(rows), "In none of the tables above", note, "left_out")
+
+
+def _export(result):
+    frames = (result.num_frames, result.num_distilled_frames)
+    return (str(result.path.parent), result.coding["variant"], *frames, result.clips)
 
 
 def _place(one):

@@ -35,6 +35,7 @@ class Result:
         bytes_sent_per_clip: of exported halves, the mean bytes that travelled; else 0.
         configuration: of the run; empty of an export.
         coding: of exported halves {"variant", "codec", "quality"}; else empty.
+        codings: of exported halves that were tested with several codings, see accuracy_over_bytes; else empty.
     """
 
     path: pathlib.Path
@@ -55,6 +56,7 @@ class Result:
     bytes_sent_per_clip: float
     configuration: dict[str, Any]
     coding: dict[str, Any]
+    codings: list[dict[str, Any]]
 
     @property
     def is_of_a_network(self) -> bool:
@@ -120,6 +122,7 @@ def _read(path):
             "bytes_sent_per_clip": values["bytes_sent_per_clip"] if exported else 0,
             "configuration": {} if exported else values["configuration"],
             "coding": {name: values[name] for name in ("variant", "codec", "quality")} if exported else {},
+            "codings": values.get("codings", []),
         }
         result = Result(**{field.name: values[field.name] for field in dataclasses.fields(Result)})
         _check(result)
@@ -146,6 +149,16 @@ def _check(result):
             raise ValueError(f"an accuracy or its standard error is {value!r}")
     if not all(math.isfinite(value) and value > 0 for value in result.bytes_per_clip.values()):
         raise ValueError(f"bytes_per_clip is {result.bytes_per_clip!r}")
+    for coding in result.codings:
+        shares = (coding["top1"], coding["top1_standard_error"])
+        size, quality = coding["bytes_per_clip"], coding["quality"]
+        if (
+            coding["what"] not in names.SENT
+            or not isinstance(coding["codec"], str)
+            or not (quality is None or isinstance(quality, int))
+            or not (math.isfinite(size) and size > 0 and all(0.0 <= share <= 1.0 for share in shares))
+        ):
+            raise ValueError(f"one of codings is {coding!r}")
 
 
 def _require_alike(one, other):
