@@ -1,0 +1,92 @@
+"""Measures the wire: bytes at equal quality, times of codecs, and the gateway before a server.
+
+    python -m benchmarks.wire --video=one.mp4,two.mp4
+    python -m benchmarks.wire --video=one.mp4 --parts=bytes --frame_size=224
+
+Distilled frames are compared with the whole clip through the same codec, from which a server would distil the same
+frames: bytes that travel, at the same PSNR of the frames that the main network gets. P is made of Gaussian windows, as
+trained ones often look. Then come milliseconds to encode and decode, and the gateway with TLS and tokens before the
+embedded server against the server alone: latency, and clips a second with many clients. The network has random weights.
+Half an hour on two cores; JSON, side by side.
+"""
+
+import pathlib
+import tempfile
+
+from absl import flags, logging
+
+from benchmarks import in_turn
+from tsd_tf.contract.errors import UserError
+from tsd_tf.programs import command_line
+from tsd_tf.reporting import machine
+
+FLAGS = flags.FLAGS
+flags.DEFINE_list("video", [], "videos of which clips are taken")
+flags.DEFINE_list("parts", ["bytes", "times", "serving"], "what to measure")
+flags.DEFINE_integer("T", 40, "frames of a clip", lower_bound=1, upper_bound=256)
+flags.DEFINE_integer("Ts", 10, "distilled frames", lower_bound=1)
+flags.DEFINE_integer("frame_size", 224, "pixels of the square frames", lower_bound=16)
+flags.DEFINE_integer("num_clips", 3, "clips of a video, evenly spread", lower_bound=1)
+flags.DEFINE_list("codecs", ["h264", "hevc", "av1", "vp9", "webp", "jpeg"], "codecs; jpeg is always among them")
+flags.DEFINE_enum("preset", "kinetics400", ["kinetics400", "sample"], "the network behind the gateway")
+flags.DEFINE_string("output", "wire.json", "file to write")
+flags.DEFINE_integer("repetitions", 10, "measurements of each latency; the median counts", lower_bound=1)
+flags.DEFINE_integer("clients", 64, "clients at a time", lower_bound=1)
+flags.DEFINE_float("seconds", 60, "how long they ask, for each of JPEG and H.264", lower_bound=0.1)
+
+
+def _serving(folder):
+    """The gateway before the server, on frames that a network of random weights tells apart."""
+    import keras
+    import numpy as np
+
+    from benchmarks import wire_serving
+    from tsd_tf import config as configurations
+    from tsd_tf.export import exporter
+    from tsd_tf.network_builder import build_network
+
+    config = getattr(configurations, FLAGS.preset)()
+    keras.utils.set_random_seed(0)
+    labels = [f"class {index}" for index in range(config.num_classes)]
+    draw = np.random.default_rng(0)
+    edge = config.crop_size // 16
+    noise = draw.integers(0, 256, (4, config.num_frames, edge, edge, 3), "uint8").repeat(16, 2).repeat(16, 3)
+    exporter.export(build_network(config), config, labels, folder / "export", noise[:1], noise[1:2])
+    colours = draw.integers(0, 256, (4, 1, 1, 1, 3))
+    frames = ((colours + noise[:, : config.num_distilled_frames]) // 2).astype("uint8")
+    arguments = FLAGS.clients, FLAGS.seconds, FLAGS.repetitions
+    return wire_serving.measure(folder / "export/cloud", folder, frames, *arguments)
+
+
+def main(argv):
+    command_line.no_arguments(argv)
+    logging.set_verbosity(logging.WARNING)
+    from benchmarks import wire_bytes
+
+    unknown = set(FLAGS.codecs) - set(wire_bytes.QUALITIES)
+    if unknown:
+        raise UserError(f"--codecs expects some of {', '.join(wire_bytes.QUALITIES)}; received {', '.join(unknown)}")
+    codecs = list(dict.fromkeys([*FLAGS.codecs, "jpeg"]))
+    found = {
+        "machine": machine.describe(),
+        "versions": machine.versions("av", "opencv-python-headless", "numpy", "tensorflow", "grpcio"),
+        **{name: getattr(FLAGS, name) for name in ("T", "Ts", "frame_size")},
+    }
+    if {"bytes", "times"} & set(FLAGS.parts):
+        if not FLAGS.video:
+            raise UserError("the parts bytes and times need --video=FILE,...")
+        if FLAGS.Ts > FLAGS.T:
+            raise UserError(f"--Ts must be at most --T. Received: --T={FLAGS.T} --Ts={FLAGS.Ts}")
+        clips = wire_bytes.clips_of(FLAGS.video, FLAGS.T, FLAGS.frame_size, FLAGS.num_clips)
+    if "bytes" in FLAGS.parts:
+        found["bytes"] = wire_bytes.compare(clips, FLAGS.Ts, codecs)
+    if "times" in FLAGS.parts:
+        found["times"] = wire_bytes.times(clips[0][1], FLAGS.Ts, codecs, FLAGS.repetitions)
+    if "serving" in FLAGS.parts:
+        with tempfile.TemporaryDirectory() as folder:
+            found["serving"] = _serving(pathlib.Path(folder))
+    in_turn.write(FLAGS.output, found)
+
+
+if __name__ == "__main__":
+    command_line.run(main)
