@@ -227,7 +227,7 @@ class _Worker:
             await asyncio.get_running_loop().sock_sendall(
                 self._socket, decoding_worker.REQUEST.pack(len(content)) + content
             )
-            kind, length = decoding_worker.ANSWER.unpack(await self._receive(decoding_worker.ANSWER.size))
+            kind, length = decoding_worker.ANSWER.unpack((await self._receive(decoding_worker.ANSWER.size)).data)
             if length != num_bytes if kind == decoding_worker.FRAMES else length > _LONGEST_MESSAGE:
                 raise EOFError(f"an answer of kind {kind} with {length} bytes")
             return kind, await self._receive(length)
@@ -249,7 +249,7 @@ class _Worker:
 
     async def _receive(self, count: int) -> np.ndarray:
         content = np.empty(count, np.uint8)
-        view, loop = memoryview(content), asyncio.get_running_loop()
+        view, loop = content.data, asyncio.get_running_loop()
         while view:
             received = await loop.sock_recv_into(self._socket, view)
             if not received:
