@@ -10,6 +10,7 @@ from tsd_tf.contract.errors import UserError
 QUOTAS = ("rate", "bytes")  # of requests, and of their bytes
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HASH = re.compile(r"[0-9a-f]{64}")
+_QUOTA = re.compile(r"[1-9]\d*/\d*[a-z]+")  # one of what `limits` reads, in one word
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,21 +37,21 @@ class TokenEntry:
         if not _HASH.fullmatch(self.sha256):
             raise UserError(f"expected a token's SHA-256 as 64 hexadecimal digits, got {len(self.sha256)} characters")
         for quota in QUOTAS:
+            value = getattr(self, quota)
             try:
+                if value is not None and not _QUOTA.fullmatch(value):
+                    raise ValueError(value)
                 self.limit(quota)
             except ValueError as error:
                 raise UserError(
                     f"`{quota}` must be a number per second, minute, hour or day, as in 20/second. "
-                    f"Received: {quota}={getattr(self, quota)}"
+                    f"Received: {quota}={value}"
                 ) from error
 
     def limit(self, quota: str) -> limits.RateLimitItem | None:
         """One of its quotas, "rate" or "bytes"; None if it has none."""
         value = getattr(self, quota)
-        if value is None:
-            return None
-        (limit,) = limits.parse_many(value)
-        return limit
+        return None if value is None else limits.parse(value)
 
     def line(self) -> str:
         """The line that `parse` reads."""

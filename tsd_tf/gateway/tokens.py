@@ -62,7 +62,7 @@ def read(path: str | os.PathLike) -> str:
 
 def sha256(token: str) -> str:
     """The hash by which a file names a token."""
-    return hashlib.sha256(token.encode(errors="surrogateescape")).hexdigest()
+    return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
 
 
 class Tokens:
