@@ -173,6 +173,15 @@ def test_what_is_no_such_clip(frames, name):
         clip_coding.decode(packets[1:], name, shape)
 
 
+@pytest.mark.parametrize("name", ["h264", "av1"])  # FFmpeg's decoders of HEVC and VP9 make up what is cut off
+def test_pictures_that_are_cut_off_are_refused(frames, name):
+    packets = clip_coding.encode(frames, name)
+    for index, packet in enumerate(packets):
+        cut = [*packets[:index], packet[: len(packet) * 2 // 3], *packets[index + 1 :]]
+        with pytest.raises(UnreadableVideoError, match=f"no {name} stream|is damaged|expected 5 frames, got"):
+            clip_coding.decode(cut, name, frames.shape[:3])
+
+
 @pytest.mark.parametrize(
     ("name", "preset"), [("h264", "ultrafast"), ("hevc", "ultrafast"), ("av1", "12"), ("vp9", "8")]
 )

@@ -73,6 +73,7 @@ def _changed(**changes):
             _changed(codec=np.zeros(0, object)),
             "expected packets as strings .* for 0 clips",
         ),
+        (_changed(codec=np.array(b"h264", object)), "expected codec as strings of rank 1, one entry a clip"),
         (_changed(codec=np.array([b"h264"] * 2, object)), "expected packets as strings .* for 2 clips"),
         (_changed(order=np.array([[0, 0]], "uint8")), "expected an order of 2 frames, got "),
         (_changed(order=np.array([[0]], "uint8")), "expected an order of 2 frames, got "),
@@ -83,6 +84,11 @@ def _changed(**changes):
 def test_inputs_that_are_no_coded_clip(inputs, message):
     with pytest.raises(UserError, match=message):
         codec.decode_inputs(inputs, (2, 16, 16))
+
+
+def test_an_order_that_does_not_fit_is_refused():
+    with pytest.raises(UserError, match="at most 256 coded frames of a clip. Received: 257 frames"):
+        codec.encode(np.zeros((257, 16, 16, 3), "uint8"), "webp")
 
 
 def test_pictures_of_another_size_or_kind_are_refused():

@@ -159,8 +159,10 @@ def decode(packets: Sequence[bytes], codec: str, shape: tuple[int, ...]) -> np.n
     padded = _padded_size(height, width)
     decoder: Any = av.CodecContext.create(_settings(codec).decoder, "r")
     decoder.thread_count = 1
-    # Decoders count whole blocks.
-    decoder.options = {"max_pixels": str((height + _LARGEST_BLOCK) * (width + _LARGEST_BLOCK))}
+    # Decoders count whole blocks. What is damaged is refused, as far as they notice: nobody is to be answered for what a
+    # decoder has made up in its place.
+    most_pixels = (height + _LARGEST_BLOCK) * (width + _LARGEST_BLOCK)
+    decoder.options = {"max_pixels": str(most_pixels), "err_detect": "explode"}
     to_rgb = FrameFilter(("scale", _EXACT), ("format", "rgb24"))
     pictures: list[np.ndarray] = []
     try:
@@ -172,6 +174,8 @@ def decode(packets: Sequence[bytes], codec: str, shape: tuple[int, ...]) -> np.n
                     )
                 if len(pictures) == num_frames:
                     raise UnreadableVideoError(f"expected {num_frames} frames, got more")
+                if frame.is_corrupt:
+                    raise UnreadableVideoError(f"picture {len(pictures) + 1} of the {codec} stream is damaged")
                 (converted,) = to_rgb.push(frame)
                 pictures.append(converted.to_ndarray()[:height, :width])
     except (av.FFmpegError, MemoryError) as error:

@@ -13,6 +13,7 @@ from tsd_tf.video.clip_coding import VIDEO_CODECS
 
 # Of pictures, one a frame; their default qualities, 1 to 100. PNG loses nothing.
 PICTURE_CODECS = {"webp": 80, "jpeg": 90, "png": 0}
+_MOST_FRAMES = 256  # whose order fits uint8
 _BEGINNINGS = {"webp": b"RIFF", "jpeg": b"\xff\xd8", "png": b"\x89PNG"}
 CODECS = (*VIDEO_CODECS, *PICTURE_CODECS, "raw")
 
@@ -91,7 +92,7 @@ def decode_inputs(inputs: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> n
     expected = {signatures.PACKETS: (2, object), signatures.CODEC: (1, object), signatures.ORDER: (2, np.uint8)}
     if set(inputs) != set(expected):
         raise UserError(f"expected the inputs {', '.join(expected)}, got {', '.join(sorted(inputs)) or 'none'}")
-    batch = len(inputs[signatures.CODEC])
+    batch = inputs[signatures.CODEC].size
     for name, (rank, dtype) in expected.items():
         array = inputs[name]
         if array.ndim != rank or array.dtype != dtype or len(array) != batch or not batch:
@@ -151,6 +152,8 @@ def encode_picture(frame: np.ndarray, codec: str, quality: int | None = None) ->
 
 
 def _coded(packets: Sequence[bytes], codec: str, order: np.ndarray) -> EncodedClip:
+    if len(order) > _MOST_FRAMES:
+        raise UserError(f"a request holds at most {_MOST_FRAMES} coded frames of a clip. Received: {len(order)} frames")
     inputs = {
         signatures.PACKETS: np.array([packets], object),
         signatures.CODEC: np.array([codec.encode()], object),
