@@ -159,8 +159,8 @@ def decode(packets: Sequence[bytes], codec: str, shape: tuple[int, ...]) -> np.n
     padded = _padded_size(height, width)
     decoder: Any = av.CodecContext.create(_settings(codec).decoder, "r")
     decoder.thread_count = 1
-    # Decoders count whole blocks. What is damaged is refused, as far as they notice: nobody is to be answered for what a
-    # decoder has made up in its place.
+    # Decoders count whole blocks. What is damaged is refused, as far as they notice: nobody is to be answered for what
+    # a decoder has made up in its place.
     most_pixels = (height + _LARGEST_BLOCK) * (width + _LARGEST_BLOCK)
     decoder.options = {"max_pixels": str(most_pixels), "err_detect": "explode"}
     to_rgb = FrameFilter(("scale", _EXACT), ("format", "rgb24"))
