@@ -6,7 +6,7 @@ from tsd_tf.client.connection import UnknownSignatureError
 from tsd_tf.contract import signatures
 from tsd_tf.contract.errors import UserError
 from tsd_tf.programs import client
-from tsd_tf.video import clip_coding, codec
+from tsd_tf.video import clip_coding, codec, picture_files
 
 _SHAPE = (3, 64, 64)
 _UNKNOWN = UnknownSignatureError("server:1 refused the request: no such signature")
@@ -63,7 +63,7 @@ def test_in_place_of_a_missing_codec_steps_jpeg(frames, monkeypatch):
         "FFmpeg has no encoder av1_nowhere here",
     ]
     clip = encoder.encode(frames, np.arange(3))
-    assert clip.inputs["frames_bytes"][0].tolist() == [codec.encode_picture(frame, "jpeg", 90) for frame in frames]
+    assert clip.inputs["frames_bytes"][0].tolist() == [picture_files.encode(frame, "jpeg", 90) for frame in frames]
 
 
 def test_a_server_without_a_gateway_gets_jpeg_and_one_line(frames):

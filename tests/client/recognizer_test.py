@@ -24,7 +24,7 @@ from tsd_tf.client.retries import Retries
 from tsd_tf.contract.errors import UserError
 from tsd_tf.data.preprocessing import to_network_input, to_uint8
 from tsd_tf.serving.server import BackgroundServer
-from tsd_tf.video import codec as codecs
+from tsd_tf.video import picture_files
 from tsd_tf.video.geometry import centre
 from tsd_tf.video.video import Video
 
@@ -48,7 +48,7 @@ def frames(video):
 
 def through_jpeg(frames):
     """What the cloud decodes of frames, uint8 (..., H, W, 3), that travel as JPEG."""
-    pictures = [codecs.encode_picture(frame, "jpeg") for frame in np.reshape(frames, (-1, *np.shape(frames)[-3:]))]
+    pictures = [picture_files.encode(frame, "jpeg") for frame in np.reshape(frames, (-1, *np.shape(frames)[-3:]))]
     return np.reshape([tf.io.decode_jpeg(picture).numpy() for picture in pictures], np.shape(frames))
 
 
@@ -136,7 +136,7 @@ def stream(frames):
             for index, frame in enumerate(frames):
                 if index == len(frames) // 2:
                     go_on.wait(30)
-                picture = codecs.encode_picture(frame, "jpeg", 100)
+                picture = picture_files.encode(frame, "jpeg", 100)
                 head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
                 self.wfile.write(head.encode() + picture + b"\r\n")
 
@@ -155,7 +155,7 @@ def stream(frames):
 def test_a_stream_is_answered_clip_by_clip_as_it_comes(exported, server, distiller, frames, stream, tmp_path):
     # The same pictures in a file, by the same decoder.
     file = tmp_path / "frames.mjpeg"
-    file.write_bytes(b"".join(codecs.encode_picture(frame, "jpeg", 100) for frame in frames))
+    file.write_bytes(b"".join(picture_files.encode(frame, "jpeg", 100) for frame in frames))
     pictures = cv2.VideoCapture(str(file))
     decoded = np.stack([pictures.read()[1][..., ::-1] for _ in frames])
     expected = probabilities_of(exported.network, decoded)
@@ -513,7 +513,7 @@ def test_folders_of_pictures(frames, run_client, tmp_path):
     folder = tmp_path / "pictures/one"
     folder.mkdir(parents=True)
     for index, frame in enumerate(frames[:16]):
-        (folder / f"img_{index + 1}.jpg").write_bytes(codecs.encode_picture(frame, "jpeg"))
+        (folder / f"img_{index + 1}.jpg").write_bytes(picture_files.encode(frame, "jpeg"))
     (folder / "img_9.jpg").write_bytes(b"")
     for argument in (folder, folder.parent):
         code, answers, errors = run_client(argument)

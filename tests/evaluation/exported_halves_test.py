@@ -21,7 +21,7 @@ from tsd_tf.evaluation.network_classifier import NetworkClassifier
 from tsd_tf.evaluation.transmission_meter import TransmissionMeter
 from tsd_tf.export.verification import TOLERANCES
 from tsd_tf.network_builder import build_network
-from tsd_tf.video import codec as codecs
+from tsd_tf.video import picture_files
 from tsd_tf.video.clip_coding import VIDEO_CODECS
 
 pytestmark = pytest.mark.slow
@@ -51,7 +51,7 @@ def of_network(exported):
     def travelled(frames, quality):
         if quality is None:
             return frames
-        pictures = [codecs.encode_picture(frame, "jpeg", quality) for frame in frames]
+        pictures = [picture_files.encode(frame, "jpeg", quality) for frame in frames]
         return np.stack([tf.io.decode_jpeg(picture, channels=3).numpy() for picture in pictures])
 
     @functools.cache
@@ -129,7 +129,7 @@ def test_every_coding_has_its_own_answer_and_its_own_bytes(exported, uniform_net
         return keras.ops.softmax(uniform_network.cloud(to_network_input(frames))).numpy()
 
     def pictures(frames, coding):
-        return [[codecs.encode_picture(frame, coding.codec, coding.quality) for frame in clip] for clip in frames]
+        return [[picture_files.encode(frame, coding.codec, coding.quality) for frame in clip] for clip in frames]
 
     def decoded(clips):
         return np.stack([[cv2.imdecode(np.frombuffer(one, "uint8"), 1)[..., ::-1] for one in clip] for clip in clips])

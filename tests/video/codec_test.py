@@ -5,7 +5,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
 from tsd_tf.contract.errors import UnreadableVideoError, UserError
-from tsd_tf.video import codec, pictures
+from tsd_tf.video import codec, picture_files, pictures
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_an_order_that_does_not_fit_is_refused():
 
 
 def test_pictures_of_another_size_or_kind_are_refused():
-    pictures = [codec.encode_picture(np.zeros((16, 16, 3), "uint8"), kind) for kind in ("webp", "png")]
+    pictures = [picture_files.encode(np.zeros((16, 16, 3), "uint8"), kind) for kind in ("webp", "png")]
     for packets, name, message in (
         ([pictures[0]] * 2, "webp", "expected frames of 8 x 16 pixels, got 16 x 16|too large"),
         ([pictures[1]] * 2, "webp", "expected a webp picture"),

@@ -12,7 +12,7 @@ from tsd_tf.building.candidate import Candidate
 from tsd_tf.contract import schema
 from tsd_tf.contract.errors import UnreadableVideoError
 from tsd_tf.data import sequence_example
-from tsd_tf.video.codec import encode_picture
+from tsd_tf.video import picture_files
 from tsd_tf.video.frame_folder import FrameFolder
 from tsd_tf.video.limits import SHARE_OF_WHOLE
 from tsd_tf.video.opening import open_video
@@ -119,7 +119,7 @@ def convert(row: Row, candidate: Candidate, settings: Settings) -> tuple[bytes |
             if len(jpegs) >= MAX_SECONDS * settings.frame_rate:
                 raise UnreadableVideoError(f"longer than {MAX_SECONDS} s from {time_start:g} s; give an interval")
             shape = picture.shape[:2]
-            jpegs.append(encode_picture(picture, "jpeg", settings.jpeg_quality))
+            jpegs.append(picture_files.encode(picture, "jpeg", settings.jpeg_quality))
     except (UnreadableVideoError, cv2.error, ValueError, MemoryError) as error:
         reason = " ".join(str(error).split()) or NO_MEMORY
         return None, Outcome(UNREADABLE, reason, 0, video.codec if video else "", candidate.data_path)

@@ -19,7 +19,7 @@ from tsd_tf.client.connection import Connection, UnknownSignatureError
 from tsd_tf.client.distiller import Distiller
 from tsd_tf.contract import signatures
 from tsd_tf.contract.errors import UserError
-from tsd_tf.video import clip_coding, codec, finding
+from tsd_tf.video import clip_coding, finding, picture_files
 from tsd_tf.video.isolated_decoder import IsolatedDecoder
 
 
@@ -177,7 +177,7 @@ class Recognizer:
             if frame is None:
                 return
             if size is not None:
-                size["frames"] += len(codec.encode_picture(frame, "jpeg"))
+                size["frames"] += len(picture_files.encode(frame, "jpeg"))
             with _timed(spent, "distill"):
                 features = self._distiller.encode_frame(frame) if streams else None
             yield frame, features

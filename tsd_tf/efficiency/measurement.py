@@ -17,7 +17,7 @@ from tsd_tf.efficiency.counting import multiply_accumulates, parameters
 from tsd_tf.efficiency.rows import Row
 from tsd_tf.network import FewFrameNetwork
 from tsd_tf.network_builder import build_main_network, build_selector
-from tsd_tf.video.codec import encode_picture
+from tsd_tf.video import picture_files
 
 JPEG_QUALITY = 90
 # The FLOPS of I3D in Tables 1 and 5 are this many G a frame, whatever the length.
@@ -121,4 +121,4 @@ def milliseconds(function: Callable[[Any], Any], shape: tuple[int, ...], runs: i
 def jpeg_bytes(frames: np.ndarray, size: int) -> float:
     """Mean size of `frames`, uint8 (n, height, width, 3), as JPEG pictures of size x size pixels."""
     pictures = (cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA) for frame in frames)
-    return statistics.fmean(len(encode_picture(picture, "jpeg", JPEG_QUALITY)) for picture in pictures)
+    return statistics.fmean(len(picture_files.encode(picture, "jpeg", JPEG_QUALITY)) for picture in pictures)

@@ -10,7 +10,8 @@ from tsd_tf.contract.errors import UserError
 from tsd_tf.reporting import names
 from tsd_tf.video import codec as codecs
 from tsd_tf.video.clip_coding import VIDEO_CODECS
-from tsd_tf.video.codec import CODECS, PICTURE_CODECS
+from tsd_tf.video.codec import CODECS
+from tsd_tf.video.picture_files import PICTURE_CODECS
 
 DISTILLED, WHOLE_CLIP, WHOLE_CLIP_UNIFORM, UNIFORM = names.SENT
 

@@ -3,16 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from tsd_tf.contract import messages, signatures
 from tsd_tf.contract.errors import UnreadableVideoError, UserError
 from tsd_tf.video import clip_coding, picture_files
 from tsd_tf.video.clip_coding import VIDEO_CODECS
+from tsd_tf.video.picture_files import PICTURE_CODECS
 
-# Of pictures, one a frame; their default qualities, 1 to 100. PNG loses nothing.
-PICTURE_CODECS = {"webp": 80, "jpeg": 90, "png": 0}
 _MOST_FRAMES = 256  # whose order fits uint8
 _BEGINNINGS = {"webp": b"RIFF", "jpeg": b"\xff\xd8", "png": b"\x89PNG"}
 CODECS = (*VIDEO_CODECS, *PICTURE_CODECS, "raw")
@@ -70,7 +68,7 @@ def encode(
         )
     if codec == "raw":
         return EncodedClip(signatures.SERVING_DEFAULT, {signatures.FRAMES: frames[None]})
-    pictures = [encode_picture(frame, codec, quality) for frame in frames]
+    pictures = [picture_files.encode(frame, codec, quality) for frame in frames]
     if codec == "webp":  # which the cloud half does not read
         return _coded(pictures, codec, np.arange(len(frames)))
     return EncodedClip(signatures.JPEG, {signatures.FRAMES_BYTES: np.array([pictures], object)})
@@ -133,22 +131,6 @@ def decode(packets: Sequence[bytes], codec: str, order: Sequence[int], shape: tu
     frames = np.empty_like(shown)
     frames[list(order)] = shown
     return frames
-
-
-def encode_picture(frame: np.ndarray, codec: str, quality: int | None = None) -> bytes:
-    """One uint8 RGB frame (H, W, 3) as the bytes of a JPEG, WebP or PNG picture.
-
-    Raises:
-        UserError: `quality` is not from 1 to 100; PNG has none.
-    """
-    quality = PICTURE_CODECS[codec] if quality is None else quality
-    if codec != "png" and not 1 <= quality <= 100:
-        raise UserError(f"`quality` of {codec} must be from 1 to 100 (best). Received: quality={quality}")
-    options = {"jpeg": [cv2.IMWRITE_JPEG_QUALITY, quality], "webp": [cv2.IMWRITE_WEBP_QUALITY, quality], "png": []}
-    done, contents = cv2.imencode(f".{codec}", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), options[codec])
-    if not done:
-        raise ValueError(f"OpenCV cannot encode a frame of shape {frame.shape} as {codec}")
-    return contents.tobytes()
 
 
 def _coded(packets: Sequence[bytes], codec: str, order: np.ndarray) -> EncodedClip:

@@ -1,4 +1,4 @@
-"""Reads picture files that come from outside."""
+"""Pictures as the contents of files: written, and read from outside."""
 
 import os
 import pathlib
@@ -7,11 +7,29 @@ import struct
 import cv2
 import numpy as np
 
-from tsd_tf.contract.errors import UnreadableVideoError
+from tsd_tf.contract.errors import UnreadableVideoError, UserError
 from tsd_tf.video import jpeg
 from tsd_tf.video.limits import MAX_PIXELS
 
+# How one frame is written as a picture; their default qualities, 1 to 100. PNG loses nothing.
+PICTURE_CODECS = {"webp": 80, "jpeg": 90, "png": 0}
 _MAX_BYTES = 1 << 28
+
+
+def encode(frame: np.ndarray, codec: str, quality: int | None = None) -> bytes:
+    """One uint8 RGB frame (H, W, 3) as the bytes of a JPEG, WebP or PNG picture.
+
+    Raises:
+        UserError: `quality` is not from 1 to 100; PNG has none.
+    """
+    quality = PICTURE_CODECS[codec] if quality is None else quality
+    if codec != "png" and not 1 <= quality <= 100:
+        raise UserError(f"`quality` of {codec} must be from 1 to 100 (best). Received: quality={quality}")
+    options = {"jpeg": [cv2.IMWRITE_JPEG_QUALITY, quality], "webp": [cv2.IMWRITE_WEBP_QUALITY, quality], "png": []}
+    done, contents = cv2.imencode(f".{codec}", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), options[codec])
+    if not done:
+        raise ValueError(f"OpenCV cannot encode a frame of shape {frame.shape} as {codec}")
+    return contents.tobytes()
 
 
 def read(path: str | os.PathLike) -> np.ndarray | None:
