@@ -1,0 +1,27 @@
+"""The one exception with which the gateway turns a request away."""
+
+import grpc
+
+from tsd_tf.serving.serving_error import ServingError
+
+_HTTP_STATUS = {grpc.StatusCode.UNAUTHENTICATED: 401, grpc.StatusCode.PERMISSION_DENIED: 403}
+
+
+class Refusal(ServingError):
+    """A request that the gateway does not pass on.
+
+    Args:
+        code: the status.
+        message: what was expected and what was received, for whoever sent the request.
+        reason: a short word for metrics and logs.
+        retry_after: seconds after which the same request may be answered; None if that is not known.
+    """
+
+    def __init__(self, code: grpc.StatusCode, message: str, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(code, message)
+        self.reason, self.retry_after = reason, retry_after
+
+    @property
+    def http_status(self) -> int:
+        """The HTTP status code of this refusal."""
+        return _HTTP_STATUS.get(self.code, super().http_status)
