@@ -1,0 +1,60 @@
+"""The access log: a JSON object a line."""
+
+import contextlib
+import datetime
+import json
+import sys
+from typing import IO, Any
+
+from tsd_tf.contract.errors import UserError
+from tsd_tf.gateway.request_record import RequestRecord
+
+_LONGEST_VALUE = 256
+
+
+class AccessLog(contextlib.AbstractContextManager):
+    """Writes a line for each request, and each line at once.
+
+    Args:
+        path: the file, to which lines are added; "-" for standard output.
+
+    Raises:
+        UserError: the file cannot be opened.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._is_ours = path != "-"
+        try:
+            self._file: IO[str] = open(path, "a", buffering=1, encoding="ascii") if self._is_ours else sys.stdout
+        except OSError as error:
+            raise UserError(f"`access_log` cannot be written: {error.strerror}. Received: access_log={path}") from error
+
+    def __exit__(self, *exception: object) -> None:
+        if self._is_ours:
+            self._file.close()
+
+    def write(self, record: RequestRecord) -> None:
+        """Adds a line."""
+        values: dict[str, Any] = {
+            "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
+            "token": record.token,
+            "peer": record.peer,
+            "protocol": record.protocol,
+            "method": record.method[:_LONGEST_VALUE],
+            "model": record.model[:_LONGEST_VALUE],
+            "signature": record.signature[:_LONGEST_VALUE],
+            "codec": record.codec,
+            "clips": record.clips,
+            "status": record.status,
+            "bytes_in": record.bytes_in,
+            "decode_ms": _milliseconds(record.decode_seconds),
+            "backend_ms": _milliseconds(record.backend_seconds),
+            "total_ms": _milliseconds(record.total_seconds),
+            "reason": record.reason,
+        }
+        self._file.write(json.dumps(values) + "\n")
+        self._file.flush()
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 3)
