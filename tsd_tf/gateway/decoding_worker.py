@@ -45,13 +45,12 @@ def main() -> None:
                 inputs, shape = pickle.loads(requests.read(*REQUEST.unpack(header)))
                 # Its default action ends the process, whatever that is doing, and even if the parent is gone.
                 signal.setitimer(signal.ITIMER_REAL, seconds)
-                kind, content = FRAMES, b""
                 try:
-                    content = memoryview(codec.decode_inputs(inputs, shape)).cast("B")
+                    kind, content = FRAMES, codec.decode_inputs(inputs, shape).data.cast("B")
                 except Exception as error:  # whatever a hostile clip brings about is said of that clip
                     out_of_memory = isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError)
                     kind = MEMORY if out_of_memory else BAD_CLIP
-                    content = (str(error) or type(error).__name__).encode(errors="replace")
+                    content = memoryview((str(error) or type(error).__name__).encode(errors="replace"))
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 ours.sendall(ANSWER.pack(kind, len(content)))
                 ours.sendall(content)

@@ -7,7 +7,7 @@ from tsd_tf.serving.serving_error import ServingError
 _HTTP_STATUS = {grpc.StatusCode.UNAUTHENTICATED: 401, grpc.StatusCode.PERMISSION_DENIED: 403}
 
 
-class Refusal(ServingError):
+class Refusal(ServingError):  # noqa: N818  an answer, and not always an error
     """A request that the gateway does not pass on.
 
     Args:

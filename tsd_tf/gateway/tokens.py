@@ -1,0 +1,208 @@
+"""Who may ask, and how much: tokens by their hashes, each with a name and quotas, from a file."""
+
+import dataclasses
+import hashlib
+import hmac
+import logging
+import os
+import pathlib
+import re
+import threading
+import time
+
+import grpc
+import limits
+
+from tsd_tf.contract.errors import UserError
+from tsd_tf.gateway.file_stamp import file_stamp
+from tsd_tf.gateway.refusal import Refusal
+
+_LOG = logging.getLogger(__name__)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_QUOTAS = ("rate", "bytes")
+_SECONDS_BETWEEN_LOOKS = 0.25
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenEntry:
+    """A line of the file.
+
+    Attributes:
+        name: of whoever holds the token: 1 to 64 letters, digits, dots, hyphens and underscores.
+        sha256: of the token, 64 hexadecimal digits.
+        rate, bytes: quotas of requests and of their bytes, as `limits` writes them: "20/second", "5000000000/day".
+            None for no quota.
+    """
+
+    name: str
+    sha256: str
+    rate: str | None = None
+    bytes: str | None = None
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise UserError(  # which is not shown: it may be a token
+                "`name` must be 1 to 64 letters, digits, dots, hyphens and underscores, a letter or digit first"
+            )
+        if not _HASH.fullmatch(self.sha256):
+            raise UserError(f"expected a token's SHA-256 as 64 hexadecimal digits, got {len(self.sha256)} characters")
+        for quota in _QUOTAS:
+            try:
+                self.limit(quota)
+            except ValueError as error:
+                raise UserError(
+                    f"`{quota}` must be a number per second, minute, hour or day, as in 20/second. "
+                    f"Received: {quota}={getattr(self, quota)}"
+                ) from error
+
+    def limit(self, quota: str) -> limits.RateLimitItem | None:
+        """One of its quotas, "rate" or "bytes"; None if it has none."""
+        value = getattr(self, quota)
+        if value is None:
+            return None
+        (limit,) = limits.parse_many(value)
+        return limit
+
+    def line(self) -> str:
+        """The line that `parse` reads."""
+        return " ".join(
+            [self.name, self.sha256, *(f"{key}={getattr(self, key)}" for key in _QUOTAS if getattr(self, key))]
+        )
+
+
+def parse(text: str, path: str | os.PathLike) -> list[TokenEntry]:
+    """The entries of a file's text: a line each, `NAME SHA256 [rate=20/second] [bytes=5000000000/day]`; # comments.
+
+    Args:
+        path: of the file, for errors.
+
+    Raises:
+        UserError: a line is none; it is named by its number, and what may be a token is not shown.
+    """
+    entries: dict[str, TokenEntry] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.partition("#")[0].split()
+        if not words:
+            continue
+        try:
+            name, sha256, *rest = words if len(words) > 1 else (words[0], "")
+            quotas = dict(word.partition("=")[::2] for word in rest)
+            if len(quotas) < len(rest) or not set(quotas) <= set(_QUOTAS):
+                raise UserError("expected NAME SHA256 [rate=20/second] [bytes=5000000000/day]")
+            entry = TokenEntry(name, sha256.lower(), **quotas)
+            if name in entries:
+                raise UserError(f"{name} is there already")
+            if any(entry.sha256 == other.sha256 for other in entries.values()):
+                raise UserError(f"the token of {name} is another one's already")
+        except UserError as error:
+            raise UserError(f"{path}, line {number}: {error}") from None
+        entries[name] = entry
+    return list(entries.values())
+
+
+def sha256(token: str) -> str:
+    """The hash by which a file names a token."""
+    return hashlib.sha256(token.encode(errors="surrogateescape")).hexdigest()
+
+
+class Tokens:
+    """Admits whoever shows a token of a file, which is read anew when it changes.
+
+    A file that cannot be understood leaves the entries as they were and says so in the log; one that is gone leaves
+    nobody. Quotas are those of a name: they outlast changes of the file, and begin anew with the process.
+
+    Args:
+        path: of the file, see `parse`.
+
+    Raises:
+        UserError: there is no such file, or a line of it is wrong.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self._path = pathlib.Path(path)
+        self._stamp, self._entries = file_stamp(path), self._read()
+        self._looked = time.monotonic()
+        storage = limits.storage.MemoryStorage()
+        # Both count what is asked for while the quota lasts, and nothing that is refused.
+        self._limiters = {
+            "rate": limits.strategies.MovingWindowRateLimiter(storage),
+            "bytes": limits.strategies.FixedWindowRateLimiter(storage),
+        }
+        self._lock = threading.Lock()
+
+    def admit(self, header: str | None, num_bytes: int) -> str:
+        """Counts a request against the quotas of its token.
+
+        Args:
+            header: the value of Authorization, "Bearer TOKEN"; None if there is none.
+            num_bytes: of the request.
+
+        Returns:
+            The name of whoever holds the token.
+
+        Raises:
+            Refusal: UNAUTHENTICATED without a token of the file; RESOURCE_EXHAUSTED beyond a quota.
+        """
+        with self._lock:
+            self._look()
+            scheme, _, token = (header or "").strip().partition(" ")
+            if scheme.lower() != "bearer" or not token:
+                raise Refusal(
+                    grpc.StatusCode.UNAUTHENTICATED, "expected a token: Authorization: Bearer TOKEN", "no_token"
+                )
+            entry = self._find(token.strip())
+            if entry is None:
+                raise Refusal(grpc.StatusCode.UNAUTHENTICATED, "the token is not one of this server's", "bad_token")
+            self._count(entry, {"rate": 1, "bytes": num_bytes})
+            return entry.name
+
+    def _find(self, token: str) -> TokenEntry | None:
+        """Takes as long whether and where the token is found."""
+        hashed, found = sha256(token), None
+        for entry in self._entries:
+            if hmac.compare_digest(entry.sha256, hashed):
+                found = entry
+        return found
+
+    def _count(self, entry: TokenEntry, costs: dict[str, int]) -> None:
+        hits = []
+        for quota, cost in costs.items():
+            limit, limiter = entry.limit(quota), self._limiters[quota]
+            if limit is None:
+                continue
+            hits.append((limiter, limit, quota, cost))
+            if not limiter.test(limit, quota, entry.name, cost=cost):
+                wait = None
+                if cost <= limit.amount:
+                    wait = max(0.0, limiter.get_window_stats(limit, quota, entry.name).reset_time - time.time())
+                message = f"beyond the quota of {entry.name}: {quota}={getattr(entry, quota)}"
+                raise Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, message, "quota", wait)
+        for limiter, limit, quota, cost in hits:
+            limiter.hit(limit, quota, entry.name, cost=cost)
+
+    def _look(self) -> None:
+        """Reads the file anew if it has changed."""
+        now = time.monotonic()
+        if now - self._looked < _SECONDS_BETWEEN_LOOKS:
+            return
+        self._looked, stamp = now, file_stamp(self._path)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        if stamp is None:
+            self._entries = []
+            _LOG.error("%s is gone: nobody is admitted", self._path)
+            return
+        try:
+            self._entries = self._read()
+        except UserError as error:
+            _LOG.error("%s; the tokens stay as they were", error)
+
+    def _read(self) -> list[TokenEntry]:
+        try:
+            return parse(self._path.read_text(encoding="utf-8"), self._path)
+        except UnicodeDecodeError as error:
+            raise UserError(f"{self._path}: expected text in UTF-8, a token a line") from error
+        except OSError as error:
+            raise UserError(f"cannot read {self._path}: {error.strerror}") from error
