@@ -63,6 +63,8 @@ def read(body: bytes) -> CodedRequest | None:
         raise _bad_json(f"expected one entry a clip of {', '.join(_NAMES)}")
     clips = [[_bytes(packet) for packet in _list(clip, signatures.PACKETS)] for clip in packets]
     width = max(map(len, clips), default=0)
+    if len(clips) * width > _MOST_VALUES:
+        raise _bad_json(f"too many packets: up to {width} in each of {len(clips)} clips")
     padded = np.full((len(clips), width), b"", object)
     for line, clip in zip(padded, clips, strict=True):
         line[: len(clip)] = clip

@@ -56,14 +56,16 @@ class Intake:
             yield
             record.status = record.status or "OK"
         except ServingError as error:
-            record.status = record.status or error.code.name
+            record.status = _status(record, error)
             record.reason = error.reason if isinstance(error, Refusal) else "backend"
             raise
         except asyncio.CancelledError:  # whoever asked has hung up, or ran out of time
-            record.status, record.reason = grpc.StatusCode.CANCELLED.name, "cancelled"
+            record.status = _status(record, ServingError(grpc.StatusCode.CANCELLED, ""))
+            record.reason = "cancelled"
             raise
         except BaseException:
-            record.status, record.reason = grpc.StatusCode.INTERNAL.name, "bug"
+            record.status = _status(record, ServingError(grpc.StatusCode.INTERNAL, ""))
+            record.reason = "bug"
             raise
         finally:
             self.under_way -= 1
@@ -71,3 +73,7 @@ class Intake:
             self._metrics.count(record)
             if self._access_log is not None:
                 self._access_log.write(record)
+
+
+def _status(record: RequestRecord, error: ServingError) -> str:
+    return str(error.http_status) if record.protocol == "rest" else error.code.name

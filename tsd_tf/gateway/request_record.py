@@ -1,6 +1,9 @@
 """What is known of one request, for log and metrics."""
 
+import contextlib
 import dataclasses
+import time
+from collections.abc import Iterator
 
 
 @dataclasses.dataclass
@@ -35,3 +38,12 @@ class RequestRecord:
     backend_seconds: float | None = None
     total_seconds: float | None = None
     reason: str = ""
+
+    @contextlib.contextmanager
+    def asking(self) -> Iterator[None]:
+        """Notes how long a backend takes to answer."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.backend_seconds = time.monotonic() - start
