@@ -23,15 +23,18 @@ class AccessLog(contextlib.AbstractContextManager):
     """
 
     def __init__(self, path: str) -> None:
-        self._is_ours = path != "-"
-        try:
-            self._file: IO[str] = open(path, "a", buffering=1, encoding="ascii") if self._is_ours else sys.stdout
-        except OSError as error:
-            raise UserError(f"`access_log` cannot be written: {error.strerror}. Received: access_log={path}") from error
+        with contextlib.ExitStack() as stack:
+            self._file: IO[str] = sys.stdout
+            if path != "-":
+                try:
+                    self._file = stack.enter_context(open(path, "a", encoding="ascii"))
+                except OSError as error:
+                    message = f"`access_log` cannot be written: {error.strerror}. Received: access_log={path}"
+                    raise UserError(message) from error
+            self._stack = stack.pop_all()
 
     def __exit__(self, *exception: object) -> None:
-        if self._is_ours:
-            self._file.close()
+        self._stack.close()
 
     def write(self, record: RequestRecord) -> None:
         """Adds a line."""

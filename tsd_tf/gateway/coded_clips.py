@@ -17,6 +17,11 @@ from tsd_tf.gateway.request_record import RequestRecord
 from tsd_tf.serving.serving_error import ServingError
 from tsd_tf.video.codec import CODECS
 
+_INPUTS = {
+    signatures.PACKETS: ("strings", messages.DT_STRING),
+    signatures.CODEC: ("strings", messages.DT_STRING),
+    signatures.ORDER: ("uint8", messages.DT_UINT8),
+}
 _YOUNG = 0.5  # seconds
 
 
@@ -58,7 +63,7 @@ class CodedClips:
         end = time.monotonic() + timeout
         note(record, inputs)
         if any(not array.ndim for array in inputs.values()):
-            raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "expected tensors with an entry for each clip", "bad_clip")
+            raise _bad_clip("expected an entry for each clip in every input, got a scalar")
         frames = await self._decode(spec, inputs, end, record)
         request = messages.PredictRequest(output_filter=output_filter)
         request.model_spec.CopyFrom(spec)
@@ -98,30 +103,23 @@ def read_inputs(request: Any) -> dict[str, np.ndarray]:
         Refusal: INVALID_ARGUMENT.
     """
     arrays = {}
-    for name in (signatures.PACKETS, signatures.CODEC, signatures.ORDER):
+    for name, (kind, dtype) in _INPUTS.items():
         if name not in request.inputs:
-            raise Refusal(
-                grpc.StatusCode.INVALID_ARGUMENT, f"signature {signatures.CODED}: no input {name}", "bad_clip"
-            )
+            raise _bad_clip(f"no input {name}")
         tensor = request.inputs[name]
-        if tensor.dtype != (messages.DT_UINT8 if name == signatures.ORDER else messages.DT_STRING):
-            raise Refusal(
-                grpc.StatusCode.INVALID_ARGUMENT,
-                f"signature {signatures.CODED}: expected {name} as "
-                f"{'uint8' if name == signatures.ORDER else 'strings'}, got DataType {tensor.dtype}",
-                "bad_clip",
-            )
+        if tensor.dtype != dtype:
+            raise _bad_clip(f"expected {name} as {kind}, got DataType {tensor.dtype}")
         try:
             arrays[name] = messages.read_tensor(tensor)
         except (ValueError, OverflowError) as error:
-            raise Refusal(
-                grpc.StatusCode.INVALID_ARGUMENT, f"tensor parsing error: {name}: {error}", "bad_clip"
-            ) from error
+            raise _bad_clip(f"tensor parsing error: {name}: {error}") from error
     if extra := sorted(set(request.inputs) - set(arrays)):
-        raise Refusal(
-            grpc.StatusCode.INVALID_ARGUMENT, f"signature {signatures.CODED}: no input is called {extra[0]}", "bad_clip"
-        )
+        raise _bad_clip(f"no input is called {extra[0]}")
     return arrays
+
+
+def _bad_clip(message: str) -> Refusal:
+    return Refusal(grpc.StatusCode.INVALID_ARGUMENT, f"signature {signatures.CODED}: {message}", "bad_clip")
 
 
 def note(record: RequestRecord, inputs: Mapping[str, np.ndarray]) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
@@ -97,18 +97,26 @@ class Gateway:
             def is_ready() -> bool:
                 return backends.num_healthy > 0 and not intake.is_draining
 
+            await self._start_admin(stack, admin.application(metrics, is_ready))
             parts = (backends, CodedClips(backends, pool), intake, self._limits, self._tokens, is_ready)
-            await stack.enter_async_context(self._serve_admin(admin.application(metrics, is_ready)))
-            async with self._serve_grpc(GrpcFront(*parts)), self._serve_rest(RestFront(*parts).application()):
+            server, runner = self._grpc_server(), self._runner(RestFront(*parts).application())
+            server.add_generic_rpc_handlers([GrpcFront(*parts)])
+            try:
+                self._bind(server)
+                listener = await self._listen(runner)
+                stack.callback(listener.close)
+                await server.start()
                 started()
                 await stop.wait()
                 intake.is_draining = True
                 await asyncio.sleep(self._limits.drain_seconds)
+                listener.close()
+            finally:
+                await asyncio.gather(server.stop(self._limits.shutdown_grace), runner.cleanup())
 
-    @contextlib.asynccontextmanager
-    async def _serve_grpc(self, front: GrpcFront) -> AsyncIterator[None]:
+    def _grpc_server(self) -> grpc.aio.Server:
         limits = self._limits
-        server = grpc.aio.server(
+        return grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", limits.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
@@ -124,7 +132,8 @@ class Gateway:
             # Those beyond the intake's bound are told when to come back; there is an end to that as well.
             maximum_concurrent_rpcs=2 * limits.max_concurrent_requests,
         )
-        server.add_generic_rpc_handlers([front])
+
+    def _bind(self, server: grpc.aio.Server) -> None:
         address = f"{self.host}:{self.port}"
         try:
             if self._certificates is None:
@@ -133,56 +142,43 @@ class Gateway:
                 self.port = server.add_secure_port(address, self._certificates.server_credentials())
         except RuntimeError as error:
             raise UserError(f"cannot listen on {address} (gRPC): {error}") from error
-        await server.start()
-        try:
-            yield
-        finally:
-            await server.stop(limits.shutdown_grace)
 
-    @contextlib.asynccontextmanager
-    async def _serve_rest(self, app: web.Application) -> AsyncIterator[None]:
-        limits = self._limits
-        runner = web.AppRunner(
+    def _runner(self, app: web.Application) -> web.AppRunner:
+        return web.AppRunner(
             app,
             handler_cancellation=True,
-            shutdown_timeout=limits.shutdown_grace,
+            shutdown_timeout=self._limits.shutdown_grace,
             access_log=None,
             # The head of a connection's first request has to be there within the same time.
-            keepalive_timeout=limits.header_seconds,
+            keepalive_timeout=self._limits.header_seconds,
         )
+
+    async def _listen(self, runner: web.AppRunner) -> asyncio.Server:
         await runner.setup()
-        context = self._certificates and self._certificates.ssl_context()
+        context = None if self._certificates is None else self._certificates.ssl_context()
         try:
             listener = await asyncio.get_running_loop().create_server(
-                _connections(runner.server, limits.max_connections),
+                _connections(runner.server, self._limits.max_connections),
                 self.host,
                 self.rest_port,
                 ssl=context,
-                ssl_handshake_timeout=limits.header_seconds if context else None,
+                ssl_handshake_timeout=self._limits.header_seconds if context else None,
             )
         except OSError as error:
-            await runner.cleanup()
             raise UserError(f"cannot listen on {self.host}:{self.rest_port} (HTTP): {error.strerror}") from error
         self.rest_port = listener.sockets[0].getsockname()[1]
-        try:
-            yield
-        finally:
-            listener.close()
-            await runner.cleanup()
+        return listener
 
-    @contextlib.asynccontextmanager
-    async def _serve_admin(self, app: web.Application) -> AsyncIterator[None]:
+    async def _start_admin(self, stack: contextlib.AsyncExitStack, app: web.Application) -> None:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        stack.push_async_callback(runner.cleanup)
         await runner.setup()
         try:
             await web.TCPSite(runner, self.admin_host, self.admin_port).start()
-            self.admin_port = runner.addresses[0][1]
-            yield
         except OSError as error:
             where = f"{self.admin_host}:{self.admin_port}"
             raise UserError(f"cannot listen on {where} (metrics): {error.strerror}") from error
-        finally:
-            await runner.cleanup()
+        self.admin_port = runner.addresses[0][1]
 
 
 def _connections(server: web.Server | None, max_connections: int) -> Callable[[], asyncio.BaseProtocol]:

@@ -16,7 +16,7 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._requests = self._counter(
-            "requests", "Requests by protocol and status of the answer", "protocol", "status"
+            "requests", "Requests by protocol and status of their answers", "protocol", "status"
         )
         self._refusals = self._counter(
             "refusals", "Requests that were not answered, by reason and name of the token", "reason", "token"
