@@ -224,8 +224,9 @@ def test_old_versions_of_tls_are_refused(authority, tmp_path):
         context.set_ciphers("ALL:@SECLEVEL=0")
         with contextlib.suppress(DeprecationWarning):
             context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
-        with socket.create_connection(("127.0.0.1", servers.https_port), timeout=30) as plain, pytest.raises(
-            (ssl.SSLError, ConnectionError)
+        with (
+            socket.create_connection(("127.0.0.1", servers.https_port), timeout=30) as plain,
+            pytest.raises((ssl.SSLError, ConnectionError)),
         ):
             context.wrap_socket(plain, server_hostname="localhost")
 
