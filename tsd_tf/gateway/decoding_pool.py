@@ -24,6 +24,8 @@ _PACKETS_PER_FRAME, _MORE_PACKETS = 3, 8
 _START_SECONDS = 60.0
 _PAUSE_SECONDS = 1.0  # before a process that did not start is started again
 _RETRY_AFTER = 1.0
+_ATTEMPTS = 2
+_CRASH = "the clips crashed the decoder"
 _LONGEST_MESSAGE = 1 << 16
 
 
@@ -96,16 +98,12 @@ class DecodingPool:
         if self._waiting >= self._max_waiting:
             message = f"more than {self._max_waiting} requests wait to be decoded"
             raise Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, message, "decoding_queue", _RETRY_AFTER)
-        while True:
-            self._waiting += 1
-            try:
-                worker = await self._idle.get()
-            finally:
-                self._waiting -= 1
-            if not worker.is_lost:
+        for _ in range(_ATTEMPTS):
+            worker = await self._take()
+            with contextlib.suppress(ConnectionError):  # it was lost before it had read the request
                 # The process is at it even if nobody waits for the answer any more.
-                with contextlib.suppress(ConnectionError):  # it was lost before it had read the request
-                    return await asyncio.shield(self._in_background(self._ask(worker, dict(inputs), shape)))
+                return await asyncio.shield(self._in_background(self._ask(worker, dict(inputs), shape)))
+        raise _bad_clip(_CRASH, "decoding_crash")
 
     def _check(self, inputs: Mapping[str, np.ndarray], shape: tuple[int, int, int]) -> None:
         """Refusal for what is not to be handed to a process at all; that checks the rest."""
@@ -121,6 +119,16 @@ class DecodingPool:
         if num_bytes > self._max_bytes:
             raise _bad_clip(f"expected at most {self._max_bytes} bytes a request, got {num_bytes}", "too_many_bytes")
 
+    async def _take(self) -> "_Worker":
+        """Waits for a process that has nothing to do."""
+        self._waiting += 1
+        try:
+            while (worker := await self._idle.get()).is_lost:
+                pass
+            return worker
+        finally:
+            self._waiting -= 1
+
     async def _ask(self, worker: "_Worker", inputs: dict[str, np.ndarray], shape: tuple[int, int, int]) -> np.ndarray:
         """Has a process decode a request, and puts it back where the next one takes it from."""
         num_bytes = inputs[signatures.CODEC].size * math.prod(shape) * 3 if signatures.CODEC in inputs else 0
@@ -134,7 +142,7 @@ class DecodingPool:
             raise
         except EOFError as error:
             worker.kill()
-            raise _bad_clip("the clips crashed the decoder", "decoding_crash") from error
+            raise _bad_clip(_CRASH, "decoding_crash") from error
         if kind == decoding_worker.MEMORY:  # the process ends itself
             worker.kill()
             megabytes = self._max_memory >> 20

@@ -101,6 +101,16 @@ def parse(text: str, path: str | os.PathLike) -> list[TokenEntry]:
     return list(entries.values())
 
 
+def read(path: str | os.PathLike) -> str:
+    """The text of such a file; UserError if it cannot be read."""
+    try:
+        return pathlib.Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: expected text in UTF-8, a token a line") from error
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+
+
 def sha256(token: str) -> str:
     """The hash by which a file names a token."""
     return hashlib.sha256(token.encode(errors="surrogateescape")).hexdigest()
@@ -121,7 +131,7 @@ class Tokens:
 
     def __init__(self, path: str | os.PathLike) -> None:
         self._path = pathlib.Path(path)
-        self._stamp, self._entries = file_stamp(path), self._read()
+        self._stamp, self._entries = file_stamp(path), parse(read(path), path)
         self._looked = time.monotonic()
         storage = limits.storage.MemoryStorage()
         # Both count what is asked for while the quota lasts, and nothing that is refused.
@@ -215,14 +225,6 @@ class Tokens:
             _LOG.error("%s is gone: nobody is admitted", self._path)
             return
         try:
-            self._entries = self._read()
+            self._entries = parse(read(self._path), self._path)
         except UserError as error:
             _LOG.error("%s; the tokens stay as they were", error)
-
-    def _read(self) -> list[TokenEntry]:
-        try:
-            return parse(self._path.read_text(encoding="utf-8"), self._path)
-        except UnicodeDecodeError as error:
-            raise UserError(f"{self._path}: expected text in UTF-8, a token a line") from error
-        except OSError as error:
-            raise UserError(f"cannot read {self._path}: {error.strerror}") from error
