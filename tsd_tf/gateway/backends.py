@@ -50,6 +50,9 @@ class Backends:
         for backend in self._backends:
             await self._stack.enter_async_context(backend)
         await asyncio.gather(*map(self._check, self._backends))
+        for backend in self._backends:
+            if not backend.is_healthy:
+                _LOG.warning("the backend %s is unavailable", backend.address)
         watches = [asyncio.create_task(self._watch(backend)) for backend in self._backends]
         for watch in watches:
             self._stack.callback(watch.cancel)
@@ -100,11 +103,12 @@ class Backends:
         while True:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(backend.in_doubt.wait(), self._health_seconds)
+            was_healthy = backend.is_healthy
             await self._check(backend)
+            if backend.is_healthy != was_healthy:
+                state = "available again" if backend.is_healthy else "unavailable"
+                _LOG.warning("the backend %s is %s", backend.address, state)
 
     async def _check(self, backend: Backend) -> None:
         backend.in_doubt.clear()
-        was_healthy = backend.is_healthy
         await backend.check(self._model_name, self._health_seconds)
-        if backend.is_healthy != was_healthy:
-            _LOG.warning("the backend %s is %s", backend.address, "healthy" if backend.is_healthy else "unavailable")

@@ -26,6 +26,7 @@ from tsd_tf.gateway.rest_front import RestFront
 from tsd_tf.gateway.tokens import Tokens
 
 _MAX_METADATA_BYTES = 16 * 1024
+_LINGERING_SECONDS = 3.0  # in which a client that still sends a body may read why nobody wants it
 
 
 class Gateway:
@@ -121,7 +122,7 @@ class Gateway:
                 ("grpc.max_receive_message_length", limits.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
-                ("grpc.max_concurrent_streams", limits.max_concurrent_requests),
+                ("grpc.max_concurrent_streams", 2 * limits.max_concurrent_requests),
                 ("grpc.server_handshake_timeout_ms", int(limits.header_seconds * 1000)),
                 ("grpc.so_reuseport", 0),
                 # A client that vanished is noticed, and one that wants to be sure of the gateway may ask often.
@@ -151,6 +152,7 @@ class Gateway:
             access_log=None,
             # The head of a connection's first request has to be there within the same time.
             keepalive_timeout=self._limits.header_seconds,
+            lingering_time=_LINGERING_SECONDS,
         )
 
     async def _listen(self, runner: web.AppRunner) -> asyncio.Server:

@@ -69,11 +69,11 @@ class GrpcFront(grpc.GenericRpcHandler):
                     return self._health(await self._read(context))
                 return await self._answer(method, context)
             except ServingError as error:
-                await context.abort(error.code, error.message, _trailing_metadata(error))
+                await _end(context, error.code, error.message, _trailing_metadata(error))
             except Exception:
                 _LOG.exception("%s", method)
-                await context.abort(grpc.StatusCode.INTERNAL, "internal error")
-            raise AssertionError("abort raises")
+                await _end(context, grpc.StatusCode.INTERNAL, "internal error")
+            raise AssertionError("unreachable")
 
         # Of unary calls, but as a stream: so that who asks is known before a message is waited for, and how long.
         return grpc.stream_unary_rpc_method_handler(answer)
@@ -142,6 +142,15 @@ class GrpcFront(grpc.GenericRpcHandler):
         statuses = health_pb2.HealthCheckResponse
         status = statuses.SERVING if self._is_ready() else statuses.NOT_SERVING
         return statuses(status=status).SerializeToString()
+
+
+async def _end(
+    context: grpc.aio.ServicerContext, code: grpc.StatusCode, message: str, metadata: tuple[tuple[str, str], ...] = ()
+) -> None:
+    try:
+        await context.abort(code, message, metadata)
+    except grpc.aio.InternalError as error:  # gRPC has ended the call already, as for a message that is too large
+        raise asyncio.CancelledError from error
 
 
 def _note(record: RequestRecord, request: Any) -> None:

@@ -61,7 +61,7 @@ class RestFront:
 
     def application(self) -> web.Application:
         """The aiohttp application: /v1/models..., /healthz and /readyz."""
-        app = web.Application(client_max_size=self._limits.max_message_bytes)
+        app = web.Application()
         add_probes(app, self._is_ready)
         app.router.add_route("*", "/{path:.*}", self._answer)
         return app
@@ -95,16 +95,23 @@ class RestFront:
 
     async def _body(self, request: web.Request, record: RequestRecord) -> bytes:
         try:
-            body = await asyncio.wait_for(request.read(), self._limits.body_seconds)
+            body = await asyncio.wait_for(self._read(request), self._limits.body_seconds)
         except asyncio.TimeoutError as error:
             message = f"the body did not arrive within {self._limits.body_seconds:g} s"
             raise Refusal(grpc.StatusCode.DEADLINE_EXCEEDED, message, "slow_body") from error
-        except web.HTTPRequestEntityTooLarge as error:
-            raise self._too_large() from error
         except web.RequestPayloadError as error:
             raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "the body cannot be read", "bad_body") from error
         record.bytes_in = len(body) if request.content_length is None else request.content_length
         return body
+
+    async def _read(self, request: web.Request) -> bytes:
+        # Not request.read(), which inflates several times the limit before it looks.
+        body = bytearray()
+        while part := await request.content.readany():
+            body += part
+            if len(body) > self._limits.max_message_bytes:
+                raise self._too_large()
+        return bytes(body)
 
     async def _respond(self, request: web.Request, body: bytes, record: RequestRecord) -> RestAnswer:
         path = request.rel_url.raw_path
