@@ -16,8 +16,8 @@ _DEPLOY = pathlib.Path(__file__).parents[2] / "deploy"
 _INT64 = (11, ".google.protobuf.Int64Value", False)
 _STRING = (11, ".google.protobuf.StringValue", False)
 _BOOL, _TEXT = (8, None, False), (9, None, False)
-# Field names and types in the order of their numbers, of TensorFlow Serving's session_bundle_config.proto and
-# monitoring_config.proto, which tensorflow-serving-api does not hold.
+# Field names and types in the order of their numbers, of TensorFlow Serving's session_bundle_config.proto,
+# monitoring_config.proto and ssl_config.proto, which tensorflow-serving-api does not hold.
 _MESSAGES = {
     "BatchingParameters": {
         "max_batch_size": _INT64,
@@ -30,6 +30,7 @@ _MESSAGES = {
     },
     "PrometheusConfig": {"enable": _BOOL, "path": _TEXT},
     "MonitoringConfig": {"prometheus_config": (11, ".tensorflow.serving.PrometheusConfig", False)},
+    "SSLConfig": {"server_key": _TEXT, "server_cert": _TEXT, "custom_ca": _TEXT, "client_verify": _BOOL},
 }
 
 
@@ -86,17 +87,18 @@ def test_monitoring_config_is_what_prometheus_scrapes(messages):
 
 def test_prometheus_scrapes_the_server(compose):
     yaml = pytest.importorskip("yaml")
-    (job,) = yaml.safe_load((_DEPLOY / "prometheus.yml").read_text())["scrape_configs"]
-    (target,) = job["static_configs"][0]["targets"]
-    service, port = target.split(":")
-    assert f"--rest_api_port={port}" in compose["services"][service]["command"]
+    serving, gateway = yaml.safe_load((_DEPLOY / "prometheus.yml").read_text())["scrape_configs"]
+    for job, flag in ((serving, "rest_api_port"), (gateway, "admin_port")):
+        (target,) = job["static_configs"][0]["targets"]
+        service, port = target.split(":")
+        assert f"--{flag}={port}" in compose["services"][service]["command"]
 
 
 def test_compose_mounts_files_that_exist(compose):
     volumes = [volume for service in compose["services"].values() for volume in service["volumes"]]
     mounts = [volume.rsplit(":", 2) for volume in volumes]
     own = {source.removeprefix("./"): target for source, target, _ in mounts if source.startswith("./")}
-    assert set(own) == {path.name for path in _DEPLOY.iterdir()} - {"compose.yaml"}
+    assert set(own) == {path.name for path in _DEPLOY.iterdir() if path.suffix in (".txt", ".config", ".yml")}
     flags = dict(flag.removeprefix("--").split("=") for flag in compose["services"]["serving"]["command"])
     assert {flags[name] for name in flags if name.endswith("_file")} == set(own.values()) - {own["prometheus.yml"]}
     assert {mode for *_, mode in mounts} == {"ro"}
@@ -105,9 +107,24 @@ def test_compose_mounts_files_that_exist(compose):
 def test_compose_serves_the_export_on_this_machine_only(compose):
     serving = compose["services"]["serving"]
     assert f"${{EXPORT:-../export}}/cloud:/models/{signatures.MODEL_NAME}:ro" in serving["volumes"]
-    ports = [port for service in compose["services"].values() for port in service["ports"]]
+    assert "ports" not in serving  # the gateway alone asks it
+    ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
     assert ports
-    assert all(port.startswith("127.0.0.1:") for port in ports)
+    assert all(port.startswith(("127.0.0.1:", "${ADDRESS:-127.0.0.1}:")) for port in ports)
+
+
+def test_the_program_that_writes_the_ssl_config(messages, tmp_path):
+    contents = {name: f"-----BEGIN {name}-----\nab+/=\n-----END {name}-----\n" for name in ("KEY", "CERT", "CA")}
+    for name, content in contents.items():
+        (tmp_path / name).write_text(content)
+    for files, client_verify in ((["KEY", "CERT"], False), (["KEY", "CERT", "CA"], True)):
+        command = [_DEPLOY / "ssl_config.sh", *(tmp_path / name for name in files)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        config = text_format.Parse(done.stdout, messages["SSLConfig"]())
+        assert (config.server_key, config.server_cert) == (contents["KEY"], contents["CERT"])
+        assert config.custom_ca == (contents["CA"] if client_verify else "")
+        assert config.client_verify is client_verify
+    assert subprocess.run([_DEPLOY / "ssl_config.sh"], capture_output=True, check=False).returncode == 2
 
 
 def test_the_health_check_asks_a_server(compose, server):
