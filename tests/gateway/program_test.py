@@ -107,13 +107,17 @@ def test_bombs_take_no_memory(small_server):
         assert predict(_frames().SerializeToString(), timeout=30)
 
 
+_WITHOUT_TENSORFLOW = [
+    sys.executable,
+    "-c",
+    "import sys; sys.modules['tensorflow'] = sys.modules['keras'] = sys.modules['tensorflow_serving'] = None\n"
+    "from tsd_tf.programs.gateway import start; start()",
+]
+
+
 def test_it_needs_no_tensorflow(small_server):
     backend = f"{small_server.address}:{small_server.url.rpartition(':')[2]}"
-    program = (
-        "import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None\n"
-        "from tsd_tf.programs.gateway import start; start()"
-    )
-    command = [sys.executable, "-c", program, *_FREE, f"--backends={backend}", "--decoders=1"]
+    command = [*_WITHOUT_TENSORFLOW, *_FREE, f"--backends={backend}", "--decoders=1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             line = process.stdout.readline()
@@ -122,6 +126,14 @@ def test_it_needs_no_tensorflow(small_server):
             assert process.wait(timeout=60) == 0
         finally:
             process.kill()
+
+
+def test_a_model_needs_tensorflow():
+    command = [*_WITHOUT_TENSORFLOW, *_FREE, "--model_dir=x"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "error: --model_dir needs tensorflow" in done.stderr
+    assert "pip install 'tsd_tf[gateway,serve]'" in done.stderr
 
 
 @pytest.mark.parametrize(

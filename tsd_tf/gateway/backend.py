@@ -22,8 +22,9 @@ _OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 1000),
     ("grpc.max_reconnect_backoff_ms", 1000),
-    # Each has a connection of its own, also where two names mean the same server.
+    # Each has connections of its own, also where two names mean the same server; and one to each address of a name.
     ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.lb_policy_name", "round_robin"),
 ]
 
 

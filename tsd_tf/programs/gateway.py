@@ -103,8 +103,13 @@ def _gateway(backends: list[BackendAddress]) -> "Gateway":
 @contextlib.asynccontextmanager
 async def _embedded_server() -> AsyncIterator[list[BackendAddress]]:
     """Serves --model_dir on free ports of this machine, on the gateway's own event loop."""
-    from tsd_tf.serving.limits import Limits as ServerLimits
-    from tsd_tf.serving.server import Server
+    try:
+        from tsd_tf.serving.limits import Limits as ServerLimits
+        from tsd_tf.serving.server import Server
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"--model_dir needs {error.name}, which is not installed: pip install 'tsd_tf[gateway,serve]'"
+        ) from error
 
     server = Server(
         FLAGS.model_dir,
