@@ -116,6 +116,12 @@ def test_labels_are_ours(small_server, wire, clips):
     assert 'tsd_gateway_received_bytes_total{codec="other"}' in page
 
 
+def test_a_full_disk_stops_nobody(small_server, wire, clips):
+    with BackgroundGateway(wire.backend(small_server), access_log="/dev/full") as gateway:
+        for _ in range(2):
+            assert wire.stub(gateway).Predict(wire.request(frames=clips), timeout=30).outputs
+
+
 def test_a_log_that_cannot_be_written(tmp_path, small_server, wire):
     gateway = BackgroundGateway(wire.backend(small_server), access_log=tmp_path / "nowhere" / "log")
     with pytest.raises(UserError, match="`access_log` cannot be written: No such file or directory"):

@@ -3,12 +3,14 @@
 import contextlib
 import datetime
 import json
+import logging
 import sys
 from typing import IO, Any
 
 from tsd_tf.contract.errors import UserError
 from tsd_tf.gateway.request_record import RequestRecord
 
+_LOG = logging.getLogger(__name__)
 _LONGEST_VALUE = 256
 
 
@@ -55,8 +57,11 @@ class AccessLog(contextlib.AbstractContextManager):
             "total_ms": _milliseconds(record.total_seconds),
             "reason": record.reason,
         }
-        self._file.write(json.dumps(values) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(values) + "\n")
+            self._file.flush()
+        except OSError as error:  # requests are answered on a full disk, too
+            _LOG.error("the access log cannot be written: %s", error.strerror)
 
 
 def _milliseconds(seconds: float | None) -> float | None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import aiohttp
 import grpc
@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 
 from tsd_tf.contract import messages
 from tsd_tf.gateway.backend_address import BackendAddress
+from tsd_tf.gateway.rest_answer import RestAnswer
 from tsd_tf.serving.serving_error import ServingError
 
 _CONNECT_SECONDS = 5.0
@@ -28,14 +29,6 @@ _OPTIONS = [
 ]
 
 
-class RestAnswer(NamedTuple):
-    """What a backend answered by REST."""
-
-    status: int
-    content_type: str
-    body: bytes
-
-
 class Backend:
     """A server that speaks TensorFlow Serving's protocol: `async with Backend(address) as backend:`.
 
@@ -46,14 +39,13 @@ class Backend:
     Attributes:
         is_healthy: whether the last look at it found the model available; False before the first.
         under_way: requests that it has not answered yet.
-        num_requests: that it has been sent.
         in_doubt: set by whoever wants it to be looked at at once.
     """
 
     def __init__(self, address: BackendAddress, credentials: grpc.ChannelCredentials | None = None) -> None:
         self.address = address
         self.is_healthy = False
-        self.under_way = self.num_requests = 0
+        self.under_way = 0
         self.in_doubt = asyncio.Event()
         self._credentials = credentials
 
@@ -113,7 +105,7 @@ class Backend:
             try:
                 try:
                     return await self._send(method, url, arguments)
-                except (aiohttp.ServerDisconnectedError, ConnectionResetError):
+                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientConnectionResetError):
                     # An idle connection that it closed just now says nothing about the server.
                     return await self._send(method, url, arguments)
             except aiohttp.ConnectionTimeoutError as error:
@@ -149,7 +141,6 @@ class Backend:
     @contextlib.contextmanager
     def _counted(self) -> Iterator[None]:
         self.under_way += 1
-        self.num_requests += 1
         try:
             yield
         finally:

@@ -3,14 +3,16 @@
 import asyncio
 import contextlib
 import logging
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import grpc
 
-from tsd_tf.gateway.backend import Backend, RestAnswer
+from tsd_tf.gateway.backend import Backend
 from tsd_tf.gateway.backend_address import BackendAddress
 from tsd_tf.gateway.refusal import Refusal
+from tsd_tf.gateway.rest_answer import RestAnswer
 from tsd_tf.serving.serving_error import ServingError
 
 _LOG = logging.getLogger(__name__)
@@ -82,14 +84,14 @@ class Backends:
     async def _ask(self, work: Callable[[Backend], Awaitable[_Answer]]) -> _Answer:
         tried: set[Backend] = set()
         while left := [backend for backend in self._backends if backend.is_healthy and backend not in tried]:
-            backend = min(left, key=lambda backend: (backend.under_way, backend.num_requests))
+            backend = min(left, key=lambda backend: (backend.under_way, random.random()))
             try:
                 return await work(backend)
             except ServingError as error:
                 if error.code is not grpc.StatusCode.UNAVAILABLE:
                     raise
                 # The text names addresses that are nobody's business outside.
-                _LOG.warning("the backend %s is unavailable: %s", backend.address, error.message)
+                _LOG.info("the backend %s is unavailable: %s", backend.address, error.message)
                 tried.add(backend)
                 backend.in_doubt.set()
         raise Refusal(

@@ -87,9 +87,11 @@ class CodedClips:
         try:
             return await self._pool.decode(inputs, shape)
         except Refusal as refusal:
+            if refusal.code is not grpc.StatusCode.INVALID_ARGUMENT:
+                raise
             # A new version may take clips of another size.
             fresh = await self._shapes.of(spec, end - time.monotonic(), _YOUNG)
-            if refusal.code is not grpc.StatusCode.INVALID_ARGUMENT or fresh == shape:
+            if fresh == shape:
                 raise
             return await self._pool.decode(inputs, fresh)
         finally:

@@ -47,9 +47,9 @@ def add_to_json(body: bytes) -> bytes:
         document = json.loads(body)
         found = document["metadata"][messages.SIGNATURE_DEF][messages.SIGNATURE_DEF]
         default = found[signatures.SERVING_DEFAULT]
-        (frames,) = default["inputs"].values()
+        frames = default["inputs"][signatures.FRAMES]
         shape = [int(dim["size"]) for dim in frames["tensor_shape"]["dim"]]
-        if frames["dtype"] != "DT_UINT8" or len(shape) != 5:
+        if frames["dtype"] != "DT_UINT8" or len(shape) != 5 or len(default["inputs"]) > 1:
             return body
         found[signatures.CODED] = {**default, "inputs": _json_inputs(shape[1])}
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -126,6 +126,7 @@ class Gateway:
                 ("grpc.server_handshake_timeout_ms", int(limits.header_seconds * 1000)),
                 ("grpc.so_reuseport", 0),
                 # A client that vanished is noticed, and one that wants to be sure of the gateway may ask often.
+                ("grpc.max_connection_idle_ms", 300_000),
                 ("grpc.keepalive_time_ms", 60_000),
                 ("grpc.keepalive_timeout_ms", 20_000),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),

@@ -44,8 +44,8 @@ class Metrics:
             self._refusals.labels(record.reason, record.token).inc()
         if record.codec:
             self._bytes_in.labels(record.codec).inc(record.bytes_in)
-            if not record.reason and record.clips is not None:
-                self._clips.labels(record.codec).inc(record.clips)
+            if not record.reason:
+                self._clips.labels(record.codec).inc(record.clips or 0)
         for histogram, seconds in (
             (self._decode, record.decode_seconds),
             (self._backend, record.backend_seconds),

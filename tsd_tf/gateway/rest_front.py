@@ -13,7 +13,6 @@ from aiohttp import web
 
 from tsd_tf.contract import messages, signatures
 from tsd_tf.gateway import coded_json, coded_signature
-from tsd_tf.gateway.backend import RestAnswer
 from tsd_tf.gateway.backends import Backends
 from tsd_tf.gateway.coded_clips import CodedClips
 from tsd_tf.gateway.coded_json import CodedRequest
@@ -22,6 +21,7 @@ from tsd_tf.gateway.limits import Limits
 from tsd_tf.gateway.probes import add_probes
 from tsd_tf.gateway.refusal import Refusal
 from tsd_tf.gateway.request_record import RequestRecord
+from tsd_tf.gateway.rest_answer import RestAnswer
 from tsd_tf.gateway.tokens import Tokens
 from tsd_tf.serving import json_outputs
 from tsd_tf.serving.serving_error import ServingError
@@ -136,7 +136,12 @@ class RestFront:
 
     async def _coded_clips(self, spec: Any, coded: CodedRequest, record: RequestRecord) -> RestAnswer:
         response = await self._coded.answer(spec, coded.inputs, (), self._limits.backend_timeout, record)
-        outputs = {name: messages.read_tensor(tensor) for name, tensor in response.outputs.items()}
+        try:
+            outputs = {name: messages.read_tensor(tensor) for name, tensor in response.outputs.items()}
+        except ValueError as error:
+            raise ServingError(
+                grpc.StatusCode.UNIMPLEMENTED, f"an output cannot be written as JSON: {error}"
+            ) from error
         return RestAnswer(200, "application/json", json_outputs.outputs_to_json(outputs, coded.row).encode())
 
     def _too_large(self) -> Refusal:
