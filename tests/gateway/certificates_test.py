@@ -198,9 +198,10 @@ def test_clients_must_show_a_certificate_of_the_authority(mutual, authority, oth
     _https_serial(servers.https_port, authority, other)
     _grpc_serial(servers.grpc_port, authority, other)
     _refused_everywhere(servers, authority, client)
-    _replace(ca, authority.pem + other_authority.pem)
+    _replace(ca, "# Müller\n".encode() + authority.pem + other_authority.pem)
     for each in (client, other):
         _https_serial(servers.https_port, authority, each)
+        _grpc_serial(servers.grpc_port, authority, each)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

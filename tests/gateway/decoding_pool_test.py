@@ -150,8 +150,9 @@ def test_a_bomb_costs_its_own_answer(inputs):
             assert any(text in refusal.message for text in message.split("|")), refusal.message
         refusal = await _refused(pool.decode({**inputs, "order": np.array([[0, 1, 1]], "uint8")}, _SHAPE))
         assert "expected an order of 3 frames, got" in refusal.message
-        refusal = await _refused(pool.decode({"codec": np.array(b"h264", object)}, _SHAPE))
-        assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "bad_clip")
+        for wrong in ({"codec": np.array(b"h264", object)}, {f"{number:0999}": np.zeros(1) for number in range(9)}, {}):
+            refusal = await _refused(pool.decode(wrong, _SHAPE))
+            assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "bad_clip")
         np.testing.assert_array_equal(await pool.decode(inputs, _SHAPE), codec.decode_inputs(inputs, _SHAPE))
         assert pool.restarts == 0
 
@@ -193,13 +194,14 @@ def test_memory_is_limited(slow):
 
 def test_time_is_limited(inputs, slow):
     async def scenario(pool):
-        refusal, answer = await asyncio.gather(_refused(pool.decode(*slow)), pool.decode(inputs, _SHAPE))
+        many = _repeated(slow[0], 16)
+        refusal, answer = await asyncio.gather(_refused(pool.decode(many, slow[1])), pool.decode(inputs, _SHAPE))
         assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "decoding_time")
-        assert refusal.message == "decoding the clips took more than 0.1 s"
+        assert refusal.message == "decoding the clips took more than 1 s"
         np.testing.assert_array_equal(answer, codec.decode_inputs(inputs, _SHAPE))
         await _until(lambda: pool.restarts == 1 and len(_workers()) == 2)
 
-    _run(scenario, num_workers=2, seconds=0.1)
+    _run(scenario, num_workers=2, seconds=1.0, max_memory=4 << 30)
 
 
 def test_a_hang_costs_one_answer(inputs, caplog):
@@ -296,6 +298,32 @@ def test_a_pool_that_cannot_start(monkeypatch):
     with pytest.raises(EOFError):
         asyncio.run(scenario())
     assert not _workers()
+
+
+_LIAR = """
+import socket, sys
+ours = socket.socket(fileno=int(sys.argv[1]))
+ours.sendall(b"R" + bytes(8))
+ours.recv(1)
+ours.sendall(bytes.fromhex(sys.argv[2]))
+ours.recv(1 << 20)
+"""
+
+
+@pytest.mark.parametrize(("kind", "length"), [(b"F", 1), (b"F", 1 << 40), (b"B", 1 << 40), (b"X", 0)])
+def test_a_process_that_was_taken_over_is_not_believed(inputs, kind, length, monkeypatch):
+    """Nor does it make the gateway reserve memory."""
+    answer = decoding_worker.ANSWER.pack(kind, length).hex()
+    monkeypatch.setattr(
+        decoding_worker, "command", lambda channel, *limits: [sys.executable, "-c", _LIAR, str(channel), answer]
+    )
+
+    async def scenario(pool):
+        refusal = await _refused(pool.decode(inputs, _SHAPE))
+        assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "decoding_crash")
+        await _until(lambda: pool.restarts == 1)
+
+    _run(scenario)
 
 
 def _started(seconds):

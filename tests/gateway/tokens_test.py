@@ -59,7 +59,7 @@ def test_who_is_admitted(tmp_path):
         ("Bearer secret2", "bad_token"),
         ("Bearer Secret", "bad_token"),
         (f"Bearer {_HASH}", "bad_token"),
-        ("Bearer \udcff\u00e9", "bad_token"),
+        ("Bearer \udcff\ud800\u00e9", "bad_token"),
     ):
         refusal = _refused(admitted, header)
         assert (refusal.code, refusal.http_status) == (grpc.StatusCode.UNAUTHENTICATED, 401)
@@ -131,6 +131,7 @@ def test_the_file_is_followed(tmp_path, caplog):
         (f"a {_HASH} speed=20/second", r"expected NAME SHA256 \[rate=20/second\]"),
         (f"a {_HASH} rate=often", "`rate` must be a number per second.* Received: rate=often"),
         (f"a {_HASH} bytes=1/day;5/hour", "`bytes` must be a number per second.* Received: bytes=1/day;5/hour"),
+        (f"a {_HASH} rate=0/second", "`rate` must be a number per second.* Received: rate=0/second"),
         (f"b {_HASH}", "b is there already"),
         (f"a {tokens.sha256('b')}", "the token of a is another one's already"),
     ],
@@ -175,6 +176,7 @@ def test_the_program_that_makes_tokens(tmp_path):
         (["--name=b"], "b is there already"),
         (["--name=a b"], "--name must be 1 to 64 letters"),
         (["--name=c", "--rate=often"], "--rate must be a number per second"),
+        (["--name=c", "--bytes=20 per second"], "--bytes must be a number per second"),
         (["--name=c", "--revoke"], "there is no token of c"),
         ([], "--name"),
     ):

@@ -103,8 +103,9 @@ class Certificates:
         try:
             context.load_cert_chain(self._cert, self._key, password="")  # not asked for at the terminal
             if client_ca is not None:
-                _certificates(client_ca, self._client_ca)
-                context.load_verify_locations(cadata=client_ca.decode("ascii", "replace"))
+                authorities = _certificates(client_ca, self._client_ca)
+                der = b"".join(each.public_bytes(serialization.Encoding.DER) for each in authorities)
+                context.load_verify_locations(cadata=der)
                 context.verify_mode = ssl.CERT_REQUIRED
         except OSError as error:  # ssl.SSLError is one
             raise UserError(f"cannot use {self._cert} with {self._key}: {error}") from error

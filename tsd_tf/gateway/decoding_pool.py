@@ -26,7 +26,6 @@ _PAUSE_SECONDS = 1.0  # before a process that did not start is started again
 _RETRY_AFTER = 1.0
 _ATTEMPTS = 2
 _CRASH = "the clips crashed the decoder"
-_LONGEST_MESSAGE = 1 << 16
 
 
 class DecodingPool:
@@ -61,7 +60,7 @@ class DecodingPool:
         self._seconds, self._max_memory = seconds, max_memory
         self._max_clips, self._max_bytes = max_clips, max_bytes
         self._max_waiting, self._waiting = max_waiting, 0
-        self._idle: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()
+        self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
         self._tasks: set[asyncio.Task] = set()
 
     async def __aenter__(self) -> "DecodingPool":
@@ -115,7 +114,7 @@ class DecodingPool:
         if any(array.size > most * max(batch, 1) for array in strings):
             raise _bad_clip(f"expected at most {most} packets a clip", "too_many_packets")
         num_bytes = sum(array.nbytes for array in inputs.values())
-        num_bytes += sum(len(string) for array in strings for string in array.flat)
+        num_bytes += sum(len(string) for array in strings for string in array.flat) + sum(map(len, inputs))
         if num_bytes > self._max_bytes:
             raise _bad_clip(f"expected at most {self._max_bytes} bytes a request, got {num_bytes}", "too_many_bytes")
 
@@ -236,7 +235,9 @@ class _Worker:
                 self._socket, decoding_worker.REQUEST.pack(len(content)) + content
             )
             kind, length = decoding_worker.ANSWER.unpack((await self._receive(decoding_worker.ANSWER.size)).data)
-            if length != num_bytes if kind == decoding_worker.FRAMES else length > _LONGEST_MESSAGE:
+            are_frames = kind == decoding_worker.FRAMES and length == num_bytes
+            is_message = kind in decoding_worker.MESSAGES and length <= decoding_worker.LONGEST_MESSAGE
+            if not are_frames and not is_message:
                 raise EOFError(f"an answer of kind {kind} with {length} bytes")
             return kind, await self._receive(length)
 

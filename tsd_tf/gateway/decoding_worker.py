@@ -9,7 +9,9 @@ import struct
 import sys
 
 READY, FRAMES, BAD_CLIP, MEMORY = b"R", b"F", b"B", b"M"
+MESSAGES = (BAD_CLIP, MEMORY)
 ANSWER = struct.Struct("<cQ")  # its kind, and the number of bytes that follow: frames, or a message
+LONGEST_MESSAGE = 1 << 12  # bytes
 REQUEST = struct.Struct("<Q")  # the number of bytes that follow: a pickle, from the parent alone
 
 
@@ -50,7 +52,8 @@ def main() -> None:
                 except Exception as error:  # whatever a hostile clip brings about is said of that clip
                     out_of_memory = isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError)
                     kind = MEMORY if out_of_memory else BAD_CLIP
-                    content = memoryview((str(error) or type(error).__name__).encode(errors="replace"))
+                    message = str(error) or type(error).__name__
+                    content = memoryview(message.encode(errors="replace")[:LONGEST_MESSAGE])
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 ours.sendall(ANSWER.pack(kind, len(content)))
                 ours.sendall(content)

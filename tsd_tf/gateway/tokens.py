@@ -1,12 +1,10 @@
 """Who may ask, and how much: tokens by their hashes, each with a name and quotas, from a file."""
 
-import dataclasses
 import hashlib
 import hmac
 import logging
 import os
 import pathlib
-import re
 import threading
 import time
 
@@ -16,59 +14,10 @@ import limits
 from tsd_tf.contract.errors import UserError
 from tsd_tf.gateway.file_stamp import file_stamp
 from tsd_tf.gateway.refusal import Refusal
+from tsd_tf.gateway.token_entry import QUOTAS, TokenEntry
 
 _LOG = logging.getLogger(__name__)
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_HASH = re.compile(r"[0-9a-f]{64}")
-_QUOTAS = ("rate", "bytes")
 _SECONDS_BETWEEN_LOOKS = 0.25
-
-
-@dataclasses.dataclass(frozen=True)
-class TokenEntry:
-    """A line of the file.
-
-    Attributes:
-        name: of whoever holds the token: 1 to 64 letters, digits, dots, hyphens and underscores.
-        sha256: of the token, 64 hexadecimal digits.
-        rate, bytes: quotas of requests and of their bytes, as `limits` writes them: "20/second", "5000000000/day".
-            None for no quota.
-    """
-
-    name: str
-    sha256: str
-    rate: str | None = None
-    bytes: str | None = None
-
-    def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise UserError(  # which is not shown: it may be a token
-                "`name` must be 1 to 64 letters, digits, dots, hyphens and underscores, a letter or digit first"
-            )
-        if not _HASH.fullmatch(self.sha256):
-            raise UserError(f"expected a token's SHA-256 as 64 hexadecimal digits, got {len(self.sha256)} characters")
-        for quota in _QUOTAS:
-            try:
-                self.limit(quota)
-            except ValueError as error:
-                raise UserError(
-                    f"`{quota}` must be a number per second, minute, hour or day, as in 20/second. "
-                    f"Received: {quota}={getattr(self, quota)}"
-                ) from error
-
-    def limit(self, quota: str) -> limits.RateLimitItem | None:
-        """One of its quotas, "rate" or "bytes"; None if it has none."""
-        value = getattr(self, quota)
-        if value is None:
-            return None
-        (limit,) = limits.parse_many(value)
-        return limit
-
-    def line(self) -> str:
-        """The line that `parse` reads."""
-        return " ".join(
-            [self.name, self.sha256, *(f"{key}={getattr(self, key)}" for key in _QUOTAS if getattr(self, key))]
-        )
 
 
 def parse(text: str, path: str | os.PathLike) -> list[TokenEntry]:
@@ -88,7 +37,7 @@ def parse(text: str, path: str | os.PathLike) -> list[TokenEntry]:
         try:
             name, sha256, *rest = words if len(words) > 1 else (words[0], "")
             quotas = dict(word.partition("=")[::2] for word in rest)
-            if len(quotas) < len(rest) or not set(quotas) <= set(_QUOTAS):
+            if len(quotas) < len(rest) or not set(quotas) <= set(QUOTAS):
                 raise UserError("expected NAME SHA256 [rate=20/second] [bytes=5000000000/day]")
             entry = TokenEntry(name, sha256.lower(), **quotas)
             if name in entries:
@@ -113,7 +62,7 @@ def read(path: str | os.PathLike) -> str:
 
 def sha256(token: str) -> str:
     """The hash by which a file names a token."""
-    return hashlib.sha256(token.encode(errors="surrogateescape")).hexdigest()
+    return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
 
 
 class Tokens:
