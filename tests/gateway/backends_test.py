@@ -2,12 +2,14 @@
 
 import contextlib
 import json
+import socket
 import time
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tsd_tf.contract.errors import UserError
 from tsd_tf.gateway.backend_address import BackendAddress
 from tsd_tf.gateway.background_gateway import BackgroundGateway
 from tsd_tf.gateway.limits import Limits
@@ -222,3 +224,25 @@ def test_messages_that_are_none(small_server, wire, clips):
             code, text = wire.code_of(channel.unary_unary(f"/tensorflow.serving.{method}"), b"\xff\xff")
             assert (code, text.startswith("the message cannot be read")) == ("INVALID_ARGUMENT", True)
         assert _classes(wire.stub(gateway).Predict(wire.request(frames=clips), timeout=30), wire) == [b"3", b"0", b"2"]
+
+
+def test_an_address_of_ipv6(small_server, wire, clips):
+    with contextlib.closing(socket.socket(socket.AF_INET6)) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+    with BackgroundGateway(wire.backend(small_server), host="::1", admin_host="::1") as gateway:
+        assert gateway.address.startswith("[::1]:")
+        assert wire.stub(gateway).Predict(wire.request(frames=clips), timeout=30).outputs
+        assert wire.http(f"{gateway.url}/readyz")[0] == wire.http(f"{gateway.admin_url}/readyz")[0] == 200
+
+
+def test_a_port_that_is_taken(small_server, wire):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        for name in ("port", "rest_port", "admin_port"):
+            gateway = BackgroundGateway(wire.backend(small_server), **{name: taken.getsockname()[1]})
+            with pytest.raises(UserError, match=r"cannot listen on (http://)?127.0.0.1:\d+"):
+                gateway.__enter__()

@@ -14,13 +14,11 @@ class BackgroundGateway:
         *args, **kwargs: see Gateway; free ports are taken unless they are given.
 
     Attributes:
-        address: "host:port" of gRPC.
-        url, admin_url: "http://host:port" of REST and metrics; "https://" with certificates.
+        address, url, admin_url: see Gateway.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._gateway = Gateway(*args, **{"port": 0, "rest_port": 0, "admin_port": 0, **kwargs})
-        self._scheme = "https" if kwargs.get("certificates") else "http"
         self._ready = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -42,10 +40,7 @@ class BackgroundGateway:
         self._ready.wait()
         if self._error:
             raise self._error
-        gateway = self._gateway
-        self.address = f"{gateway.host}:{gateway.port}"
-        self.url = f"{self._scheme}://{gateway.host}:{gateway.rest_port}"
-        self.admin_url = f"http://{gateway.admin_host}:{gateway.admin_port}"
+        self.address, self.url, self.admin_url = self._gateway.address, self._gateway.url, self._gateway.admin_url
         return self
 
     def stop(self) -> None:

@@ -47,6 +47,9 @@ class Gateway:
 
     Attributes:
         port, rest_port, admin_port: the ports in use, once started.
+        address: "host:port" of gRPC.
+        url, admin_url: "https://host:port" of REST, "http://host:port" of metrics and probes; without certificates
+            both are http.
     """
 
     def __init__(
@@ -73,6 +76,18 @@ class Gateway:
         self._tokens, self._certificates = tokens, certificates
         self._backend_credentials = backend_credentials
         self._access_log, self._decoding = access_log, decoding or {}
+
+    @property
+    def address(self) -> str:
+        return _address(self.host, self.port)
+
+    @property
+    def url(self) -> str:
+        return f"{'http' if self._certificates is None else 'https'}://{_address(self.host, self.rest_port)}"
+
+    @property
+    def admin_url(self) -> str:
+        return f"http://{_address(self.admin_host, self.admin_port)}"
 
     async def serve(self, started: Callable[[], None], stop: asyncio.Event) -> None:
         """Answers requests; after `stop` is set, returns once those under way are answered.
@@ -136,14 +151,13 @@ class Gateway:
         )
 
     def _bind(self, server: grpc.aio.Server) -> None:
-        address = f"{self.host}:{self.port}"
         try:
             if self._certificates is None:
-                self.port = server.add_insecure_port(address)
+                self.port = server.add_insecure_port(self.address)
             else:
-                self.port = server.add_secure_port(address, self._certificates.server_credentials())
+                self.port = server.add_secure_port(self.address, self._certificates.server_credentials())
         except RuntimeError as error:
-            raise UserError(f"cannot listen on {address} (gRPC): {error}") from error
+            raise UserError(f"cannot listen on {self.address} (gRPC): {error}") from error
 
     def _runner(self, app: web.Application) -> web.AppRunner:
         return web.AppRunner(
@@ -168,7 +182,7 @@ class Gateway:
                 ssl_handshake_timeout=self._limits.header_seconds if context else None,
             )
         except OSError as error:
-            raise UserError(f"cannot listen on {self.host}:{self.rest_port} (HTTP): {error.strerror}") from error
+            raise UserError(f"cannot listen on {self.url}: {error.strerror}") from error
         self.rest_port = listener.sockets[0].getsockname()[1]
         return listener
 
@@ -179,9 +193,12 @@ class Gateway:
         try:
             await web.TCPSite(runner, self.admin_host, self.admin_port).start()
         except OSError as error:
-            where = f"{self.admin_host}:{self.admin_port}"
-            raise UserError(f"cannot listen on {where} (metrics): {error.strerror}") from error
+            raise UserError(f"cannot listen on {self.admin_url} (metrics): {error.strerror}") from error
         self.admin_port = runner.addresses[0][1]
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _connections(server: web.Server | None, max_connections: int) -> Callable[[], asyncio.BaseProtocol]:

@@ -146,11 +146,9 @@ async def _serve(said: str) -> None:
 
 
 def _ready(gateway: "Gateway", backends: list[BackendAddress], said: str) -> str:
-    scheme = "https" if FLAGS.tls_cert else "http"
     source = f"{FLAGS.model_dir} in this process" if FLAGS.model_dir else ", ".join(map(str, backends))
     return (
-        f"gateway to {source}: gRPC {gateway.host}:{gateway.port}, REST {scheme}://{gateway.host}:{gateway.rest_port} "
-        f"({said}), metrics http://{gateway.admin_host}:{gateway.admin_port}/metrics"
+        f"gateway to {source}: gRPC {gateway.address}, REST {gateway.url} ({said}), metrics {gateway.admin_url}/metrics"
     )
 
 
