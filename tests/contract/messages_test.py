@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow_serving.apis import predict_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
 from tsd_tf.contract import messages
 
@@ -60,6 +60,63 @@ def test_answers_are_read_from_both_forms(array, packed):
     assert ours.SerializeToString(deterministic=True) == response.SerializeToString(deterministic=True)
 
 
+@pytest.mark.parametrize("array", [np.array([[1, 0, 255]], "uint8"), np.array([[7]], "uint8")], ids=str)
+@pytest.mark.parametrize("packed", [False, True])
+def test_uint8_is_read_from_both_forms(array, packed):
+    tensor = tf.make_tensor_proto(array)
+    if packed:
+        tensor.ClearField("int_val")
+        tensor.tensor_content = array.tobytes()
+    else:
+        tensor.ClearField("tensor_content")
+        tensor.int_val[:] = array.ravel().tolist()
+    found = messages.read_tensor(messages.TensorProto.FromString(tensor.SerializeToString()))
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, array)
+    assert tf.make_ndarray(tensor).tolist() == array.tolist()
+
+
+@pytest.mark.parametrize("value", [256, -1])
+def test_uint8_out_of_range_is_refused(value):
+    with pytest.raises(ValueError, match="0 to 255"):
+        messages.read_tensor(messages.TensorProto(dtype=messages.DT_UINT8, int_val=[value]))
+
+
+def test_metadata_are_the_same_bytes():
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    definition = signatures.signature_def["serving_default"]
+    definition.method_name = "tensorflow/serving/predict"
+    for size in (-1, 4, 64, 64, 3):
+        definition.inputs["frames"].tensor_shape.dim.add(size=size)
+    definition.inputs["frames"].dtype = tf.uint8.as_datatype_enum
+    definition.outputs["scores"].name = "scores:0"
+    official = get_model_metadata_pb2.GetModelMetadataResponse()
+    official.model_spec.name = "tsd"
+    official.metadata["signature_def"].Pack(signatures)
+
+    response = messages.GetModelMetadataResponse.FromString(official.SerializeToString())
+    metadata = messages.SignatureDefMap()
+    assert response.metadata["signature_def"].Unpack(metadata)
+    frames = metadata.signature_def["serving_default"].inputs["frames"]
+    assert (frames.dtype, [dim.size for dim in frames.tensor_shape.dim]) == (messages.DT_UINT8, [-1, 4, 64, 64, 3])
+    response.metadata["signature_def"].Pack(metadata)
+    assert get_model_metadata_pb2.GetModelMetadataResponse.FromString(response.SerializeToString()) == official
+
+    request = messages.GetModelMetadataRequest(metadata_field=[messages.SIGNATURE_DEF])
+    request.model_spec.name = "tsd"
+    same = get_model_metadata_pb2.GetModelMetadataRequest.FromString(request.SerializeToString())
+    assert (same.model_spec.name, list(same.metadata_field)) == ("tsd", ["signature_def"])
+
+
+def test_status_is_read():
+    official = get_model_status_pb2.GetModelStatusResponse()
+    official.model_version_status.add(version=3, state="AVAILABLE").status.error_message = "fine"
+    response = messages.GetModelStatusResponse.FromString(official.SerializeToString())
+    (status,) = response.model_version_status
+    assert (status.version, status.state) == (3, messages.AVAILABLE)
+    assert response.SerializeToString() == official.SerializeToString()
+
+
 def test_the_version_choice_is_one_of_two():
     spec = messages.ModelSpec(version_label="stable")
     assert spec.WhichOneof("version_choice") == "version_label"
@@ -77,5 +134,5 @@ def test_fields_that_are_not_listed_survive():
 def test_other_types_are_refused():
     with pytest.raises(ValueError, match="must hold uint8, float32 or bytes. Received: array.dtype=int64"):
         messages.write_tensor(messages.TensorProto(), np.zeros(2, "int64"))
-    with pytest.raises(ValueError, match="float32 or strings. Received: DataType 3"):
+    with pytest.raises(ValueError, match="uint8, float32 or strings. Received: DataType 3"):
         messages.read_tensor(messages.TensorProto(dtype=3))

@@ -5,6 +5,8 @@ import grpc
 from tsd_tf.serving.serving_error import ServingError
 
 _HTTP_STATUS = {grpc.StatusCode.UNAUTHENTICATED: 401, grpc.StatusCode.PERMISSION_DENIED: 403}
+# Reasons for which HTTP has a status of its own.
+_HTTP_STATUS_BY_REASON = {"too_large": 413, "slow_body": 408, "no_length": 411}
 
 
 class Refusal(ServingError):  # noqa: N818  an answer, and not always an error
@@ -24,4 +26,4 @@ class Refusal(ServingError):  # noqa: N818  an answer, and not always an error
     @property
     def http_status(self) -> int:
         """The HTTP status code of this refusal."""
-        return _HTTP_STATUS.get(self.code, super().http_status)
+        return _HTTP_STATUS_BY_REASON.get(self.reason) or _HTTP_STATUS.get(self.code, super().http_status)

@@ -91,7 +91,7 @@ class Tokens:
         self._lock = threading.Lock()
 
     def admit(self, header: str | None, num_bytes: int) -> str:
-        """Counts a request against the quotas of its token.
+        """Counts a request against the quotas of its token: `name_of` and `count` in one.
 
         Args:
             header: the value of Authorization, "Bearer TOKEN"; None if there is none.
@@ -103,6 +103,16 @@ class Tokens:
         Raises:
             Refusal: UNAUTHENTICATED without a token of the file; RESOURCE_EXHAUSTED beyond a quota.
         """
+        name = self.name_of(header)
+        self.count(name, num_bytes)
+        return name
+
+    def name_of(self, header: str | None) -> str:
+        """Who asks: known before a request is read, however large it may be.
+
+        Raises:
+            Refusal: UNAUTHENTICATED without a token of the file.
+        """
         with self._lock:
             self._look()
             scheme, _, token = (header or "").strip().partition(" ")
@@ -113,8 +123,18 @@ class Tokens:
             entry = self._find(token.strip())
             if entry is None:
                 raise Refusal(grpc.StatusCode.UNAUTHENTICATED, "the token is not one of this server's", "bad_token")
-            self._count(entry, {"rate": 1, "bytes": num_bytes})
             return entry.name
+
+    def count(self, name: str, num_bytes: int) -> None:
+        """Counts a request against the quotas of a name.
+
+        Raises:
+            Refusal: RESOURCE_EXHAUSTED beyond a quota.
+        """
+        with self._lock:
+            for entry in self._entries:
+                if entry.name == name:
+                    self._count(entry, {"rate": 1, "bytes": num_bytes})
 
     def _find(self, token: str) -> TokenEntry | None:
         """Takes as long whether and where the token is found."""

@@ -13,7 +13,7 @@ from aiohttp import web
 from google.protobuf import json_format
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2
 
-from tsd_tf.serving import json_tensors
+from tsd_tf.serving import json_outputs, json_tensors
 from tsd_tf.serving import metrics as names
 from tsd_tf.serving.limits import Limits
 from tsd_tf.serving.metrics import Metrics
@@ -113,7 +113,7 @@ class _Rest:
             )
         servable = self._predictor.store.find(spec)
         name, inputs, row = await asyncio.to_thread(_read, body, servable)
-        return json_tensors.outputs_to_json(await self._predictor.run(servable, name, inputs), row)
+        return json_outputs.outputs_to_json(await self._predictor.run(servable, name, inputs), row)
 
     def _status(self, spec: model_pb2.ModelSpec) -> str:
         request = get_model_status_pb2.GetModelStatusRequest(model_spec=spec)

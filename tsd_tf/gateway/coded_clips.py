@@ -1,0 +1,131 @@
+"""Answers requests to the signature `coded`: decodes their clips and asks for the frames."""
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import grpc
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from tsd_tf.contract import messages, signatures
+from tsd_tf.gateway.backends import Backends
+from tsd_tf.gateway.clip_shapes import ClipShapes
+from tsd_tf.gateway.decoding_pool import DecodingPool
+from tsd_tf.gateway.refusal import Refusal
+from tsd_tf.gateway.request_record import RequestRecord
+from tsd_tf.serving.serving_error import ServingError
+from tsd_tf.video.codec import CODECS
+
+_INPUTS = {
+    signatures.PACKETS: ("strings", messages.DT_STRING),
+    signatures.CODEC: ("strings", messages.DT_STRING),
+    signatures.ORDER: ("uint8", messages.DT_UINT8),
+}
+_YOUNG = 0.5  # seconds
+
+
+class CodedClips:
+    """The signature `coded` of all models behind the gateway.
+
+    Args:
+        backends: who are asked for the frames.
+        pool: where clips are decoded.
+    """
+
+    def __init__(self, backends: Backends, pool: DecodingPool) -> None:
+        self._backends, self._pool = backends, pool
+        self._shapes = ClipShapes(backends)
+
+    async def answer(
+        self,
+        spec: Any,
+        inputs: Mapping[str, np.ndarray],
+        output_filter: Iterable[str],
+        timeout: float,
+        record: RequestRecord,
+    ) -> Any:
+        """What the model says to the clips.
+
+        Args:
+            spec: the ModelSpec of the request.
+            inputs: {name: array}, from anyone.
+            output_filter: names of the outputs that are wanted; empty for all.
+            timeout: seconds for all of it.
+            record: where the times are noted.
+
+        Returns:
+            A PredictResponse.
+
+        Raises:
+            ServingError: see ClipShapes, DecodingPool and Backends.
+        """
+        end = time.monotonic() + timeout
+        note(record, inputs)
+        if any(not array.ndim for array in inputs.values()):
+            raise _bad_clip("expected an entry for each clip in every input, got a scalar")
+        frames = await self._decode(spec, inputs, end, record)
+        request = messages.PredictRequest(output_filter=output_filter)
+        request.model_spec.CopyFrom(spec)
+        request.model_spec.signature_name = signatures.SERVING_DEFAULT
+        messages.write_tensor(request.inputs[signatures.FRAMES], frames)
+        with record.asking():
+            content = await self._backends.call(messages.PREDICT, request.SerializeToString(), end - time.monotonic())
+        try:
+            response = messages.PredictResponse.FromString(content)
+        except DecodeError as error:
+            raise ServingError(grpc.StatusCode.INTERNAL, "the backend's answer is damaged") from error
+        response.model_spec.signature_name = signatures.CODED
+        return response
+
+    async def _decode(
+        self, spec: Any, inputs: Mapping[str, np.ndarray], end: float, record: RequestRecord
+    ) -> np.ndarray:
+        start = time.monotonic()
+        shape = await self._shapes.of(spec, end - start)
+        start = time.monotonic()
+        try:
+            return await self._pool.decode(inputs, shape)
+        except Refusal as refusal:
+            if refusal.code is not grpc.StatusCode.INVALID_ARGUMENT:
+                raise
+            # A new version may take clips of another size.
+            fresh = await self._shapes.of(spec, end - time.monotonic(), _YOUNG)
+            if fresh == shape:
+                raise
+            return await self._pool.decode(inputs, fresh)
+        finally:
+            record.decode_seconds = time.monotonic() - start
+
+
+def read_inputs(request: Any) -> dict[str, np.ndarray]:
+    """The inputs of a PredictRequest to the signature `coded`.
+
+    Raises:
+        Refusal: INVALID_ARGUMENT.
+    """
+    arrays = {}
+    for name, (kind, dtype) in _INPUTS.items():
+        if name not in request.inputs:
+            raise _bad_clip(f"no input {name}")
+        tensor = request.inputs[name]
+        if tensor.dtype != dtype:
+            raise _bad_clip(f"expected {name} as {kind}, got DataType {tensor.dtype}")
+        try:
+            arrays[name] = messages.read_tensor(tensor)
+        except (ValueError, OverflowError) as error:
+            raise _bad_clip(f"tensor parsing error: {name}: {error}") from error
+    if extra := sorted(set(request.inputs) - set(arrays)):
+        raise _bad_clip(f"no input is called {extra[0]}")
+    return arrays
+
+
+def _bad_clip(message: str) -> Refusal:
+    return Refusal(grpc.StatusCode.INVALID_ARGUMENT, f"signature {signatures.CODED}: {message}", "bad_clip")
+
+
+def note(record: RequestRecord, inputs: Mapping[str, np.ndarray]) -> None:
+    """Notes clips and codec of a request; names that are no codec's are "other"."""
+    names = {name.decode("ascii", "replace") for name in inputs[signatures.CODEC].flat if isinstance(name, bytes)}
+    record.clips = inputs[signatures.CODEC].size
+    record.codec = "mixed" if len(names) > 1 else "".join(names & set(CODECS)) or "other"

@@ -1,0 +1,40 @@
+"""Who may reach the gateway without what."""
+
+import ipaddress
+
+from tsd_tf.contract.errors import UserError
+
+
+def protection(host: str, *, tls: bool, tokens: bool, client_ca: bool, behind_proxy: bool) -> str:
+    """What protects a gateway on `host`, in words.
+
+    Args:
+        host: address to listen on.
+        tls: whether it speaks TLS only.
+        tokens: whether it wants tokens.
+        client_ca: whether it wants clients' certificates.
+        behind_proxy: whether something else that protects it stands before it.
+
+    Raises:
+        UserError: nothing does, and it would be reached from other machines.
+    """
+    said = ["TLS" if tls else "no TLS", "tokens" if tokens else "no tokens"]
+    if client_ca:
+        said.append("client certificates")
+    if _is_loopback(host):
+        said.append("this machine only")
+    elif not (tls and (tokens or client_ca)):
+        if not behind_proxy:
+            raise UserError(
+                f"beyond this machine the gateway needs TLS (`tls_cert`, `tls_key`) and one of `tokens` and "
+                f"`client_ca`; `behind_proxy` is for what a proxy protects. Received: host={host}"
+            )
+        said.append("left to a proxy")
+    return ", ".join(said)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
