@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import logging
 import os
 import pathlib
@@ -43,9 +44,10 @@ def _workers(parent=None):
     """The numbers of the processes that decode for a process."""
     found = set()
     for task in pathlib.Path(f"/proc/{parent or os.getpid()}/task").iterdir():
-        for number in map(int, (task / "children").read_text().split()):
-            if b"decoding_worker" in pathlib.Path(f"/proc/{number}/cmdline").read_bytes():
-                found.add(number)
+        with contextlib.suppress(FileNotFoundError):  # a thread or a process that has ended in the meantime
+            for number in map(int, (task / "children").read_text().split()):
+                if b"decoding_worker" in pathlib.Path(f"/proc/{number}/cmdline").read_bytes():
+                    found.add(number)
     return found
 
 

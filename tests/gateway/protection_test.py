@@ -174,3 +174,14 @@ def test_certificates_of_clients(tmp_path, small_server, wire, authority, other_
             with pytest.raises((urllib.error.URLError, OSError)):
                 client.rest()
         assert (ours.grpc(), ours.rest()) == ("OK", 200)
+
+
+def test_tls_to_the_backend(tmp_path, small_server, wire, authority, other_authority, clips):
+    """A gateway is a backend that speaks TLS."""
+    certificates = Certificates(*authority.write(tmp_path))
+    with BackgroundGateway(wire.backend(small_server), certificates=certificates) as behind:
+        for trusted, status in ((authority, "OK"), (other_authority, "UNAVAILABLE")):
+            credentials = grpc.ssl_channel_credentials(trusted.pem)
+            with BackgroundGateway(wire.backend(behind), backend_credentials=credentials) as gateway:
+                request = wire.request(frames=clips)
+                assert wire.stub(gateway).Predict.future(request, timeout=30).code().name == status
