@@ -10,16 +10,17 @@ import subprocess
 import sys
 
 import numpy as np
-from benchmarks.authority import Authority
 
 from benchmarks import in_turn, load
+from benchmarks.authority import Authority
+from tsd_tf.client.credentials import Credentials
 from tsd_tf.client.grpc_connection import GrpcConnection
 from tsd_tf.client.retries import Retries
 from tsd_tf.contract import signatures
 from tsd_tf.contract.errors import UserError
 from tsd_tf.video import codec
 
-_TOKEN = "of the benchmark"
+_TOKEN = "of-the-benchmark"
 # What travels, and by which way the same work reaches the server without a gateway.
 WAYS = {"gateway_jpeg": ("jpeg", "server_jpeg"), "gateway_h264": ("h264", "server_raw")}
 _ROUNDS = 4
@@ -43,11 +44,10 @@ def _program(*command):
 
 @contextlib.contextmanager
 def _server_and_gateway(cloud_dir, folder):
-    """(address of the server, address of the gateway before it, {argument of a connection to the gateway})."""
+    """(address of the server, address of the gateway before it, Credentials for the gateway)."""
     authority = Authority("benchmark")
     certificate, key = authority.write(folder)
     (folder / "ca.pem").write_bytes(authority.pem)
-    (folder / "token.txt").write_text(_TOKEN)
     (folder / "tokens.txt").write_text(f"benchmark {hashlib.sha256(_TOKEN.encode()).hexdigest()}\n")
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(
@@ -63,7 +63,7 @@ def _server_and_gateway(cloud_dir, folder):
                 f"--tokens={folder / 'tokens.txt'}",
             )
         )
-        yield server, gateway, {"ca": folder / "ca.pem", "token_file": folder / "token.txt"}
+        yield server, gateway, Credentials(str(folder / "ca.pem"), token=_TOKEN)
 
 
 def measure(cloud_dir, folder, frames, num_clients, seconds, repetitions):
@@ -105,8 +105,8 @@ def measure(cloud_dir, folder, frames, num_clients, seconds, repetitions):
         def connect(way):
             through_gateway = way.startswith("gateway")
             address = f"grpcs://{gateway}" if through_gateway else server
-            options = {"timeout": 600.0, "retries": Retries(1), **(secured if through_gateway else {})}
-            return GrpcConnection(address, **options)
+            credentials = secured if through_gateway else None
+            return GrpcConnection(address, timeout=600.0, retries=Retries(1), credentials=credentials)
 
         def asking(way):
             """A function of a connection of its own: number of a clip -> probabilities."""

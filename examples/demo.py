@@ -67,7 +67,7 @@ def main(argv):
         steps.run("Export both halves", "-m", "tsd_tf.export", f"--workdir={workdir}", f"--output_dir={paths.export}")
     travelled = _test_exported(steps, paths, results)
     video, label = _test_video(paths.videos)
-    steps.announce("Serve the cloud half and ask it with the client half")
+    steps.announce("Serve the cloud half behind the gateway, and ask with the client half")
     served = _serve_and_ask(paths, video)
     steps.announce("Ask the network in this process, for comparison")
     in_process = _in_process_probabilities(workdir, video)
@@ -82,9 +82,10 @@ def main(argv):
         "test_videos": results["tsd"]["videos"],
         "video": str(video),
         "label": label,
-        "predicted": served["jpeg"]["label"],
-        "score": served["jpeg"]["score"],
-        "bytes": served["jpeg"]["bytes"],
+        "predicted": served["h264"]["label"],
+        "score": served["h264"]["score"],
+        "bytes": served["h264"]["bytes"],
+        "bytes_as_jpeg": served["jpeg"]["bytes"]["distilled"],
         **{name: travelled[name] for name in ("codings", "bytes_at_equal_accuracy")},
         "served_minus_in_process": difference,
         "tolerance": _PROBABILITY_TOLERANCE,
@@ -172,14 +173,15 @@ def _test_video(videos):
 
 
 def _serve_and_ask(paths, video):
-    """Serves the cloud half; returns what the client prints with frames sent unchanged ("raw") and as JPEG."""
+    """Serves the cloud half; returns what the client prints with frames sent unchanged, as H.264 and as JPEG."""
     command = [
         sys.executable,
         "-m",
-        "tsd_tf.serving",
+        "tsd_tf.gateway",
         f"--model_dir={paths.export / 'cloud'}",
         "--port=0",
         "--rest_port=0",
+        "--admin_port=0",
     ]
     server = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True)
     try:
@@ -188,7 +190,7 @@ def _serve_and_ask(paths, video):
         if not found:
             raise UserError(f"the server did not start: expected its ready line, got {ready!r}")
         print(f"    {ready.strip()}", flush=True)
-        return {codec: _ask(paths, video, found[1].rstrip(","), codec) for codec in ("raw", "jpeg")}
+        return {codec: _ask(paths, video, found[1].rstrip(","), codec) for codec in ("raw", "h264", "jpeg")}
     finally:
         server.terminate()
         server.wait(timeout=60)
@@ -259,7 +261,8 @@ Summary
     is "{summary["label"]}"; the answer is "{summary["predicted"]}" ({summary["score"]:.1%})
     the served probabilities differ from the in-process ones by {summary["served_minus_in_process"]:.1e}
       (tolerance {summary["tolerance"]}; frames sent without loss)
-    bytes sent: {sizes["distilled"]:,} for distilled frames as JPEG (the video file: {sizes["video"]:,})
+    bytes sent: {sizes["distilled"]:,} for distilled frames as H.264, {summary["bytes_as_jpeg"]:,} as JPEG
+      (the video file: {sizes["video"]:,})
   files
     videos and their lists    {paths.videos}
     TFRecord shards           {paths.shards}

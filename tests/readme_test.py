@@ -86,8 +86,8 @@ def run(command, user, ports):
     assert python == "python", command
     program = arguments[1] if arguments[0] == "-m" else arguments[0]
     arguments += EXTRA_FLAGS.get(program, [])
-    if program == "tsd_tf.serving":
-        arguments += [f"--port={ports[0]}", f"--rest_port={ports[1]}"]
+    if program == "tsd_tf.gateway":
+        arguments += [f"--port={ports[0]}", f"--rest_port={ports[1]}", "--admin_port=0"]
     arguments = [re.sub(r"127\.0\.0\.1:8500", f"127.0.0.1:{ports[0]}", argument) for argument in arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
@@ -99,7 +99,7 @@ def run(command, user, ports):
         text=True,
     )
     if background:
-        line = next((line for line in process.stdout if line.startswith("serving")), "")
+        line = next((line for line in process.stdout if line.startswith("gateway")), "")
         assert line, "the server ended without its ready line"
         return process, line
     output, _ = process.communicate(timeout=1200)

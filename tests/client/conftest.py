@@ -1,9 +1,7 @@
 """Certificates, and servers with TLS that answer as they are told."""
 
 import concurrent.futures
-import datetime
 import http.server
-import ipaddress
 import json
 import ssl
 import threading
@@ -12,75 +10,33 @@ import types
 import grpc
 import numpy as np
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
+from benchmarks.authority import Authority
 from tsd_tf.contract import messages, signatures
 
 
-class Authority:
-    """Signs certificates into files of its folder: `ca`, and pairs of certificate and key by name."""
+class _Files(Authority):
+    """An authority with a folder: `ca` is the file of its own certificate."""
 
     def __init__(self, folder):
+        super().__init__(f"the authority of {folder.name}")
         self._folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"the authority of {folder.name}")])
-        certificate = self._sign(self._name, self._key.public_key(), 1, True, [])
-        self.ca = self._write("ca.pem", certificate.public_bytes(serialization.Encoding.PEM))
+        (folder / "ca.pem").write_bytes(self.pem)
+        self.ca = str(folder / "ca.pem")
 
-    def certificate(self, name, hosts=("localhost", "127.0.0.1"), days=1, by_itself=False):
-        """(file of the certificate, file of its key); valid until `days` from now, signed by the authority."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        signer = (subject, key) if by_itself else None
-        certificate = self._sign(subject, key.public_key(), days, False, hosts, signer)
-        return (
-            self._write(f"{name}.pem", certificate.public_bytes(serialization.Encoding.PEM)),
-            self._write(
-                f"{name}.key",
-                key.private_bytes(
-                    serialization.Encoding.PEM,
-                    serialization.PrivateFormat.PKCS8,
-                    serialization.NoEncryption(),
-                ),
-            ),
-        )
-
-    def _sign(self, subject, public_key, days, is_ca, hosts, signer=None):
-        issuer, issuers_key = signer or (self._name, self._key)
-        now = datetime.datetime.now(datetime.timezone.utc)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(issuer)
-            .public_key(public_key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=10))
-            .not_valid_after(now + datetime.timedelta(days=days))
-            .add_extension(x509.BasicConstraints(is_ca, None), critical=True)
-        )
-        names = [
-            x509.IPAddress(ipaddress.ip_address(host)) if host[0].isdigit() else x509.DNSName(host) for host in hosts
-        ]
-        if names:
-            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        return builder.sign(issuers_key, hashes.SHA256())
-
-    def _write(self, name, content):
-        path = self._folder / name
-        path.write_bytes(content)
-        return str(path)
+    def certificate(self, name, days=1, **options):
+        """(file of the certificate, file of its key); valid until `days` from now."""
+        return tuple(map(str, self.write(self._folder, name, name=name, days=(-10, days), **options)))
 
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
+    return _Files(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(scope="session")
 def another_authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("another_authority"))
+    return _Files(tmp_path_factory.mktemp("another_authority"))
 
 
 class RefusalError(Exception):

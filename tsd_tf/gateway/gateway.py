@@ -109,6 +109,12 @@ class Gateway:
             )
             metrics.watch("backends_healthy", "Backends that have the model available", lambda: backends.num_healthy)
             metrics.watch("decoders_restarted", "Processes that decode and were replaced", lambda: pool.restarts)
+            if (certificates := self._certificates) is not None:
+                metrics.watch(
+                    "certificate_expiry_seconds",
+                    "When the certificate expires, in seconds since 1970",
+                    lambda: certificates.expiry.timestamp(),
+                )
 
             def is_ready() -> bool:
                 return backends.num_healthy > 0 and not intake.is_draining
