@@ -70,13 +70,13 @@ def main(argv):
     found = {
         "machine": machine.describe(),
         "versions": machine.versions("av", "opencv-python-headless", "numpy", "tensorflow", "grpcio"),
-        **{name: getattr(FLAGS, name) for name in ("T", "Ts", "frame_size")},
     }
     if {"bytes", "times"} & set(FLAGS.parts):
         if not FLAGS.video:
             raise UserError("the parts bytes and times need --video=FILE,...")
         if FLAGS.Ts > FLAGS.T:
             raise UserError(f"--Ts must be at most --T. Received: --T={FLAGS.T} --Ts={FLAGS.Ts}")
+        found |= {name: getattr(FLAGS, name) for name in ("T", "Ts", "frame_size")}
         clips = wire_bytes.clips_of(FLAGS.video, FLAGS.T, FLAGS.frame_size, FLAGS.num_clips)
     if "bytes" in FLAGS.parts:
         found["bytes"] = wire_bytes.compare(clips, FLAGS.Ts, codecs)
@@ -84,7 +84,7 @@ def main(argv):
         found["times"] = wire_bytes.times(clips[0][1], FLAGS.Ts, codecs, FLAGS.repetitions)
     if "serving" in FLAGS.parts:
         with tempfile.TemporaryDirectory() as folder:
-            found["serving"] = _serving(pathlib.Path(folder))
+            found["serving"] = {"network": FLAGS.preset, **_serving(pathlib.Path(folder))}
     in_turn.write(FLAGS.output, found)
 
 

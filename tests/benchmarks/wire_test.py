@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import load, wire_bytes
+from benchmarks import load, wire_bytes, wire_serving
 from tsd_tf.video.video_writing import write_video
 
 pytestmark = pytest.mark.slow
@@ -48,6 +48,20 @@ def test_bytes_and_times(video, tmp_path):
     assert rows["jpeg", 36]["distilled_to_jpeg"] == 1
     assert rows["h264", 32]["distilled_bytes"] < rows["h264", 36]["distilled_bytes"]
     assert all(report["times"][codec][what] > 0 for codec in ("h264", "jpeg") for what in ("encode_ms", "decode_ms"))
+
+
+def test_the_gateway_before_the_server(tmp_path):
+    output = tmp_path / "wire.json"
+    arguments = ["--parts=serving", "--preset=sample", "--clients=4", "--seconds=2", "--repetitions=2"]
+    done = run(*arguments, f"--output={output}")
+    assert done.returncode == 0, done.stderr
+    serving = json.loads(output.read_text())["serving"]
+    assert set(serving["latency_ms"]) == {"gateway_jpeg", "server_jpeg", "gateway_h264", "server_raw"}
+    for way, (_, alone) in wire_serving.WAYS.items():
+        assert serving[way]["overhead"] < 1
+        for load_of in (serving[way][way], serving[way][alone]):
+            assert (load_of["clients"], load_of["lost"], load_of["wrong"]) == (4, 0, 0), load_of["errors"]
+            assert load_of["answers"] >= 4
 
 
 def test_what_is_not_there_is_one_line(video, tmp_path):
