@@ -3,6 +3,7 @@
 `make test-install` runs it; it needs a package index and some minutes. The versions are those of requirements/lock.txt.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -66,6 +67,11 @@ def cloud(tmp_path_factory, wheel):
 
 
 @pytest.fixture(scope="module")
+def front(tmp_path_factory, wheel):
+    return Environment(tmp_path_factory.mktemp("front"), wheel, "[gateway]")
+
+
+@pytest.fixture(scope="module")
 def builder(tmp_path_factory, wheel):
     return Environment(tmp_path_factory.mktemp("builder"), wheel, "[build]")
 
@@ -97,11 +103,12 @@ def test_the_base_has_the_client_alone(device):
         ("tsd-export", "train"),
         ("tsd-efficiency", "train"),
         ("tsd-serve", "serve"),
+        ("tsd-gateway", "gateway"),
         ("tsd-verify", "build"),
     ],
 )
 def test_a_command_whose_extra_is_missing_names_it(device, command, extra):
-    arguments = {"tsd-report": ["."], "tsd-verify": ["."]}
+    arguments = {"tsd-report": ["."], "tsd-verify": ["."], "tsd-gateway": ["--backends=127.0.0.1:8500"]}
     if command == "tsd-verify":
         (device.folder / "train-00000-of-00001").write_bytes(b"")
         (device.folder / "labels.txt").write_text("a\n")
@@ -111,7 +118,19 @@ def test_a_command_whose_extra_is_missing_names_it(device, command, extra):
     ), (output, errors)
 
 
-def test_all_trains_evaluates_exports_and_serves_and_the_base_asks(cloud, device, shards):
+@contextlib.contextmanager
+def _started(environment, command, *arguments):
+    """A server until the end of the block: the address at which it answers gRPC."""
+    process = environment.start(command, *arguments, "--port=0", "--rest_port=0")
+    try:
+        yield re.search(r"gRPC (\S+),", process.stdout.readline())[1]
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+        process.stdout.close()
+
+
+def test_all_trains_evaluates_exports_and_serves_and_the_base_asks_through_the_gateway(cloud, front, device, shards):
     folder, video = shards
     tiny = ["--preset=sample", f"--data_dir={folder}", "--max_steps=1"]
     cloud.run("tsd-train-kinetics", *tiny)
@@ -119,13 +138,16 @@ def test_all_trains_evaluates_exports_and_serves_and_the_base_asks(cloud, device
     assert "Q=1: top-1" in output
     cloud.run("tsd-report", "runs")
     cloud.run("tsd-export", "--workdir=runs/sample/tsd_T20_Ts5", "--check_clips=1")
-    server = cloud.start("tsd-serve", "--model_dir=export/cloud", "--port=0", "--rest_port=0")
-    try:
-        address = re.search(r"gRPC (\S+),", server.stdout.readline())[1]
+    assert not front.has("tensorflow")
+    token, _ = front.run("tsd-gateway-token", "--name=device", "--tokens=tokens.txt")
+    (device.folder / "token").write_text(token)
+    with (
+        _started(cloud, "tsd-serve", "--model_dir=export/cloud") as server,
+        _started(front, "tsd-gateway", f"--backends={server}", "--tokens=tokens.txt", "--admin_port=0") as address,
+    ):
         model = cloud.folder / "export/client.tflite"
-        output, _ = device.run("tsd-client", video, f"--model={model}", f"--server={address}", "--json")
-    finally:
-        server.terminate()
-        server.wait(timeout=60)
-        server.stdout.close()
-    assert json.loads(output)["label"] in (folder / "labels.txt").read_text().splitlines()
+        flags = [f"--model={model}", f"--server={address}", "--token_file=token", "--json"]
+        output, errors = device.run("tsd-client", video, *flags)
+    answer = json.loads(output)
+    assert answer["label"] in (folder / "labels.txt").read_text().splitlines()
+    assert (answer["codec"], errors) == ("h264", "")

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tsd_tf.gateway.background_gateway import BackgroundGateway
-from tsd_tf.video import codec
+from tsd_tf.video import codec, picture_files
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +61,7 @@ def test_coded_clips_are_answered_as_their_frames(gateway, server, wire, frames,
         inputs = wire.coded(frames, name)
     else:  # which the client sends to the signature `jpeg`
         inputs = {
-            "packets": np.array([[codec.encode_picture(frame, name) for frame in clip] for clip in frames], object),
+            "packets": np.array([[picture_files.encode(frame, name) for frame in clip] for clip in frames], object),
             "codec": np.array([name.encode()] * len(frames), object),
             "order": np.tile(np.arange(frames.shape[1], dtype="uint8"), (len(frames), 1)),
         }
