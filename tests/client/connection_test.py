@@ -1,5 +1,6 @@
 """Connections with TLS and tokens, through real sockets and certificates."""
 
+import contextlib
 import itertools
 import socket
 import ssl
@@ -336,3 +337,28 @@ def test_files_that_are_none(authority, tmp_path):
 def test_python_checks_what_it_should(authority):
     context = Credentials(authority.ca).ssl_context()
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+def test_a_handshake_that_takes_its_time(start_server, authority, ask):
+    """As by radio: what goes to the server comes there half a second late."""
+    server = start_server("grpc", certificate=authority.certificate("server"))
+    with socket.create_server(("127.0.0.1", 0)) as late:
+
+        def pass_on(source, target, pause):
+            with contextlib.suppress(OSError):
+                while content := source.recv(1 << 16):
+                    time.sleep(pause)
+                    target.sendall(content)
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    ours, _ = late.accept()
+                    theirs = socket.create_connection(("127.0.0.1", server.port))
+                    threading.Thread(target=pass_on, args=(ours, theirs, 0.5), daemon=True).start()
+                    threading.Thread(target=pass_on, args=(theirs, ours, 0.0), daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        slow = types.SimpleNamespace(port=late.getsockname()[1])
+        answer = ask(slow, "grpc", True, Credentials(authority.ca), retries=Retries(1))
+        assert answer.classes == ("one", "zero")

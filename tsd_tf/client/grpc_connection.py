@@ -30,8 +30,9 @@ class GrpcConnection(Connection):
             ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
             # A server that comes back is noticed within the pauses between two attempts.
             ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 1000),
+            # In spite of its name, what one attempt may take: a handshake of TLS by radio, or with a busy server.
+            ("grpc.min_reconnect_backoff_ms", 20_000),
             # A proxy would be another machine, which could read the token.
             ("grpc.enable_http_proxy", int(not self._address.is_loopback)),
         ]

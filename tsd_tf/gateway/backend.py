@@ -21,7 +21,8 @@ _OPTIONS = [
     ("grpc.max_receive_message_length", -1),
     # One that comes back is noticed by the next look at it.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 1000),
+    # In spite of its name, what one attempt to connect may take.
+    ("grpc.min_reconnect_backoff_ms", int(_CONNECT_SECONDS * 1000)),
     ("grpc.max_reconnect_backoff_ms", 1000),
     # Each has connections of its own, also where two names mean the same server; and one to each address of a name.
     ("grpc.use_local_subchannel_pool", 1),
