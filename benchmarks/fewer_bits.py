@@ -34,7 +34,8 @@ flags.DEFINE_string("output_dir", "fewer_bits", "Folder for data, runs and fewer
 flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of the trainings; the data are the same.")
 flags.DEFINE_list("candidates", ["0.3:28", "0.3:32", "0.3:36", "1:32"], "rate_weight:codec_quality of each candidate.")
 flags.DEFINE_integer("steps", 400, "Steps of each training that goes on from the sample preset's.", lower_bound=10)
-flags.DEFINE_list("qualities", ["20", "24", "28", "32", "36", "40", "44", "48"], "CRFs at which frames travel.")
+flags.DEFINE_integer("max_steps", None, "Cut the sample preset's stages short to try the program out.", lower_bound=1)
+flags.DEFINE_list("qualities", ["20", "24", "28", "32", "36", "40", "44", "48", "51"], "CRFs at which frames travel.")
 flags.DEFINE_integer("clips", 2, "Clips of each video.", lower_bound=1)
 flags.DEFINE_integer("num_train", 3000, "Training videos.", lower_bound=12)
 flags.DEFINE_integer("num_validate", 600, "Validation videos.", lower_bound=6)
@@ -42,7 +43,9 @@ flags.DEFINE_integer("num_test", 1500, "Test videos.", lower_bound=6)
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _CODEC = "h264"
-_LEVELS = (0.0, 0.01, 0.03)  # accuracies at which bytes are compared, below that of the network without the codec
+# What is compared: the whole request, the h264 stream in it, and what it takes beyond that of a clip of one grey.
+_KINDS = ("bytes", "stream_bytes", "bytes_beyond_grey")
+_POINTS_BELOW = (0.02, 0.04)  # further accuracies at which bytes are compared
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,6 +129,7 @@ def _train(output, seed, variant):
     base, run = WorkDirectory(runs / "sample/tsd_T20_Ts5"), WorkDirectory(runs / variant.name)
     if not base.finished():
         options = [f"--data_dir={output / 'shards'}", f"--runs_dir={runs}", f"--seed={seed}", "--validation_videos=0"]
+        options += [f"--max_steps={FLAGS.max_steps}"] if FLAGS.max_steps else []
         _run("train_kinetics.py", "--preset=sample", *options)
     if not run.finished():
         end = base.config().stages[-1]
@@ -160,6 +164,7 @@ def _measure(run, split, qualities):
     from tsd_tf.data.records import Records
     from tsd_tf.data.shards import find_shards
     from tsd_tf.evaluation import metrics
+    from tsd_tf.video.clip_coding import time_order
 
     config, network = run.config(), run.load_network()
     shape = (config.num_distilled_frames, config.crop_size, config.crop_size)
@@ -174,8 +179,8 @@ def _measure(run, split, qualities):
     def cloud(frames):
         return tf.nn.softmax(network.cloud(to_network_input(frames), training=False))
 
-    totals = {quality: [] for quality in (None, *qualities)}
-    probabilities, labels = {quality: [] for quality in totals}, []
+    sizes = {quality: [] for quality in (None, *qualities)}
+    probabilities, labels = {quality: [] for quality in sizes}, []
     records = Records(find_shards(config.data_dir, split))
     clips = EvaluationClips(records, config.clip_spec, num_clips=FLAGS.clips, batch_size=20, seed=0)
     with clips as batches, concurrent.futures.ThreadPoolExecutor(2) as pool:
@@ -183,31 +188,35 @@ def _measure(run, split, qualities):
             frames, matrices = client(tf.reshape(batch["frames"], (-1, *batch["frames"].shape[2:])))
             pairs = list(zip(frames.numpy(), matrices.numpy(), strict=True))
             labels.append(batch["label"].numpy())
-            for quality in totals:
-                sent = [pool.submit(_travel, clip, matrix, quality, shape) for clip, matrix in pairs]
-                arrived, sizes = zip(*(one.result() for one in sent), strict=True)
+            for quality, measured in sizes.items():
+                sent = [pool.submit(_travel, clip, time_order(matrix), quality, shape) for clip, matrix in pairs]
+                arrived, found = zip(*(one.result() for one in sent), strict=True)
                 answers = cloud(tf.constant(np.stack(arrived))).numpy()
-                totals[quality] += sizes
+                measured += found
                 probabilities[quality].append(answers.reshape(-1, FLAGS.clips, answers.shape[-1]).mean(axis=1))
     labels = np.concatenate(labels)
+    grey, order = np.full((*shape, 3), 128, np.uint8), np.arange(shape[0])
     rows = []
-    for quality, sizes in totals.items():
+    for quality, measured in sizes.items():
         correct = metrics.top_k_correct(np.concatenate(probabilities[quality]), labels, 1)
         top1, error = metrics.mean_and_standard_error(correct)
-        row = {"quality": quality, "top1": top1, "top1_standard_error": error, "bytes": float(np.mean(sizes))}
-        rows.append(row | {"fixed_bytes": _travel(np.full((*shape, 3), 128, np.uint8), None, quality, shape)[1]})
+        request, stream = np.mean(measured, axis=0).tolist()
+        beyond = request - _travel(grey, order, quality, shape)[1][0]
+        rows.append({"quality": quality, "top1": top1, "top1_standard_error": error})
+        rows[-1] |= dict(zip(_KINDS, (request, stream, beyond), strict=True))
     return rows
 
 
-def _travel(clip, matrix, quality, shape):
-    """A clip of distilled frames as it arrives, and its bytes; a quality of None loses nothing."""
+def _travel(clip, order, quality, shape):
+    """A clip of distilled frames as it arrives, and the bytes of its request and its stream; None loses nothing."""
+    from tsd_tf.contract import signatures
     from tsd_tf.video import codec
-    from tsd_tf.video.clip_coding import time_order
 
     if quality is None:
-        return clip, codec.encode(clip, "raw").num_bytes
-    sent = codec.encode(clip, _CODEC, quality, order=None if matrix is None else time_order(matrix))
-    return codec.decode_inputs(sent.inputs, shape)[0], sent.num_bytes
+        return clip, (codec.encode(clip, "raw").num_bytes, clip.nbytes)
+    sent = codec.encode(clip, _CODEC, quality, order=order)
+    packets = sent.inputs[signatures.PACKETS][0]
+    return codec.decode_inputs(sent.inputs, shape)[0], (sent.num_bytes, sum(map(len, packets)))
 
 
 def _mean_curve(curves):
@@ -221,46 +230,45 @@ def _mean_curve(curves):
     ]
 
 
-def bytes_at(curve, top1, beyond_fixed=False):
+def bytes_at(curve, top1, kind):
     """The bytes at which a curve reaches a top-1, interpolated on a logarithmic scale; None where it does not.
 
-    Args:
-        curve: [{"quality", "top1", "bytes", "fixed_bytes"}, ...]; the point of quality None is left out.
-        top1: a share.
-        beyond_fixed: count the bytes beyond those of a clip of one grey.
-    """
-    from sklearn.isotonic import isotonic_regression
+    More bytes are never worse: where they seem so, it is the noise of the test, and neighbours are averaged (isotonic
+    regression). A curve that is better than `top1` all along gives the bytes of its cheapest point, which is too many.
 
-    points = sorted((one for one in curve if one["quality"] is not None), key=lambda one: one["bytes"])
-    sizes = np.log([one["bytes"] - beyond_fixed * one["fixed_bytes"] for one in points])
-    # More bytes are never worse; where they seem so, it is the noise of the test.
-    heights = isotonic_regression([one["top1"] for one in points])
-    if not heights[0] <= top1 <= heights[-1]:
+    Args:
+        curve: [{"quality", "top1", kind: bytes, ...}, ...]; the point of quality None is left out.
+        top1: a share.
+        kind: of bytes, one of _KINDS.
+    """
+    sizes, heights = _never_falling(curve, kind)
+    if top1 > heights[-1]:
         return None
     place = int(np.argmax(heights >= top1))
     if place == 0:
-        return float(np.exp(sizes[0]))
+        return float(sizes[0])
     share = (top1 - heights[place - 1]) / (heights[place] - heights[place - 1])
-    return float(np.exp(sizes[place - 1] + share * (sizes[place] - sizes[place - 1])))
+    return float(sizes[place - 1] ** (1 - share) * sizes[place] ** share)
+
+
+def _never_falling(curve, kind):
+    from sklearn.isotonic import isotonic_regression
+
+    points = sorted((one for one in curve if one["quality"] is not None), key=lambda one: one[kind])
+    return np.array([one[kind] for one in points]), isotonic_regression([one["top1"] for one in points])
 
 
 def _compared(without, with_codec):
-    """Bytes of both at the same top-1: that of `without` at h264's default quality, and some points below."""
-    from sklearn.isotonic import isotonic_regression
-
-    from tsd_tf.video.clip_coding import VIDEO_CODECS
-
-    points = sorted((one for one in without if one["quality"] is not None), key=lambda one: one["bytes"])
-    heights = isotonic_regression([one["top1"] for one in points])
-    default = VIDEO_CODECS[_CODEC].quality
-    level = next(height for one, height in zip(points, heights, strict=True) if one["quality"] == default)
+    """Bytes of both at the same top-1: one standard error below that of `without` if nothing is lost, then lower."""
+    uncoded = next(one for one in without if one["quality"] is None)
     rows = []
-    for below in _LEVELS:
-        row = {"top1": float(level - below)}
-        for name, beyond in (("bytes", False), ("bytes_beyond_fixed", True)):
-            one, other = (bytes_at(curve, row["top1"], beyond) for curve in (without, with_codec))
-            saved = None if one is None or other is None else 1 - other / one
-            row[name] = {"without": one, "with": other, "saved": saved}
+    for below in (uncoded["top1_standard_error"], *_POINTS_BELOW):
+        top1 = uncoded["top1"] - below
+        row = {"top1": top1}
+        for kind in _KINDS:
+            one, other = (bytes_at(curve, top1, kind) for curve in (without, with_codec))
+            comparable = one and other and top1 >= _never_falling(without, kind)[1][0]
+            row[kind] = {"without": one, "with": other, "saved": 1 - other / one if comparable else None}
         rows.append(row)
     return rows
 
@@ -279,17 +287,20 @@ def _print(found):
     for one, other in zip(found["mean"]["without"], found["mean"]["with"], strict=True):
         name = "raw" if one["quality"] is None else f"{one['quality']:.0f}"
         print(f"{name:>4} {one['bytes']:12,.0f} {one['top1']:8.1%} {other['bytes']:14,.0f} {other['top1']:8.1%}")
-    print("\nseed   top-1   bytes without   with    saved   beyond the fixed part: without   with    saved")
-    for seed, rows in [*((seed, one["equal_accuracy"]) for seed, one in found["seeds"].items()), ("mean", None)]:
-        for row in rows or found["mean"]["equal_accuracy"]:
-            cells = [_cells(row[name]) for name in ("bytes", "bytes_beyond_fixed")]
-            print(f"{seed:>4} {row['top1']:8.1%} {cells[0]} {'':>22} {cells[1]}")
+    print("\nat equal top-1: bytes without, with, saved; of the request, of the stream, beyond a clip of one grey")
+    seeds = {
+        **{seed: one["equal_accuracy"] for seed, one in found["seeds"].items()},
+        "mean": found["mean"]["equal_accuracy"],
+    }
+    for seed, rows in seeds.items():
+        for row in rows:
+            print(f"seed {seed:>4} {row['top1']:6.1%}", *(_cells(row[kind]) for kind in _KINDS), sep=" | ")
 
 
 def _cells(row):
     if row["saved"] is None:
-        return f"{'not reached':>31}"
-    return f"{row['without']:14,.0f} {row['with']:7,.0f} {row['saved']:8.1%}"
+        return f"{'not reached':>20}"
+    return f"{row['without']:5,.0f} {row['with']:5,.0f} {row['saved']:8.1%}"
 
 
 if __name__ == "__main__":

@@ -15,6 +15,9 @@ _BLOCK = 8
 _TO_YUV = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]]) / 255
 _OFFSETS = np.array([16.0, 128.0, 128.0])
 _GREY = 128.0  # what a block is predicted from if not from the frame before it
+# x264's: a first frame's finer step, since the others are predicted from it, and what is added before rounding down.
+_FIRST_FRAME = 1.4
+_ROUNDING = {"grey": 1 / 3, "before": 1 / 6}
 
 
 def dct_matrix() -> np.ndarray:
@@ -30,9 +33,15 @@ def quantiser_step(quality: float) -> float:
     return 0.625 * 2 ** (quality / 6)
 
 
-def rounded(values: Any) -> Any:
-    """The nearest integers, with the gradient of the values themselves (straight-through)."""
-    return values + ops.stop_gradient(ops.round(values) - values)
+def rounded(values: Any, addend: Any = 0.5) -> Any:
+    """Integers, with the gradient of the values themselves (straight-through).
+
+    Args:
+        values: any shape.
+        addend: what is added to their magnitudes before they are rounded down: 0.5 gives the nearest integers, less
+            makes more of them zero.
+    """
+    return values + ops.stop_gradient(ops.sign(values) * ops.floor(ops.abs(values) + addend) - values)
 
 
 def clipped(values: Any, low: float, high: float) -> Any:
@@ -44,13 +53,13 @@ def code(frames: Any, step: float, chroma: str = "4:2:0") -> tuple[Any, Any]:
     """Codes and decodes a clip: colours, an 8 x 8 DCT, prediction from the frame before, quantisation.
 
     Each block is predicted from the decoded frame before it, in the same place, or from grey, whichever costs less.
-    There is no search for motion. What is left is divided by `step` and rounded. A coefficient c of it costs
-    log(1 + |c / step|), as in Guleryuz et al., Sandwiched Image Compression (2021). Roundings and bounds pass
+    There is no search for motion. What is left is divided by `step` and rounded, by x264's rules. A coefficient c of it
+    costs log(1 + |c / step|), as in Guleryuz et al., Sandwiched Image Compression (2021). Roundings and bounds pass
     gradients on unchanged.
 
     Args:
         frames: (batch, num_frames, height, width, 3) float32, RGB in [-1, 1], each alike the one before.
-        step: of the quantiser, see `quantiser_step`.
+        step: of the quantiser, see `quantiser_step`; the first frame's is smaller, as x264's.
         chroma: one of CHROMA.
 
     Returns:
@@ -118,16 +127,18 @@ def _predict_and_quantise(coefficients: Any, step: float) -> tuple[Any, Any]:
     decoded: list[Any] = []
     total: Any = 0.0
     for index in range(coefficients.shape[1]):
-        one = coefficients[:, index]
-        cost = _cost(one, step)
-        prediction = ops.zeros_like(one)
+        one, scale = coefficients[:, index], step if decoded else step / _FIRST_FRAME
+        cost = _cost(one, scale)
+        prediction, addend = ops.zeros_like(one), _ROUNDING["grey"]
         if decoded:
-            from_before = _cost(one - decoded[-1], step)
+            from_before = _cost(one - decoded[-1], scale)
             cheaper = from_before < cost
             cost = ops.where(cheaper, from_before, cost)
-            prediction = ops.where(cheaper[..., None, None], decoded[-1], prediction)
+            cheaper = cheaper[..., None, None]
+            prediction = ops.where(cheaper, decoded[-1], prediction)
+            addend = ops.where(cheaper, _ROUNDING["before"], addend)
         total = total + ops.sum(cost, axis=1)
-        decoded.append(prediction + step * rounded((one - prediction) / step))
+        decoded.append(prediction + scale * rounded((one - prediction) / scale, addend))
     return ops.stack(decoded, axis=1), total
 
 
