@@ -32,13 +32,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output_dir", "fewer_bits", "Folder for data, runs and fewer_bits.json.")
 flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of the trainings; the data are the same.")
-flags.DEFINE_list("candidates", ["0.3:28", "0.3:32", "0.3:36", "1:32"], "rate_weight:codec_quality of each candidate.")
-flags.DEFINE_integer("steps", 400, "Steps of each training that goes on from the sample preset's.", lower_bound=10)
+flags.DEFINE_list("candidates", ["1:46", "1:50", "10:48"], "rate_weight:codec_quality of each candidate.")
+flags.DEFINE_integer("steps", 1000, "Steps of each training that goes on from the sample preset's.", lower_bound=10)
 flags.DEFINE_integer("max_steps", None, "Cut the sample preset's stages short to try the program out.", lower_bound=1)
-flags.DEFINE_list("qualities", ["20", "24", "28", "32", "36", "40", "44", "48", "51"], "CRFs at which frames travel.")
+flags.DEFINE_list("qualities", ["24", "28", "32", "36", "40", "44", "48", "51"], "CRFs at which frames travel.")
 flags.DEFINE_integer("clips", 2, "Clips of each video.", lower_bound=1)
 flags.DEFINE_integer("num_train", 3000, "Training videos.", lower_bound=12)
-flags.DEFINE_integer("num_validate", 600, "Validation videos.", lower_bound=6)
+flags.DEFINE_integer("num_validate", 1500, "Validation videos.", lower_bound=6)
 flags.DEFINE_integer("num_test", 1500, "Test videos.", lower_bound=6)
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent

@@ -43,6 +43,7 @@ class RateFit:
         self, network: FewFrameNetwork, config: Config, steps: int = 20, num_clips: int = 8, memory: float = 0.9
     ) -> None:
         self.clip_codec = ClipCodec(config.codec_quality)
+        self.quality = config.codec_quality
         self.steps = steps
         self.num_clips = num_clips
         self.memory = memory
@@ -96,4 +97,4 @@ class RateFit:
         self.measured.assign(sizes.mean() / 1e3)
 
     def _num_bytes(self, clip: np.ndarray, order: np.ndarray | None = None) -> int:
-        return codec.encode(clip, _CODEC, self.clip_codec.quality, order=order).num_bytes
+        return codec.encode(clip, _CODEC, self.quality, order=order).num_bytes

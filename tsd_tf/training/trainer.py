@@ -233,6 +233,7 @@ class Trainer:
                 batch = next(batches)
                 if rate_fit and state.step % rate_fit.steps == 0:
                     rate_fit.update(batch)
+                    self.cluster.copy_from_chief(rate_fit.variables)  # each worker measured clips of its own
                 state.values = {name: float(value) for name, value in train_step(batch).items()}
                 state.values |= rate_fit.values if rate_fit else {}
                 _check_finite(state, batch)
