@@ -76,7 +76,7 @@ def test_no_pixel_is_further_off_than_its_quantiser_allows(quality):
     frames = smooth_clip(height=24, width=24)
     decoded, _ = codec.code(frames, codec.quantiser_step(quality), "4:4:4")
     error = (ops.convert_to_numpy(decoded) - frames) * 127.5
-    # At most 5 / 6 of a step for each orthonormal coefficient, the factors from YCbCr to RGB, and the rounding of levels.
+    # At most 5 / 6 of a step a coefficient, the factors from YCbCr to RGB, and the rounding of levels.
     factors = np.abs(np.linalg.inv(codec._TO_YUV)).sum()
     assert np.sqrt(np.mean(error**2)) < 5 / 6 * codec.quantiser_step(quality) * factors + 1
 
