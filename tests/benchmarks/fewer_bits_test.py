@@ -59,7 +59,15 @@ def test_a_candidate_that_does_not_reach_the_accuracy_is_not_chosen():
 @pytest.mark.slow
 def test_the_comparison_from_nothing_to_its_table(tmp_path):
     command = [sys.executable, "-m", "benchmarks.fewer_bits", f"--output_dir={tmp_path / 'out'}", "--seeds=3"]
-    command += ["--num_train=12", "--num_validate=6", "--num_test=6", "--max_steps=2", "--steps=10", "--clips=1"]
+    command += [
+        "--num_train=12",
+        "--num_validate=6",
+        "--num_test=6",
+        "--max_steps=2",
+        "--longer=10",
+        "--steps=10",
+        "--clips=1",
+    ]
     command += ["--qualities=24,40", "--candidates=1:30"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr

@@ -29,8 +29,8 @@ def make_train_step(
 
     The loss is the cross-entropy, summed over the global batch and divided by its size, plus the L2 penalty
     weight_decay / 2 * |w|^2 on kernels; so a batch that is split over replicas, or computed in parts, gives the
-    gradient of the whole one. With a RateFit, distilled frames pass its codec, and rate_weight times the kilobytes of
-    a clip joins the loss.
+    gradient of the whole one. With a RateFit, the distilled frames of every other clip pass its codec, and
+    rate_weight times the kilobytes of a clip joins the loss.
 
     Args:
         stage_model: a StageModel.
@@ -152,7 +152,10 @@ class _Replica:
         statistics = {"entropy": entropy, "maximum": maximum}
         distilled = model.frame_distillation(frames, matrix)
         if self.rate_fit is not None:
-            distilled, cost = self.rate_fit.clip_codec(distilled, matrix)
+            decoded, cost = self.rate_fit.clip_codec(distilled, matrix)
+            # The main network that reads coarse frames alone forgets how to read fine ones.
+            is_coded = tf.reshape(tf.range(tf.shape(decoded)[0]) % 2 == 0, (-1, 1, 1, 1, 1))
+            distilled = tf.where(is_coded, decoded, distilled)
             statistics["rate_kb"] = self.rate_fit.kilobytes(cost)
         return model.cloud(distilled, training=True), statistics
 
