@@ -289,9 +289,8 @@ def _rank(compared):
 
 def _print(found):
     chosen = Variant(**found["chosen"])
-    print(
-        f"\nchosen on the validation split: --rate_weight={chosen.rate_weight:g} --codec_quality={chosen.codec_quality}"
-    )
+    how = "chosen on the validation split" if found["validation"] else "with"
+    print(f"\n{how}: --rate_weight={chosen.rate_weight:g} --codec_quality={chosen.codec_quality}")
     print("\ncrf    without: bytes, top-1    with: bytes, top-1 (means over seeds)")
     for one, other in zip(found["mean"]["without"], found["mean"]["with"], strict=True):
         name = "raw" if one["quality"] is None else f"{one['quality']:.0f}"
