@@ -81,6 +81,13 @@ def test_the_paper_s_setting():
             {"main_network": "c3d", "num_distilled_frames": 16, "stages": [Stage("s", "network", 1, 1, num_frames=8)]},
             r"`num_frames` of stage s must be 16 or None for `main_network` c3d. Received: 8",
         ),
+        ({"rate_weight": -0.1}, r"`rate_weight` must be at least 0. Received: rate_weight=-0.1"),
+        ({"rate_weight": float("nan")}, r"`rate_weight` must be at least 0. Received: rate_weight=nan"),
+        (
+            {"rate_weight": 1.0, "method": "i3d_e"},
+            r"`rate_weight` is for `method` tsd, .*Received: rate_weight=1.0, method=i3d_e",
+        ),
+        ({"codec_quality": 52}, r"`codec_quality` must be from 0 \(best\) to 51. Received: codec_quality=52"),
         ({"num_classes": 0}, r"`num_classes` must be at least 1. Received: num_classes=0"),
         (
             {"crop_size": 300},

@@ -12,6 +12,7 @@ from tsd_tf.contract.errors import UserError
 METHODS = ("i3d", "i3d_r", "i3d_e", "i3d_a", "tsd")
 MAIN_NETWORKS = ("inception_i3d", "artnet_resnet18", "tsn_bn_inception", "c3d", "resnet3d_18")
 
+WORST_QUALITY = 51  # of H.264
 C3D_FRAMES = 16  # the only clip length that its fully connected layers take
 
 
@@ -89,6 +90,9 @@ class Config:
         last_layer_rate_factor: factor on the rate of the main network's last layer (10 for fine-tuning, Section 4.2).
         stages: the Stages of the training, in order.
         scale_learning_rate: multiplies the rates by the number of replicas, as the clips of a step are.
+        rate_weight: weight of the kilobytes of a coded clip in the loss of stages that train the whole network, whose
+            distilled frames then pass a codec (tsd_tf.layers.ClipCodec); 0 for neither, as in the paper.
+        codec_quality: of that codec, H.264's CRF: a larger one takes fewer bytes.
         seed: the seed of initialisation, clip sampling and shuffling.
     """
 
@@ -127,6 +131,8 @@ class Config:
     mixed_precision: bool = False
     last_layer_rate_factor: float = 1.0
     scale_learning_rate: bool = False
+    rate_weight: float = 0.0
+    codec_quality: int = 24
     stages: tuple[Stage, ...] = ()
     seed: int = 0
 
@@ -166,6 +172,18 @@ class Config:
                         f"`num_frames` of stage {stage.name} must be {C3D_FRAMES} or None for `main_network` c3d. "
                         f"Received: {stage.num_frames}"
                     )
+        if not 0 <= self.rate_weight < math.inf:
+            raise UserError(f"`rate_weight` must be at least 0. Received: rate_weight={self.rate_weight}")
+        if self.rate_weight and self.method in METHODS and self.method != "tsd":
+            raise UserError(
+                "`rate_weight` is for `method` tsd, whose client learns which frames to send. "
+                f"Received: rate_weight={self.rate_weight}, method={self.method}"
+            )
+        if not 0 <= self.codec_quality <= WORST_QUALITY:
+            raise UserError(
+                f"`codec_quality` must be from 0 (best) to {WORST_QUALITY}. "
+                f"Received: codec_quality={self.codec_quality}"
+            )
         if not 0 < self.frame_rate < math.inf:
             raise UserError(f"`frame_rate` must be positive. Received: frame_rate={self.frame_rate}")
         for name in ("gradient_clip_norm", "client_gradient_clip_norm"):

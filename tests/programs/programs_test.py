@@ -191,6 +191,8 @@ def test_frame_counts_that_the_run_does_not_have_are_refused(folder):
         (["--main_network=c3d", "--T=40", "--Ts=16", "--crop_size=112"], ["no class names", "data/kinetics400"]),
         (["--main_network=c3d", "--method=i3d", "--crop_size=112"], ["no class names", "data/kinetics400"]),
         (["--method=i3d", "--T=10"], ["expected neither --T nor --Ts", "--T=10"]),
+        (["--method=i3d_e", "--rate_weight=1"], ["--rate_weight is for --method tsd", "--rate_weight=1.0"]),
+        (["--rate_weight=1", "--codec_quality=52"], ["--codec_quality must be from 0", "--codec_quality=52"]),
         (["--batch_size=0"], ["batch_size", "0"]),
         (["--seed=-1"], ["seed", "-1"]),
         (["--crop_size=300"], ["no class names", "data/kinetics400"]),  # what fits, the shards say

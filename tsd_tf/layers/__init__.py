@@ -1,6 +1,7 @@
 """Keras layers of the paper's networks, written in keras.ops only."""
 
 from tsd_tf.layers.art_block import ArtBlock
+from tsd_tf.layers.clip_codec import ClipCodec
 from tsd_tf.layers.conv_norm import ConvNorm
 from tsd_tf.layers.frame_distillation import FrameDistillation
 from tsd_tf.layers.inception_block import InceptionBlock
@@ -12,6 +13,7 @@ from tsd_tf.layers.unit_3d import Unit3D
 
 __all__ = [
     "ArtBlock",
+    "ClipCodec",
     "ConvNorm",
     "FrameDistillation",
     "InceptionBlock",

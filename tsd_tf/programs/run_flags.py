@@ -24,6 +24,8 @@ _NOT_OF_I3D = {
     "initializer_stddev",
     "logit_scale",
     "client_gradient_clip_norm",
+    "rate_weight",
+    "codec_quality",
 }
 
 
@@ -85,6 +87,17 @@ def define(presets: Sequence[str]) -> None:
         "client_gradient_clip_norm", None, "bound on the client's gradient norm (default: none in the paper's presets)"
     )
     flags.DEFINE_float("gradient_clip_norm", None, "bound on the norm of all gradients together (default: none)")
+    flags.DEFINE_float(
+        "rate_weight",
+        None,
+        "let distilled frames pass a codec in stage 2, and add their kilobytes times this to the loss, so that they "
+        "take fewer bytes (default: 0, as in the paper; docs/training.md)",
+    )
+    flags.DEFINE_integer(
+        "codec_quality",
+        None,
+        "with --rate_weight: the codec's quality, as the client's --quality for h264: 0 is best (default: 24)",
+    )
     flags.DEFINE_integer(
         "accumulate",
         None,

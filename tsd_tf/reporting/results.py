@@ -60,8 +60,13 @@ class Result:
 
     @property
     def is_of_a_network(self) -> bool:
-        """Whether a Keras network was tested, on the shards that its configuration means for that."""
-        return self.source != "export" and self.split == self.configuration["evaluation_split"]
+        """Whether a Keras network was tested, on the shards that its configuration means for that.
+
+        One that was trained for fewer bytes is none of the paper's methods, and does not count.
+        """
+        if self.source == "export" or self.configuration.get("rate_weight"):
+            return False
+        return self.split == self.configuration["evaluation_split"]
 
 
 def read(paths: Iterable[str | os.PathLike]) -> list[Result]:

@@ -11,7 +11,7 @@ from tsd_tf.training.observer import Observer
 from tsd_tf.training.run_state import RunState
 
 _STEPS_A_LINE = 10
-_SHOWN = ("loss", "accuracy", "entropy")
+_SHOWN = ("loss", "accuracy", "entropy", "rate_kb")
 
 
 class Progress(Observer):

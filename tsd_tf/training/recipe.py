@@ -113,7 +113,12 @@ def _note_other_i3d(i3d: WorkDirectory, expected: Config) -> None:
 def _check_parts(config: Config) -> None:
     """UserError if a part of the user's own is not usable, before anything is written."""
     if references.is_reference(config.method) or references.is_reference(config.main_network):
-        build_network(config)
+        network = build_network(config)
+        if config.rate_weight and not network.selector.is_learned:
+            raise UserError(
+                "`rate_weight` is for a selector that learns which frames to send. "
+                f"Received: rate_weight={config.rate_weight}, selector={config.method}"
+            )
     if config.augmentation is not None:
         references.resolve(config.augmentation, "augmentation")
 

@@ -22,6 +22,7 @@ class StageModel:
         variables: the variables that move.
         is_client: for each of them, whether it belongs to the client half.
         rate_factors: for each of them, the factor on the stage's learning rate.
+        is_coded: whether distilled frames pass a codec on their way to the main network, see `Config.rate_weight`.
     """
 
     model: keras.Model
@@ -29,6 +30,7 @@ class StageModel:
     variables: tuple[keras.Variable, ...]
     is_client: tuple[bool, ...]
     rate_factors: tuple[float, ...]
+    is_coded: bool = False
 
 
 def stage_model(stage: Stage, network: FewFrameNetwork, config: Config) -> StageModel:
@@ -80,4 +82,5 @@ def stage_model(stage: Stage, network: FewFrameNetwork, config: Config) -> Stage
         variables=variables,
         is_client=tuple(id(variable) in client for variable in variables),
         rate_factors=tuple(factor if id(variable) in last else 1.0 for variable in variables),
+        is_coded=bool(config.rate_weight) and stage.trains == "network" and model is network,
     )

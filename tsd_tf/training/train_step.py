@@ -12,6 +12,7 @@ from tsd_tf.data.preprocessing import to_network_input
 from tsd_tf.network import FewFrameNetwork
 from tsd_tf.training.loss_scale import LossScale
 from tsd_tf.training.matrix_watch import entropy_and_maximum
+from tsd_tf.training.rate_fit import RateFit
 from tsd_tf.training.stages import StageModel
 
 
@@ -22,27 +23,33 @@ def make_train_step(
     strategy: tf.distribute.Strategy,
     global_batch_size: int,
     loss_scale: LossScale | None = None,
+    rate_fit: RateFit | None = None,
 ) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """A function of one distributed batch that takes one step.
 
     The loss is the cross-entropy, summed over the global batch and divided by its size, plus the L2 penalty
     weight_decay / 2 * |w|^2 on kernels; so a batch that is split over replicas, or computed in parts, gives the
-    gradient of the whole one.
+    gradient of the whole one. With a RateFit, the distilled frames of every other clip pass its codec, and
+    rate_weight times the kilobytes of a clip joins the loss.
 
     Args:
         stage_model: a StageModel.
         optimizer: built for its variables, inside the strategy's scope.
-        config: gives weight_decay, gradient_accumulation and the bounds on gradients.
+        config: gives weight_decay, rate_weight, gradient_accumulation and the bounds on gradients.
         strategy: the tf.distribute strategy.
         global_batch_size: clips of all replicas together.
         loss_scale: a LossScale, or None.
+        rate_fit: a RateFit for a stage that is coded, or None.
 
     Returns:
         batch -> {"loss", "accuracy", "gradient_norm"}, scalars; the loss is the cross-entropy alone, the norm that of
         the gradient before it is clipped. Where P is learned, "entropy" and "maximum" of it, means over the batch; with
-        a loss scale, "loss_scale" and "skipped", 1.0 where the gradient overflowed: the weights then stay.
+        a RateFit, "rate_kb", the kilobytes of a clip; with a loss scale, "loss_scale" and "skipped", 1.0 where the
+        gradient overflowed: the weights then stay.
     """
-    replica = _Replica(stage_model, optimizer, config, strategy.num_replicas_in_sync, global_batch_size, loss_scale)
+    replica = _Replica(
+        stage_model, optimizer, config, strategy.num_replicas_in_sync, global_batch_size, loss_scale, rate_fit
+    )
 
     def summed(values):
         return {name: strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for name, value in values.items()}
@@ -94,6 +101,7 @@ class _Replica:
     num_replicas: int
     global_batch_size: int
     loss_scale: LossScale | None
+    rate_fit: RateFit | None
 
     def step(self, frames, labels, seeds):
         """The whole step; values are this replica's share of the sum over all."""
@@ -119,7 +127,12 @@ class _Replica:
             losses = keras.losses.sparse_categorical_crossentropy(tf.maximum(labels, 0), logits, from_logits=True)
             # The label -1 is that of a damaged record's stand-in.
             loss = tf.reduce_sum(tf.where(labels < 0, 0.0, losses)) / self.global_batch_size
-            scaled = loss if self.loss_scale is None else loss * self.loss_scale.value
+            scaled = loss
+            if self.rate_fit is not None:
+                rate = tf.reduce_sum(statistics["rate_kb"]) / self.global_batch_size
+                scaled += self.config.rate_weight * rate
+            if self.loss_scale is not None:
+                scaled *= self.loss_scale.value
         correct = tf.cast(tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), labels), tf.float32)
         clips = {"accuracy": correct, **statistics}
         values = {name: tf.reduce_sum(value) / self.global_batch_size for name, value in clips.items()}
@@ -134,10 +147,17 @@ class _Replica:
         if not model.selector.is_learned:
             return model(frames, seeds=seeds, training=True), {}
         matrix = model.transformation_matrix(frames, seeds=seeds, training=True)
-        logits = model.cloud(model.frame_distillation(frames, matrix), training=True)
         distributions = model.selector.distributions(tf.stop_gradient(matrix))
         entropy, maximum = entropy_and_maximum(distributions)
-        return logits, {"entropy": entropy, "maximum": maximum}
+        statistics = {"entropy": entropy, "maximum": maximum}
+        distilled = model.frame_distillation(frames, matrix)
+        if self.rate_fit is not None:
+            decoded, cost = self.rate_fit.clip_codec(distilled, matrix)
+            # The main network that reads coarse frames alone forgets how to read fine ones.
+            is_coded = tf.reshape(tf.range(tf.shape(decoded)[0]) % 2 == 0, (-1, 1, 1, 1, 1))
+            distilled = tf.where(is_coded, decoded, distilled)
+            statistics["rate_kb"] = self.rate_fit.kilobytes(cost)
+        return model.cloud(distilled, training=True), statistics
 
     def update(self, gradients):
         """Takes the step along this replica's gradients and returns the norm of all replicas' sum."""

@@ -31,6 +31,7 @@ from tsd_tf.training.loss_scale import LossScale
 from tsd_tf.training.observer import Observer
 from tsd_tf.training.precision import dtype_policy, needs_loss_scale
 from tsd_tf.training.progress import Progress
+from tsd_tf.training.rate_fit import RateFit
 from tsd_tf.training.replicas import dropout_seeds, make_averaging, moving_statistics, spread_seeds
 from tsd_tf.training.run_state import RunState, learning_rate
 from tsd_tf.training.shares import check_shards, run_of
@@ -210,14 +211,16 @@ class Trainer:
             optimizer = _optimizer(stage, config)
             optimizer.build(list(trained.variables))
             loss_scale = LossScale() if needs_loss_scale(dtype_policy(config)) else None
+            rate_fit = RateFit(network, config) if trained.is_coded else None
         known = {id(variable) for variable in network.variables}
         temporary = [variable for variable in trained.model.variables if id(variable) not in known]
-        state.training_variables = [*optimizer.variables, *temporary, *(loss_scale.variables if loss_scale else ())]
+        helpers = [variable for helper in (loss_scale, rate_fit) if helper for variable in helper.variables]
+        state.training_variables = [*optimizer.variables, *temporary, *helpers]
         if path is not None:
             checkpoints.restore_training(path, state.training_variables)
         self.cluster.copy_from_chief([*network.variables, *state.training_variables])
         spread_seeds(strategy, dropout_seeds(trained.model))
-        train_step = make_train_step(trained, optimizer, config, strategy, state.clips_a_step, loss_scale)
+        train_step = make_train_step(trained, optimizer, config, strategy, state.clips_a_step, loss_scale, rate_fit)
         average_statistics = make_averaging(strategy, moving_statistics(trained.model))
         saved = time.monotonic()
         state.tell("stage_begins")
@@ -228,7 +231,11 @@ class Trainer:
                 state.tell("step_begins")
                 optimizer.learning_rate.assign(state.learning_rate)
                 batch = next(batches)
+                if rate_fit and state.step % rate_fit.steps == 0:
+                    rate_fit.update(batch)
+                    self.cluster.copy_from_chief(rate_fit.variables)  # each worker measured clips of its own
                 state.values = {name: float(value) for name, value in train_step(batch).items()}
+                state.values |= rate_fit.values if rate_fit else {}
                 _check_finite(state, batch)
                 average_statistics()
                 state.step += 1
