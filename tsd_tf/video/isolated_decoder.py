@@ -206,7 +206,7 @@ def serve() -> None:
 
     from tsd_tf.video import opening  # noqa: F401  before the limit, which is of what comes on top
 
-    num_threads = min(_MAX_THREADS, 1 + (os.cpu_count() or 1))  # one more: while a frame is converted, others decode
+    num_threads = min(_MAX_THREADS, os.cpu_count() or 1)
     cv2.setNumThreads(num_threads)
     keep_freed_memory()
     limit_memory(_MAX_MEMORY)
