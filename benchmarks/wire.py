@@ -36,7 +36,8 @@ flags.DEFINE_float("seconds", 60, "how long they ask, for each of JPEG and H.264
 
 
 def _serving(folder):
-    """The gateway before the server, on frames that a network of random weights tells apart."""
+    """The gateway before the server."""
+    import cv2
     import keras
     import numpy as np
 
@@ -49,11 +50,15 @@ def _serving(folder):
     keras.utils.set_random_seed(0)
     labels = [f"class {index}" for index in range(config.num_classes)]
     draw = np.random.default_rng(0)
-    edge = config.crop_size // 16
-    noise = draw.integers(0, 256, (4, config.num_frames, edge, edge, 3), "uint8").repeat(16, 2).repeat(16, 3)
-    exporter.export(build_network(config), config, labels, folder / "export", noise[:1], noise[1:2])
+    size = config.crop_size
+    # Clips of a colour each, before which a texture passes: a network of random weights tells them apart, and they take
+    # a codec as much as natural ones.
+    texture = cv2.resize(draw.integers(0, 256, (4, size // 8, size // 4), "uint8").transpose(1, 2, 0), (2 * size, size))
     colours = draw.integers(0, 256, (4, 1, 1, 1, 3))
-    frames = ((colours + noise[:, : config.num_distilled_frames]) // 2).astype("uint8")
+    moving = [texture[:, 2 * index : 2 * index + size].transpose(2, 0, 1) for index in range(config.num_frames)]
+    clips = ((colours + np.stack(moving, 1)[..., None]) // 2).astype("uint8")
+    exporter.export(build_network(config), config, labels, folder / "export", clips[:1], clips[1:2])
+    frames = clips[:, : config.num_distilled_frames]
     arguments = FLAGS.clients, FLAGS.seconds, FLAGS.repetitions
     return wire_serving.measure(folder / "export/cloud", folder, frames, *arguments)
 
