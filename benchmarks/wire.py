@@ -1,13 +1,13 @@
 """Measures the wire: bytes at equal quality, times of codecs, and the gateway before a server.
 
     python -m benchmarks.wire --video=one.mp4,two.mp4
-    python -m benchmarks.wire --video=one.mp4 --parts=bytes --frame_size=224
+    python -m benchmarks.wire --video=one.mp4 --workdir=runs/kinetics400/tsd_T40_Ts10
 
 Distilled frames are compared with the whole clip through the same codec, from which a server would distil the same
-frames: bytes that travel, at the same PSNR of the frames that the main network gets. P is made of Gaussian windows, as
-trained ones often look. Then come milliseconds to encode and decode, and the gateway with TLS and tokens before the
-embedded server against the server alone: latency, and clips a second with many clients. The network has random weights.
-Half an hour on two cores; JSON, side by side.
+frames: bytes that travel, at the same PSNR of the frames that the main network gets. P is that of the trained run
+--workdir, or made of Gaussian windows, as trained ones often look. Then come milliseconds to encode and decode, and the
+gateway with TLS and tokens before the embedded server against the server alone: latency, and clips a second with many
+clients. Without --workdir the network has random weights. Ten minutes on two cores; JSON, side by side.
 """
 
 import pathlib
@@ -20,8 +20,11 @@ from tsd_tf.contract.errors import UserError
 from tsd_tf.programs import command_line
 from tsd_tf.reporting import machine
 
+_SHORT_SIDE = 256  # Kinetics'
+
 FLAGS = flags.FLAGS
 flags.DEFINE_list("video", [], "videos of which clips are taken")
+flags.DEFINE_string("workdir", None, "a trained run: its T, T_s, frame size, P and network")
 flags.DEFINE_list("parts", ["bytes", "times", "serving"], "what to measure")
 flags.DEFINE_integer("T", 40, "frames of a clip", lower_bound=1, upper_bound=256)
 flags.DEFINE_integer("Ts", 10, "distilled frames", lower_bound=1)
@@ -35,20 +38,49 @@ flags.DEFINE_integer("clients", 64, "clients at a time", lower_bound=1)
 flags.DEFINE_float("seconds", 60, "how long they ask, for each of JPEG and H.264", lower_bound=0.1)
 
 
+def _network():
+    """(Config, network, class names) of --workdir, or of random weights."""
+    import keras
+
+    from tsd_tf import config as configurations
+    from tsd_tf.network_builder import build_network
+    from tsd_tf.work_directory import WorkDirectory
+
+    if FLAGS.workdir:
+        run = WorkDirectory(FLAGS.workdir)
+        return run.config(), run.load_network(), run.labels()
+    config = getattr(configurations, FLAGS.preset)()
+    keras.utils.set_random_seed(0)
+    return config, build_network(config), [f"class {index}" for index in range(config.num_classes)]
+
+
+def _matrix_of(draw):
+    """(function: clip -> P, {T, Ts, frame_size, short_side})."""
+    import numpy as np
+
+    from benchmarks import wire_bytes
+
+    if not FLAGS.workdir:
+        sizes = {name: getattr(FLAGS, name) for name in ("T", "Ts", "frame_size")}
+        sizes["short_side"] = max(_SHORT_SIDE, FLAGS.frame_size)
+        return lambda clip: wire_bytes.windows(len(clip), FLAGS.Ts, draw), sizes
+    from tsd_tf.data.preprocessing import to_network_input
+
+    config, network, _ = _network()
+    sizes = {"T": config.num_frames, "Ts": config.num_distilled_frames, "frame_size": config.crop_size}
+    sizes["short_side"] = config.short_side
+    return lambda clip: np.asarray(network.transformation_matrix(to_network_input(clip[None])))[0], sizes
+
+
 def _serving(folder):
     """The gateway before the server."""
     import cv2
-    import keras
     import numpy as np
 
     from benchmarks import wire_serving
-    from tsd_tf import config as configurations
     from tsd_tf.export import exporter
-    from tsd_tf.network_builder import build_network
 
-    config = getattr(configurations, FLAGS.preset)()
-    keras.utils.set_random_seed(0)
-    labels = [f"class {index}" for index in range(config.num_classes)]
+    config, network, labels = _network()
     draw = np.random.default_rng(0)
     size = config.crop_size
     # Clips of a colour each, before which a texture passes: a network of random weights tells them apart, and they take
@@ -57,7 +89,7 @@ def _serving(folder):
     colours = draw.integers(0, 256, (4, 1, 1, 1, 3))
     moving = [texture[:, 2 * index : 2 * index + size].transpose(2, 0, 1) for index in range(config.num_frames)]
     clips = ((colours + np.stack(moving, 1)[..., None]) // 2).astype("uint8")
-    exporter.export(build_network(config), config, labels, folder / "export", clips[:1], clips[1:2])
+    exporter.export(network, config, labels, folder / "export", clips[:1], clips[1:2])
     frames = clips[:, : config.num_distilled_frames]
     arguments = FLAGS.clients, FLAGS.seconds, FLAGS.repetitions
     return wire_serving.measure(folder / "export/cloud", folder, frames, *arguments)
@@ -66,6 +98,8 @@ def _serving(folder):
 def main(argv):
     command_line.no_arguments(argv)
     logging.set_verbosity(logging.WARNING)
+    import numpy as np
+
     from benchmarks import wire_bytes
 
     unknown = set(FLAGS.codecs) - set(wire_bytes.QUALITIES)
@@ -81,15 +115,17 @@ def main(argv):
             raise UserError("the parts bytes and times need --video=FILE,...")
         if FLAGS.Ts > FLAGS.T:
             raise UserError(f"--Ts must be at most --T. Received: --T={FLAGS.T} --Ts={FLAGS.Ts}")
-        found |= {name: getattr(FLAGS, name) for name in ("T", "Ts", "frame_size")}
-        clips = wire_bytes.clips_of(FLAGS.video, FLAGS.T, FLAGS.frame_size, FLAGS.num_clips)
+        matrix_of, sizes = _matrix_of(np.random.default_rng(0))
+        found |= sizes
+        clips = wire_bytes.clips_of(FLAGS.video, sizes["T"], sizes["frame_size"], sizes["short_side"], FLAGS.num_clips)
     if "bytes" in FLAGS.parts:
-        found["bytes"] = wire_bytes.compare(clips, FLAGS.Ts, codecs)
+        found["bytes"] = wire_bytes.compare(clips, matrix_of, codecs)
     if "times" in FLAGS.parts:
-        found["times"] = wire_bytes.times(clips[0][1], FLAGS.Ts, codecs, FLAGS.repetitions)
+        clip = clips[0][1]
+        found["times"] = wire_bytes.times(clip, matrix_of(clip), codecs, FLAGS.repetitions)
     if "serving" in FLAGS.parts:
         with tempfile.TemporaryDirectory() as folder:
-            found["serving"] = {"network": FLAGS.preset, **_serving(pathlib.Path(folder))}
+            found["serving"] = {"network": FLAGS.workdir or FLAGS.preset, **_serving(pathlib.Path(folder))}
     in_turn.write(FLAGS.output, found)
 
 

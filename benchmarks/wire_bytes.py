@@ -23,13 +23,14 @@ QUALITIES = {
     "jpeg": (5, 12, 25, 40, 60, 80, 92, 98),
 }
 DECIBELS = (32.0, 36.0)
-_FRAME_RATE, _SHORT_SIDE = 25.0, 256
+_FRAME_RATE = 25.0
 
 
-def clips_of(videos, num_frames, frame_size, num_clips):
+def clips_of(videos, num_frames, frame_size, short_side, num_clips):
     """Clips of videos, up to `num_clips` of each and evenly spread: a list of (name of the file, clip).
 
-    A clip is uint8 RGB (num_frames, frame_size, frame_size, 3) at 25 frames a second.
+    A clip is uint8 RGB (num_frames, frame_size, frame_size, 3) at 25 frames a second, cropped from the middle of frames
+    whose short side is scaled to `short_side`.
 
     Raises:
         UserError: no video is long enough for a clip.
@@ -38,7 +39,7 @@ def clips_of(videos, num_frames, frame_size, num_clips):
     for video in videos:
         frames = [
             geometry.centre(frame, frame_size)
-            for frame in open_video(video).frames(frame_rate=_FRAME_RATE, short_side=max(_SHORT_SIDE, frame_size))
+            for frame in open_video(video).frames(frame_rate=_FRAME_RATE, short_side=short_side)
         ]
         count = min(num_clips, len(frames) // num_frames)
         starts = np.linspace(0, len(frames) - num_frames, count).astype(int)
@@ -77,23 +78,22 @@ def psnr(frames, other):
     return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
 
 
-def compare(clips, num_distilled_frames, codecs):
+def compare(clips, matrix_of, codecs):
     """Bytes a clip at DECIBELS, of distilled frames and of the whole clip from which the server distils them.
 
     Quality is the PSNR of the distilled frames that the main network gets, against those that nothing was lost of.
 
     Args:
         clips: what `clips_of` returned.
-        num_distilled_frames: T_s.
+        matrix_of: a function: clip -> P, (T, T_s).
         codecs: of QUALITIES, jpeg among them.
 
     Returns:
         A dict that JSON can hold: {"clips": names of the files, "rows": a dict for each codec and quality}.
     """
-    draw = np.random.default_rng(0)
     found = {name: {"distilled": [], "whole_clip": []} for name in codecs}
     for _, clip in tqdm(clips, desc="bytes", unit="clip"):
-        matrix = windows(len(clip), num_distilled_frames, draw)
+        matrix = matrix_of(clip)
         distilled = distil(clip, matrix)
         order = clip_coding.time_order(matrix)
         for name in codecs:
@@ -132,9 +132,8 @@ def _median_ratio(values, others):
     )
 
 
-def times(clip, num_distilled_frames, codecs, repetitions):
+def times(clip, matrix, codecs, repetitions):
     """{codec: milliseconds that encoding and decoding a clip's distilled frames takes, at its default quality}."""
-    matrix = windows(len(clip), num_distilled_frames, np.random.default_rng(0))
     distilled, order = distil(clip, matrix), clip_coding.time_order(matrix)
     ways = {}
     for name in codecs:

@@ -120,6 +120,20 @@ def test_evaluation_finds_the_newest_run_by_itself(folder):
     assert 0 <= found["top1"] <= found["top5"] <= 1
 
 
+def test_the_wire_is_measured_with_a_trained_run(folder):
+    video = next((folder / "videos/test").glob("*/*.mp4"))
+    workdir, output = folder / "runs/sample/tsd_T20_Ts5", folder / "wire.json"
+    arguments = ["--parts=bytes", "--codecs=h264", f"--video={video}", f"--workdir={workdir}", f"--output={output}"]
+    command = [sys.executable, "-m", "benchmarks.wire", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(output.read_text())
+    assert (found["T"], found["Ts"], found["frame_size"], found["short_side"]) == (20, 5, 64, 64)
+    assert found["bytes"]["clips"] == [video.name] * 2
+    (row,) = (row for row in found["bytes"]["rows"] if (row["codec"], row["decibels"]) == ("h264", 32))
+    assert 0 < row["distilled_bytes"] < row["whole_clip_bytes"]
+
+
 def test_the_exported_halves_are_tested_as_they_are_deployed(folder):
     arguments = ["--export_dir=export", "--workdir=runs/sample/tsd_T20_Ts5", "--codec=raw", "--clips=1", "--dump"]
     code, stdout, stderr = run("evaluate.py", *arguments, folder=folder)
