@@ -22,7 +22,7 @@ import time
 from absl import flags, logging
 from tqdm import tqdm
 
-from benchmarks import in_turn
+from benchmarks import in_turn, networks
 from tsd_tf.contract.errors import UserError
 from tsd_tf.programs import command_line
 from tsd_tf.reporting import machine
@@ -42,21 +42,6 @@ flags.DEFINE_string("output", "deployment.json", "File to write.")
 flags.DEFINE_integer("repetitions", 10, "Measurements of each latency; the median counts.", lower_bound=1)
 flags.DEFINE_integer("clients", 64, "Clients at a time.", lower_bound=1)
 flags.DEFINE_float("seconds", 60, "How long they ask, in all rounds together.", lower_bound=1)
-
-
-def _network():
-    import keras
-
-    from tsd_tf import config as configurations
-    from tsd_tf.network_builder import build_network
-    from tsd_tf.work_directory import WorkDirectory
-
-    if FLAGS.workdir:
-        run = WorkDirectory(FLAGS.workdir)
-        return run.config(), run.load_network(), run.labels()
-    config = getattr(configurations, FLAGS.preset)()
-    keras.utils.set_random_seed(0)
-    return config, build_network(config), [f"class {index}" for index in range(config.num_classes)]
 
 
 def _mobilenet_alone(network, frame_size, folder, kind):
@@ -359,7 +344,7 @@ def main(argv):
 
     from tsd_tf.export import exporter
 
-    config, network, labels = _network()
+    config, network, labels = networks.load(FLAGS.workdir, FLAGS.preset)
     if config.method != "tsd":
         raise UserError(
             f"only a run of I3D+TSD can be compared with MobileNet alone. Received: a run of {config.method}"

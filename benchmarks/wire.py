@@ -15,7 +15,7 @@ import tempfile
 
 from absl import flags, logging
 
-from benchmarks import in_turn
+from benchmarks import in_turn, networks
 from tsd_tf.contract.errors import UserError
 from tsd_tf.programs import command_line
 from tsd_tf.reporting import machine
@@ -38,22 +38,6 @@ flags.DEFINE_integer("clients", 64, "clients at a time", lower_bound=1)
 flags.DEFINE_float("seconds", 60, "how long they ask, for each of JPEG and H.264", lower_bound=0.1)
 
 
-def _network():
-    """(Config, network, class names) of --workdir, or of random weights."""
-    import keras
-
-    from tsd_tf import config as configurations
-    from tsd_tf.network_builder import build_network
-    from tsd_tf.work_directory import WorkDirectory
-
-    if FLAGS.workdir:
-        run = WorkDirectory(FLAGS.workdir)
-        return run.config(), run.load_network(), run.labels()
-    config = getattr(configurations, FLAGS.preset)()
-    keras.utils.set_random_seed(0)
-    return config, build_network(config), [f"class {index}" for index in range(config.num_classes)]
-
-
 def _matrix_of(draw):
     """(function: clip -> P, {T, Ts, frame_size, short_side})."""
     import numpy as np
@@ -66,7 +50,7 @@ def _matrix_of(draw):
         return lambda clip: wire_bytes.windows(len(clip), FLAGS.Ts, draw), sizes
     from tsd_tf.data.preprocessing import to_network_input
 
-    config, network, _ = _network()
+    config, network, _ = networks.load(FLAGS.workdir, FLAGS.preset)
     sizes = {"T": config.num_frames, "Ts": config.num_distilled_frames, "frame_size": config.crop_size}
     sizes["short_side"] = config.short_side
     return lambda clip: np.asarray(network.transformation_matrix(to_network_input(clip[None])))[0], sizes
@@ -80,7 +64,7 @@ def _serving(folder):
     from benchmarks import wire_serving
     from tsd_tf.export import exporter
 
-    config, network, labels = _network()
+    config, network, labels = networks.load(FLAGS.workdir, FLAGS.preset)
     draw = np.random.default_rng(0)
     size = config.crop_size
     # Clips of a colour each, before which a texture passes: a network of random weights tells them apart, and they take

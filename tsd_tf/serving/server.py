@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from aiohttp import web
 
 from tsd_tf.contract.errors import UserError
 from tsd_tf.contract.signatures import MODEL_NAME
+from tsd_tf.serving.background import Background
 from tsd_tf.serving.batcher import Batcher
 from tsd_tf.serving.grpc_services import add_services
 from tsd_tf.serving.limits import Limits
@@ -118,7 +118,7 @@ class Server:
             await asyncio.to_thread(self._store.load)
 
 
-class BackgroundServer:
+class BackgroundServer(Background):
     """A Server in a thread of this process, for tests and benchmarks: `with BackgroundServer(...) as server:`.
 
     Args:
@@ -131,36 +131,10 @@ class BackgroundServer:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._server = Server(*args, **{"port": 0, "rest_port": 0, **kwargs})
-        self._ready = threading.Event()
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        except BaseException as error:
-            self._error = error
-        finally:
-            self._ready.set()
-
-    async def _serve(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        await self._server.serve(self._ready.set, self._stop)
+        super().__init__(self._server)
 
     def __enter__(self) -> "BackgroundServer":
-        self._thread.start()
-        self._ready.wait()
-        if self._error:
-            raise self._error
+        super().__enter__()
         self.address = f"{self._server.host}:{self._server.port}"
         self.url = f"http://{self._server.host}:{self._server.rest_port}"
         return self
-
-    def stop(self) -> None:
-        """Begins to stop: takes no new requests, and answers those under way."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stop.set)
-
-    def __exit__(self, *exception: object) -> None:
-        self.stop()
-        self._thread.join()
