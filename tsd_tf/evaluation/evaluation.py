@@ -175,7 +175,8 @@ def _write(
         ],
     }
     files.write(f"{stem}_confusion.csv", confusion_picture.table(matrix, labels).csv())
-    setting = f"{summary['method']}, {summary['num_frames']} to {summary['num_distilled_frames']} frames, {count} clip{'s' * (count != 1)}"
+    frames = f"{summary['num_frames']} to {summary['num_distilled_frames']} frames"
+    setting = f"{summary['method']}, {frames}, {count} clip{'s' * (count != 1)}"
     title = f"{setting}: {summary['top1']:.1%} of {summary['videos']} videos"
     confusion_picture.draw(f"{stem}_confusion.png", matrix, labels, title)
     if len(codings) > 1:
