@@ -68,6 +68,12 @@ def _frames(value=100, num_bytes=None):
     return messages.predict_request("tsd", "serving_default", {"frames": array})
 
 
+def _ours(errors):
+    """Lines of stderr but those of newer TensorFlows, which tell of the machine before anyone can stop them."""
+    theirs = re.compile(r"WARNING: All log messages before absl|[IW]\d{4} 00:00")
+    return [line for line in errors.splitlines() if not theirs.match(line)]
+
+
 def test_the_laptops_one_command(exported):
     with _Gateway(f"--model_dir={exported.folder}/cloud", "--access_log=-") as gateway:
         assert gateway.said == "no TLS, no tokens, this machine only"
@@ -83,7 +89,7 @@ def test_the_laptops_one_command(exported):
             assert b'tsd_gateway_clips_total{codec="h264"} 1.0' in page.read()
     (line,) = gateway.rest.splitlines()
     assert json.loads(line)["status"] == "OK"
-    assert gateway.errors == ""
+    assert _ours(gateway.errors) == []
 
 
 def test_bombs_take_no_memory(small_server):
@@ -156,7 +162,7 @@ def test_mistakes_are_one_line(args, text):
     done = subprocess.run([*_COMMAND, *_FREE, *args], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode in (1, 2)
     assert text in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    assert len(_ours(done.stderr)) == 1
     assert done.stdout == ""
 
 

@@ -22,6 +22,7 @@ _INPUTS = {
     signatures.CODEC: ("strings", messages.DT_STRING),
     signatures.ORDER: ("uint8", messages.DT_UINT8),
 }
+_HIGHEST_RANK = 2  # of the inputs
 _YOUNG = 0.5  # seconds
 
 
@@ -111,6 +112,8 @@ def read_inputs(request: Any) -> dict[str, np.ndarray]:
         tensor = request.inputs[name]
         if tensor.dtype != dtype:
             raise _bad_clip(f"expected {name} as {kind}, got DataType {tensor.dtype}")
+        if (rank := len(tensor.tensor_shape.dim)) > _HIGHEST_RANK:  # NumPy has limits of its own, here and there
+            raise _bad_clip(f"expected {name} of rank {_HIGHEST_RANK} at most, got rank {rank}")
         try:
             arrays[name] = messages.read_tensor(tensor)
         except (ValueError, OverflowError) as error:
