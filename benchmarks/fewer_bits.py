@@ -110,7 +110,7 @@ def _build_data(output):
     videos, shards = output / "videos", output / "shards"
     if not videos.exists():
         counts = [f"--num_{split}={FLAGS[f'num_{split}'].value}" for split in ("train", "validate", "test")]
-        _run("-m", "tfrecords.build_sample", f"--output_dir={videos}", *counts)
+        _run("-m", "tfrecords.build_sample", "--num_classes=6", f"--output_dir={videos}", *counts)
     for split in ("train", "trimmed", "validate", "test"):
         if not (shards / f"manifest-{split}.json").exists():
             paths = [f"--csv={videos / split}.csv", f"--videos_dir={videos / split}", f"--output_dir={shards}"]

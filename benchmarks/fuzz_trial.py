@@ -187,8 +187,11 @@ class FuzzTrial:
 
 def _children() -> list[int]:
     """The processes that this one has started."""
-    tasks = pathlib.Path("/proc/self/task").iterdir()
-    return [int(number) for task in tasks for number in (task / "children").read_text().split()]
+    found: list[int] = []
+    for task in pathlib.Path("/proc/self/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a thread that has ended since
+            found += map(int, (task / "children").read_text().split())
+    return found
 
 
 def _peak_bytes(process: int) -> int:

@@ -72,7 +72,7 @@ def write_videos(folder):
 
     rows = []
     for index in tqdm(range(FLAGS.videos), desc="videos", unit="video"):
-        name = f"{index:04d}.mp4"
+        name = f"{index:04d}.{'mp4' if FLAGS.video else 'avi'}"
         if FLAGS.video:
             shutil.copyfile(FLAGS.video, folder / name)
         else:

@@ -1,6 +1,9 @@
 """PyTorch's side of training_step.py: Inception-v1 I3D, one SGD step for every line on stdin.
 
-    python benchmarks/torch_i3d.py clips.npz
+    python benchmarks/torch_i3d.py clips.npz float32
+
+The second argument is float32 or bfloat16, in which convolutions compute (torch.autocast); float32 is TF32 on a GPU
+that has it, as in TensorFlow and JAX.
 
 It imports only torch and NumPy, so that it can run in an environment of its own. `clips.npz` holds "frames", uint8
 (batch, T, height, width, 3), "labels" (batch,), and "num_classes". Each line on stdin is the number of frames to train
@@ -91,14 +94,18 @@ def main():
     optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, weight_decay=1e-7)
     frames = torch.from_numpy(frames).to(device)
     labels = torch.from_numpy(labels).long().to(device)
-    described = {"torch": torch.__version__, "device": device, "threads": torch.get_num_threads()}
+    torch.backends.cudnn.benchmark = True
+    name = torch.cuda.get_device_name() if device == "cuda" else "cpu"
+    described = {"torch": torch.__version__, "device": name, "threads": torch.get_num_threads()}
     print(json.dumps(described | {"parameters": sum(value.numel() for value in model.parameters())}), flush=True)
     for line in sys.stdin:
         began = time.perf_counter()
         # (batch, T, H, W, 3) is what channels_last_3d stores for (batch, 3, T, H, W).
         inputs = (frames[:, : int(line)].float() / 127.5 - 1.0).permute(0, 4, 1, 2, 3)
         optimizer.zero_grad(set_to_none=True)
-        loss = nn.functional.cross_entropy(model(inputs), labels)
+        with torch.autocast(device, torch.bfloat16, enabled=sys.argv[2] == "bfloat16"):
+            logits = model(inputs)
+        loss = nn.functional.cross_entropy(logits.float(), labels)
         loss.backward()
         optimizer.step()
         value = loss.item()

@@ -5,8 +5,12 @@
 takes steps of all of them in turn on the same clips, so that other work on the machine affects all alike. It writes
 medians as JSON. At the paper's shapes it takes about ten minutes on two CPU cores. PyTorch is optional: --torch_python
 names a Python that has it (and NumPy). With --data_dir, it also trains on clips read from these shards, and gives the
-wait for them as a share of a step. KERAS_BACKEND=jax measures the same steps on Keras' JAX backend, for a machine with
-a GPU.
+wait for them as a share of a step. For a machine with a GPU,
+
+    KERAS_BACKEND=jax python -m benchmarks.training_step --T=64 --Ts=16 --batch_size=8 --precision=bfloat16 \
+        --input_gradient=both
+
+takes the same steps on Keras' JAX backend, those of TSD with either gradient of the main network's first convolution.
 """
 
 import contextlib
@@ -33,7 +37,14 @@ flags.DEFINE_integer("crop_size", 224, "pixels of the square frames", lower_boun
 flags.DEFINE_integer("batch_size", 1, "clips in a step", lower_bound=1)
 flags.DEFINE_integer("repetitions", 7, "measured steps of each kind; the median counts", lower_bound=1)
 flags.DEFINE_integer("warm_up", 2, "steps of each kind that do not count", lower_bound=0)
-flags.DEFINE_bool("mixed_precision", False, "as train_kinetics.py; TensorFlow only")
+flags.DEFINE_enum("precision", "float32", ["float32", "bfloat16"], "of the convolutions; variables are float32")
+flags.DEFINE_enum(
+    "input_gradient",
+    "auto",
+    ["auto", "plain", "blocks", "both"],
+    "how the first convolution passes gradients to the frames: plain is the backend's own way, blocks a convolution of "
+    "stride 1, auto the one that training uses on this device; both measures plain and blocks",
+)
 flags.DEFINE_string("torch_python", None, "a Python that has PyTorch and NumPy (default: PyTorch is left out)")
 flags.DEFINE_string("data_dir", None, "folder of train shards, to measure the wait for clips (default: not measured)")
 flags.DEFINE_string("split", "train", "which shards of --data_dir")
@@ -51,7 +62,6 @@ def _config():
         crop_size=FLAGS.crop_size,
         coarse_size=max(32, FLAGS.crop_size // 2),
         short_side=max(256, FLAGS.crop_size),
-        mixed_precision=FLAGS.mixed_precision,
         mobilenet_weights="none",
     )
 
@@ -70,6 +80,15 @@ def _stages(config):
     return stages
 
 
+def _ways(stage):
+    """{end of a step's name: how its frames get their gradients}; I3D alone needs none of them."""
+    if stage.name == "i3d":
+        return {"": "auto"}
+    if FLAGS.input_gradient == "both":
+        return {", plain": "plain", ", blocks": "blocks"}
+    return {"": FLAGS.input_gradient}
+
+
 def _stage_model(stage, config):
     """The stage on its own network; I3D is a selector of the first frames in front of the same main network."""
     from tsd_tf.network_builder import build_network
@@ -79,11 +98,7 @@ def _stage_model(stage, config):
         config = dataclasses.replace(
             config, method="i3d", num_frames=stage.num_frames, num_distilled_frames=stage.num_frames
         )
-    policy = "float32"
-    if config.mixed_precision:
-        from tsd_tf.training.precision import dtype_policy
-
-        policy = dtype_policy(config)
+    policy = "float32" if FLAGS.precision == "float32" else "mixed_bfloat16"
     return stage_model(stage, build_network(config, policy), config)
 
 
@@ -92,14 +107,11 @@ def _tensorflow_step(trained, config):
     import keras
     import tensorflow as tf
 
-    from tsd_tf.training.loss_scale import LossScale
-    from tsd_tf.training.precision import dtype_policy, needs_loss_scale
     from tsd_tf.training.train_step import make_train_step
 
     optimizer = keras.optimizers.SGD(0.01, momentum=config.momentum)
     optimizer.build(list(trained.variables))
-    loss_scale = LossScale() if needs_loss_scale(dtype_policy(config)) else None
-    step = make_train_step(trained, optimizer, config, tf.distribute.get_strategy(), FLAGS.batch_size, loss_scale)
+    step = make_train_step(trained, optimizer, config, tf.distribute.get_strategy(), FLAGS.batch_size)
     seeds = tf.zeros((FLAGS.batch_size, 2), tf.int32)
     return lambda frames, labels: float(step({"frames": frames, "label": labels, "seed": seeds})["loss"])
 
@@ -148,7 +160,7 @@ def _torch_steps(folder, frames, labels, num_classes):
     path = pathlib.Path(folder) / "clips.npz"
     np.savez(path, frames=frames, labels=labels, num_classes=num_classes)
     script = pathlib.Path(__file__).with_name("torch_i3d.py")
-    command = [FLAGS.torch_python, str(script), str(path)]
+    command = [FLAGS.torch_python, str(script), str(path), FLAGS.precision]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         described = process.stdout.readline()
         if not described:
@@ -170,12 +182,15 @@ def side_by_side(config, frames, labels, folder):
     """Median milliseconds of every step, taken in turn, and PyTorch's description."""
     import keras
 
-    jax = keras.backend.backend() == "jax"
+    from tsd_tf.layers.padded_convolution import input_gradients
+
+    make_step = _jax_step if keras.backend.backend() == "jax" else _tensorflow_step
     steps = {}
     for name, stage in _stages(config).items():
-        trained = _stage_model(stage, config)
-        take = (_jax_step if jax else _tensorflow_step)(trained, config)
-        steps[name] = in_turn.milliseconds(take, frames[:, : trained.num_frames], labels)
+        for suffix, way in _ways(stage).items():
+            trained = _stage_model(stage, config)
+            take = input_gradients(way)(make_step(trained, config))
+            steps[name + suffix] = in_turn.milliseconds(take, frames[:, : trained.num_frames], labels)
     with _torch_steps(folder, frames, labels, config.num_classes) as (torch_step, torch):
         if torch_step:
             for count in dict.fromkeys((FLAGS.T, FLAGS.Ts)):
@@ -225,8 +240,8 @@ def _device():
     if keras.backend.backend() == "jax":
         import jax
 
-        return str(jax.devices()[0])
-    return (machine.gpus() or ["CPU"])[0]
+        return jax.devices()[0].device_kind
+    return (machine.gpus() or ["cpu"])[0]
 
 
 def main(argv):
@@ -235,8 +250,8 @@ def main(argv):
     import keras
     import numpy as np
 
-    if keras.backend.backend() == "jax" and (FLAGS.mixed_precision or FLAGS.data_dir):
-        raise UserError("--mixed_precision and --data_dir are for the TensorFlow backend")
+    if keras.backend.backend() == "jax" and FLAGS.data_dir:
+        raise UserError("--data_dir is for the TensorFlow backend")
     config = _config()
     draw = np.random.default_rng(0)
     shape = (FLAGS.batch_size, FLAGS.T, FLAGS.crop_size, FLAGS.crop_size, 3)
@@ -249,7 +264,8 @@ def main(argv):
         "versions": machine.versions("keras", "numpy", keras.backend.backend()),
         "torch": torch,
         **{
-            name: FLAGS[name].value for name in ("T", "Ts", "crop_size", "batch_size", "mixed_precision", "repetitions")
+            name: FLAGS[name].value
+            for name in ("T", "Ts", "crop_size", "batch_size", "precision", "input_gradient", "repetitions")
         },
         "steps": rows,
         "input": input_wait(config) if FLAGS.data_dir else None,
@@ -258,4 +274,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(main, backends=("tensorflow", "jax"))

@@ -58,22 +58,12 @@ def _matrix_of(draw):
 
 def _serving(folder):
     """The gateway before the server."""
-    import cv2
-    import numpy as np
-
     from benchmarks import wire_serving
     from tsd_tf.export import exporter
 
     config, network, labels = networks.load(FLAGS.workdir, FLAGS.preset)
-    draw = np.random.default_rng(0)
-    size = config.crop_size
-    # Clips of a colour each, before which a texture passes: a network of random weights tells them apart, and they take
-    # a codec as much as natural ones.
-    texture = cv2.resize(draw.integers(0, 256, (4, size // 8, size // 4), "uint8").transpose(1, 2, 0), (2 * size, size))
-    colours = draw.integers(0, 256, (4, 1, 1, 1, 3))
-    moving = [texture[:, 2 * index : 2 * index + size].transpose(2, 0, 1) for index in range(config.num_frames)]
-    clips = ((colours + np.stack(moving, 1)[..., None]) // 2).astype("uint8")
-    exporter.export(network, config, labels, folder / "export", clips[:1], clips[1:2])
+    clips, representative = networks.clips(config, FLAGS.workdir)
+    exporter.export(network, config, labels, folder / "export", clips, representative, ["float32"])
     frames = clips[:, : config.num_distilled_frames]
     arguments = FLAGS.clients, FLAGS.seconds, FLAGS.repetitions
     return wire_serving.measure(folder / "export/cloud", folder, frames, *arguments)

@@ -4,42 +4,23 @@ import concurrent.futures
 import contextlib
 import hashlib
 import pathlib
-import re
 import statistics
-import subprocess
-import sys
 
 import numpy as np
 
 from benchmarks import in_turn, load
 from benchmarks.authority import Authority
+from benchmarks.server_process import running
 from tsd_tf.client.credentials import Credentials
 from tsd_tf.client.grpc_connection import GrpcConnection
 from tsd_tf.client.retries import Retries
 from tsd_tf.contract import signatures
-from tsd_tf.contract.errors import UserError
 from tsd_tf.video import codec
 
 _TOKEN = "of-the-benchmark"
 # What travels, and by which way the same work reaches the server without a gateway.
 WAYS = {"gateway_jpeg": ("jpeg", "server_jpeg"), "gateway_h264": ("h264", "server_raw")}
 _ROUNDS = 4
-
-
-@contextlib.contextmanager
-def _program(*command):
-    """A program of this project until it is stopped: the address at which it answers gRPC."""
-    process = subprocess.Popen([sys.executable, "-m", *command], stdout=subprocess.PIPE, text=True)
-    try:
-        line = process.stdout.readline()
-        found = re.search(r"gRPC (\S+?),", line)
-        if not found:
-            raise UserError(f"{command[0]} ended before it was ready: {line}")
-        yield found[1]
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
 
 
 @contextlib.contextmanager
@@ -51,10 +32,10 @@ def _server_and_gateway(cloud_dir, folder):
     (folder / "tokens.txt").write_text(f"benchmark {hashlib.sha256(_TOKEN.encode()).hexdigest()}\n")
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(
-            _program("tsd_tf.serving", f"--model_dir={cloud_dir}", "--port=0", "--rest_port=0")
-        )
+            running("tsd_tf.serving", f"--model_dir={cloud_dir}", "--port=0", "--rest_port=0", "--precision=float32")
+        ).address
         gateway = stack.enter_context(
-            _program(
+            running(
                 "tsd_tf.gateway",
                 f"--backends={server}",
                 *("--port=0", "--rest_port=0", "--admin_port=0"),
@@ -62,7 +43,7 @@ def _server_and_gateway(cloud_dir, folder):
                 f"--tls_key={key}",
                 f"--tokens={folder / 'tokens.txt'}",
             )
-        )
+        ).address
         yield server, gateway, Credentials(str(folder / "ca.pem"), token=_TOKEN)
 
 
@@ -106,7 +87,7 @@ def measure(cloud_dir, folder, frames, num_clients, seconds, repetitions):
             through_gateway = way.startswith("gateway")
             address = f"grpcs://{gateway}" if through_gateway else server
             credentials = secured if through_gateway else None
-            return GrpcConnection(address, timeout=600.0, retries=Retries(1), credentials=credentials)
+            return GrpcConnection(address, timeout=600.0, retries=Retries(0), credentials=credentials)
 
         def asking(way):
             """A function of a connection of its own: number of a clip -> probabilities."""

@@ -1,44 +1,57 @@
-"""The whole path in one command: videos -> shards -> training -> evaluation -> export -> server -> client -> answer.
+"""The whole path in one command: videos -> shards -> training -> evaluation -> export -> gateway -> client -> answers.
 
     make demo
 
-writes a small procedural action data set as video files. Then it runs the programs that a user runs on Kinetics on it,
-at small size (--preset=sample), and ends with a summary. It takes about six minutes on two cores. Everything is in
-demo/. If it is interrupted, the same command goes on where it was; `rm -r demo` starts it over. It fails with exit code
-1 if distilled frames are not recognised far above chance, or if the served answer is not the in-process one.
+renders videos of a person's actions. Then it runs the programs that a user runs on Kinetics on them, at small size
+(--config=examples/demo.json), and ends with a summary and a page of pictures, demo/demo.html. It takes some ten minutes
+on two cores. Everything is in demo/. If it is interrupted, the same command goes on where it was; `rm -r demo` starts
+it over. It fails with exit code 1 if distilled frames are not recognised far above chance, or if the served answer is
+not the in-process one.
 """
 
-import csv
+import contextlib
 import dataclasses
 import json
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
-import time
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from absl import flags
 
+from examples import sample_data, steps
+from tsd_tf import config
+from tsd_tf.building import listed_video
+from tsd_tf.building.listed_video import ListedVideo
 from tsd_tf.contract import files
 from tsd_tf.contract.errors import UserError
+from tsd_tf.gateway import page_site
 from tsd_tf.programs import command_line
+from tsd_tf.reporting import recognition_page
+from tsd_tf.reporting.shown_video import ShownVideo
+from tsd_tf.video import distilled_clip
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("output_dir", "demo", "folder for everything that the demo makes")
-flags.DEFINE_integer("num_train", 1500, "training videos", lower_bound=12)
+flags.DEFINE_integer("num_classes", 6, "actions", lower_bound=2, upper_bound=12)
+flags.DEFINE_integer("num_train", 1200, "training videos", lower_bound=12)
 flags.DEFINE_integer("num_test", 300, "test videos", lower_bound=6)
+flags.DEFINE_integer("num_shown", 8, "test videos, the first of the list, that are sent to the gateway", lower_bound=1)
 flags.DEFINE_integer("max_steps", None, "cut every training stage short to try the path out; accuracy is not checked")
 
-_ROOT = pathlib.Path(__file__).resolve().parent.parent
-_STEPS = 12
 _NUM_CLIPS = 10
-_CODECS = ("h264:24", "h264:36", "h264:42", "h264:46", "h264:51", "jpeg:90")  # the last two of H.264 are too coarse
+_RECIPE = "examples/demo.json"
+_CODECS = ("h264:24", "h264:16", "h264:36", "h264:42", "h264:51", "jpeg:90")  # one finer than is needed, two too coarse
 # The cloud half gets frames rounded to uint8; the network in this process gets float32 frames.
 _PROBABILITY_TOLERANCE = 0.005
 # The accuracy that distilled frames must reach. With 300 videos and six classes, 2.5 times chance is more than eleven
 # standard errors above chance.
 _TIMES_CHANCE = 2.5
+_NAMES = {"tsd": "distilled frames", "i3d_e": "uniformly sampled frames"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,30 +62,38 @@ class Paths:
     shards: pathlib.Path
     runs: pathlib.Path
     export: pathlib.Path
-    picture: pathlib.Path
+    clips: pathlib.Path
+    page: pathlib.Path
     summary: pathlib.Path
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     """Runs the demo."""
     command_line.no_arguments(argv)
-    began = time.monotonic()
-    output = pathlib.Path(FLAGS.output_dir).resolve()
-    paths = Paths(*(output / name for name in ("videos", "shards", "runs", "export", "distilled.png", "summary.json")))
-    steps = _Steps()
-    _build_data(steps, paths)
-    results = {method: _train_and_evaluate(steps, paths, method) for method in ("tsd", "i3d_e")}
+    output = steps.enter(FLAGS.output_dir)
+    names = ("videos", "shards", "runs", "export", "clips", "demo.html", "summary.json")
+    paths = Paths(*(output / name for name in names))
+    todo = steps.Steps(sample_data.NUM_STEPS + 8)
+    counts = [f"--{name}={FLAGS[name].value}" for name in ("num_classes", "num_train", "num_test")]
+    sample_data.build(todo, paths.videos, paths.shards, *counts)
+    results = {method: _train_and_evaluate(todo, paths, method) for method in _NAMES}
     workdir = results["tsd"]["workdir"]
     if not (paths.export / "client.json").exists():
-        steps.run("Export both halves", "-m", "tsd_tf.export", f"--workdir={workdir}", f"--output_dir={paths.export}")
-    travelled = _test_exported(steps, paths, results)
-    video, label = _test_video(paths.videos)
-    steps.announce("Serve the cloud half behind the gateway, and ask with the client half")
-    served = _serve_and_ask(paths, video)
-    steps.announce("Ask the network in this process, for comparison")
-    in_process = _in_process_probabilities(workdir, video)
-    difference = max(abs(one - other) for one, other in zip(served["raw"]["probabilities"], in_process, strict=True))
+        export = ["-m", "tsd_tf.export", f"--workdir={workdir}", f"--output_dir={paths.export}"]
+        todo.run("Export both halves", *export, "--variants=float32")
+    travelled = _test_exported(todo, paths, results)
+    videos = listed_video.read(paths.videos, "test")[: FLAGS.num_shown]
+    todo.announce("Serve the cloud half behind the gateway, and ask with the client half")
+    with _gateway(paths) as address:
+        answers = _ask(paths, address, videos, f"--save_clips={paths.clips}")
+        print("And once more with frames that are sent unchanged, to compare with the network in this process:")
+        (unchanged,) = _ask(paths, address, videos[:1], "--codec=raw")
+    todo.announce("Ask the network in this process, for comparison")
+    in_process = _in_process_probabilities(workdir, videos[0].path)
+    shown = [_shown(paths, *pair) for pair in zip(videos, answers, strict=True)]
     summary = {
+        "T": results["tsd"]["num_frames"],
+        "Ts": results["tsd"]["num_distilled_frames"],
         "chance": 1 / len(in_process),
         "accuracy_distilled": results["tsd"]["top1"],
         "accuracy_uniform": results["i3d_e"]["top1"],
@@ -80,141 +101,84 @@ def main(argv):
         "standard_error_uniform": results["i3d_e"]["top1_standard_error"],
         "clips": _NUM_CLIPS,
         "test_videos": results["tsd"]["videos"],
-        "video": str(video),
-        "label": label,
-        "predicted": served["h264"]["label"],
-        "score": served["h264"]["score"],
-        "bytes": served["h264"]["bytes"],
-        "bytes_as_jpeg": served["jpeg"]["bytes"]["distilled"],
         **{name: travelled[name] for name in ("codings", "bytes_at_equal_accuracy")},
-        "served_minus_in_process": difference,
+        "answers": [{"truth": video.label, **answer} for video, answer in zip(videos, answers, strict=True)],
+        "served_minus_in_process": max(abs(a - b) for a, b in zip(unchanged["probabilities"], in_process, strict=True)),
         "tolerance": _PROBABILITY_TOLERANCE,
-        "minutes": (time.monotonic() - began) / 60,
+        "minutes": todo.minutes,
     }
     files.write_json(paths.summary, summary)
-    _print_summary(summary, paths, results)
+    files.write(paths.page, recognition_page.page(_title(summary), _facts(summary), shown))
+    _print_summary(summary, paths, results, shown)
     _check(summary)
 
 
-class _Steps:
-    """Announces and runs the demo's steps."""
-
-    def __init__(self):
-        self.count = 0
-        self.began = time.monotonic()
-
-    def announce(self, title, command=()):
-        self.count += 1
-        minutes, seconds = divmod(int(time.monotonic() - self.began), 60)
-        print(f"\n[{self.count}/{_STEPS}, {minutes}:{seconds:02d}] {title}", flush=True)
-        if command:
-            print("    python " + " ".join(command), flush=True)
-
-    def run(self, title, *command):
-        self.announce(title, command)
-        if code := subprocess.run([sys.executable, *command], cwd=_ROOT).returncode:
-            raise UserError(f"a command of the demo ended with exit code {code}: python {' '.join(command)}")
-
-
-def _build_data(steps, paths):
-    if not paths.videos.exists():
-        steps.run(
-            "Write the sample data set as video files",
-            "-m",
-            "tfrecords.build_sample",
-            f"--output_dir={paths.videos}",
-            f"--num_train={FLAGS.num_train}",
-            f"--num_test={FLAGS.num_test}",
-        )
-    for split in ("train", "trimmed", "test"):
-        steps.run(
-            f"Turn the {split} videos into TFRecord shards",
-            "-m",
-            "tfrecords.build_kinetics",
-            f"--csv={paths.videos / split}.csv",
-            f"--videos_dir={paths.videos / split}",
-            f"--labels={paths.videos / 'labels.txt'}",
-            f"--split={split}",
-            f"--output_dir={paths.shards}",
-            "--num_shards=4",
-            "--short_side=64",
-        )
-
-
-def _train_and_evaluate(steps, paths, method):
-    """Trains and evaluates a method; returns the evaluation's JSON."""
+def _train_and_evaluate(todo: steps.Steps, paths: Paths, method: str) -> dict[str, Any]:
+    """Trains and evaluates a method; returns the evaluation's JSON, and its work directory as "workdir"."""
     titles = {"tsd": "I3D, then I3D+TSD in its two stages", "i3d_e": "I3D_E: uniformly sampled frames, for comparison"}
-    names = {"tsd": "distilled frames", "i3d_e": "uniformly sampled frames"}
-    workdir = paths.runs / f"sample/{method}_T20_Ts5"
-    arguments = ["--preset=sample", f"--method={method}", f"--data_dir={paths.shards}", f"--runs_dir={paths.runs}"]
+    preset = config.sample(method)
+    workdir = paths.runs / preset.dataset / preset.run_name
+    arguments = [f"--config={_RECIPE}", f"--method={method}", f"--num_classes={FLAGS.num_classes}"]
+    arguments += [f"--data_dir={paths.shards}", f"--runs_dir={paths.runs}"]
     if FLAGS.max_steps:
         arguments.append(f"--max_steps={FLAGS.max_steps}")
-    steps.run(f"Train {titles[method]}", "train_kinetics.py", *arguments)
-    steps.run(f"Evaluate {names[method]}", "evaluate.py", f"--workdir={workdir}", f"--clips={_NUM_CLIPS}")
-    result = json.loads((workdir / f"evaluation_test_T20_Ts5_clips{_NUM_CLIPS}.json").read_text())
-    return {**result, "workdir": workdir}
+    todo.run(f"Train {titles[method]}", "train_kinetics.py", *arguments)
+    todo.run(f"Test it on {_NAMES[method]}", "evaluate.py", f"--workdir={workdir}", f"--clips={_NUM_CLIPS}")
+    name = f"evaluation_test_T{preset.num_frames}_Ts{preset.num_distilled_frames}_clips{_NUM_CLIPS}.json"
+    return {**json.loads((workdir / name).read_text()), "workdir": workdir}
 
 
-def _test_exported(steps, paths, results):
+def _test_exported(todo: steps.Steps, paths: Paths, results: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Tests the exported halves with frames as H.264 and as JPEG, beside whole clips; returns the evaluation's JSON."""
-    arguments = [f"--export_dir={paths.export}", f"--workdir={results['tsd']['workdir']}", "--whole_clip"]
+    tsd = results["tsd"]
+    arguments = [f"--export_dir={paths.export}", f"--workdir={tsd['workdir']}", "--whole_clip"]
     arguments += [f"--uniform_workdir={results['i3d_e']['workdir']}", f"--codecs={','.join(_CODECS)}", "--clips=1"]
-    steps.run("Count the bytes that travel, and test what arrives", "evaluate.py", *arguments)
-    first = _CODECS[0].replace(":", "_")
-    return json.loads((paths.export / f"evaluation_float32_{first}_test_T20_Ts5_clips1.json").read_text())
+    todo.run("Count the bytes that travel, and test what arrives", "evaluate.py", *arguments)
+    coding = f"float32_{_CODECS[0].replace(':', '_')}"
+    name = f"evaluation_{coding}_test_T{tsd['num_frames']}_Ts{tsd['num_distilled_frames']}_clips1.json"
+    return json.loads((paths.export / name).read_text())
 
 
-def _test_video(videos):
-    """The first test video of the list, and its class."""
-    with (videos / "test.csv").open(newline="") as file:
-        row = next(csv.DictReader(file))
-    (path,) = (videos / "test" / row["label"]).glob(f"{row['youtube_id']}_*.mp4")
-    return path, row["label"]
-
-
-def _serve_and_ask(paths, video):
-    """Serves the cloud half; returns what the client prints with frames sent unchanged, as H.264 and as JPEG."""
-    command = [
-        sys.executable,
-        "-m",
-        "tsd_tf.gateway",
-        f"--model_dir={paths.export / 'cloud'}",
-        "--port=0",
-        "--rest_port=0",
-        "--admin_port=0",
-    ]
-    server = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True)
+@contextlib.contextmanager
+def _gateway(paths: Paths) -> Iterator[str]:
+    """Runs the gateway before the cloud half; gives its address."""
+    # As the network in this process computes, with whose answers the demo ends.
+    arguments = ["-m", "tsd_tf.gateway", f"--model_dir={paths.export / 'cloud'}", "--precision=float32"]
+    arguments += ["--port=0", "--rest_port=0", "--admin_port=0"]
+    print(f"    python {shlex.join(arguments)} &", flush=True)
+    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True)
     try:
-        ready = server.stdout.readline()
+        ready = process.stdout.readline() if process.stdout else ""
         found = re.search(r"gRPC (\S+:\d+)", ready)
         if not found:
-            raise UserError(f"the server did not start: expected its ready line, got {ready!r}")
-        print(f"    {ready.strip()}", flush=True)
-        return {codec: _ask(paths, video, found[1].rstrip(","), codec) for codec in ("raw", "h264", "jpeg")}
+            raise UserError(f"the gateway did not start: expected its ready line, got {ready!r}")
+        print(ready.strip(), flush=True)
+        yield found[1].rstrip(",")
     finally:
-        server.terminate()
-        server.wait(timeout=60)
+        process.terminate()
+        process.wait(timeout=60)
 
 
-def _ask(paths, video, server, codec):
-    command = [
-        "-m",
-        "tsd_tf.client",
-        str(video),
-        f"--model={paths.export / 'client.tflite'}",
-        f"--server={server}",
-        f"--codec={codec}",
-        f"--save_distilled={paths.picture}",
-        "--json",
-    ]
-    print("    python " + " ".join(command), flush=True)
-    done = subprocess.run([sys.executable, *command], cwd=_ROOT, stdout=subprocess.PIPE, text=True)
-    if done.returncode:
-        raise UserError(f"the client ended with exit code {done.returncode}")
-    return json.loads(done.stdout)
+def _ask(paths: Paths, address: str, videos: Sequence[ListedVideo], *arguments: str) -> list[dict[str, Any]]:
+    """What the client says of the videos."""
+    client = ["-m", "tsd_tf.client", f"--model={paths.export / 'client.tflite'}", f"--server={address}", "--json"]
+    printed = steps.run(*client, *arguments, *(str(video.path) for video in videos), capture=True)
+    return [json.loads(line) for line in printed.splitlines()[:-1]]  # the last one sums up
 
 
-def _in_process_probabilities(workdir, video):
+def _shown(paths: Paths, video: ListedVideo, answer: dict[str, Any]) -> ShownVideo:
+    return ShownVideo(
+        name=video.path.name,
+        answer=answer["label"],
+        score=answer["score"],
+        clips=distilled_clip.read(next(paths.clips.rglob(f"{video.path.stem}.npz"))),
+        truth=video.label,
+        event=video.event,
+        note=f"{answer['bytes']['distilled']:,} bytes were sent, the video file has {answer['bytes']['video']:,}.",
+    )
+
+
+def _in_process_probabilities(workdir: pathlib.Path, video: pathlib.Path) -> list[float]:
     """The trained Keras network's answer to the frames that the client captures, averaged over its clips."""
     import numpy as np
     from keras import ops
@@ -226,58 +190,111 @@ def _in_process_probabilities(workdir, video):
     from tsd_tf.work_directory import WorkDirectory
 
     run = WorkDirectory(workdir)
-    config, network = run.config(), run.load_network()
-    pictures = Video(video, square_pixels=config.square_pixels).frames(
-        frame_rate=config.frame_rate, short_side=config.short_side
+    trained, network = run.config(), run.load_network()
+    pictures = Video(video, square_pixels=trained.square_pixels).frames(
+        frame_rate=trained.frame_rate, short_side=trained.short_side
     )
-    frames = (geometry.centre(picture, config.crop_size) for picture in pictures)
-    batch = np.stack([clip for _, clip in clips.sliding(frames, config.num_frames, config.num_frames)])
+    frames = (geometry.centre(picture, trained.crop_size) for picture in pictures)
+    batch = np.stack([clip for _, clip in clips.sliding(frames, trained.num_frames, trained.num_frames)])
     return np.asarray(ops.softmax(network(to_network_input(batch)))).mean(axis=0).tolist()
 
 
-def _print_summary(summary, paths, results):
-    sizes = summary["bytes"]
+def _title(summary: dict[str, Any]) -> str:
+    return f"Actions of a person, recognised from {summary['Ts']} distilled frames in place of {summary['T']}"
+
+
+def _facts(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """The figures above the page's pictures, each with what it is."""
+    videos, sent, chance = summary["test_videos"], summary["Ts"], summary["chance"]
+    facts = [
+        (
+            f"{summary['accuracy_distilled']:.1%}",
+            f"of {videos} held-out videos are recognised from {sent} distilled frames a clip "
+            f"(standard error {summary['standard_error_distilled']:.1%})",
+        ),
+        (
+            f"{summary['accuracy_uniform']:.1%}",
+            f"from {sent} uniformly sampled frames, by a network trained on such "
+            f"(standard error {summary['standard_error_uniform']:.1%})",
+        ),
+        (f"{chance:.1%}", "by guessing"),
+    ]
+    equal = _equal_accuracy(summary)
+    if equal["note"]:
+        bytes_of = {one["what"]: one["bytes_per_clip"] for one in summary["codings"] if _name(one) == _CODECS[0]}
+        distilled, whole, when = bytes_of["distilled"], bytes_of["whole_clip"], "at the same quality"
+    else:
+        distilled, whole, when = equal["distilled"], equal["whole_clip"], f"for the same accuracy, {equal['top1']:.1%}"
+    facts.append(
+        (
+            f"{distilled:,.0f} bytes",
+            f"a clip, sent as distilled frames in H.264; the whole clip takes {whole:,.0f} {when}",
+        )
+    )
+    return facts
+
+
+def _name(coding: dict[str, Any]) -> str:
+    return f"{coding['codec']}:{coding['quality']}"
+
+
+def _equal_accuracy(summary: dict[str, Any]) -> dict[str, Any]:
+    """The bytes at equal accuracy in H.264, or a note why there are none."""
+    return next(found for found in summary["bytes_at_equal_accuracy"] if found["codec"] == "h264")
+
+
+def _print_summary(
+    summary: dict[str, Any], paths: Paths, results: dict[str, dict[str, Any]], shown: Sequence[ShownVideo]
+) -> None:
     travelled = "\n".join(
         f"    {coding['what'].replace('_', ' '):10} as {coding['codec']:4} of quality {coding['quality']}  "
         f"{coding['bytes_per_clip']:7,.0f} bytes  {coding['top1']:6.1%}  +- {coding['top1_standard_error']:.1%}"
         for coding in summary["codings"]
         if coding["what"] in ("distilled", "whole_clip") and coding["quality"]
     )
-    (equal,) = (found for found in summary["bytes_at_equal_accuracy"] if found["codec"] == "h264")
+    equal = _equal_accuracy(summary)
     travelled += f"\n    as h264 at equal accuracy, {equal['top1']:.1%}: " + (
         equal["note"] or f"distilled {equal['distilled']:.0f} bytes, whole clip {equal['whole_clip']:.0f} bytes"
     )
+    answers = "\n".join(f"    {video.in_words}; {video.note.rstrip('.')}" for video in shown)
+    tested = f"{summary['test_videos']} held-out videos, {summary['clips']} clips each"
     print(
         f"""
 Summary
-  accuracy on {summary["test_videos"]} held-out videos, {summary["clips"]} clips each, 5 of 20 frames sent
+  accuracy on {tested}, {summary["Ts"]} of {summary["T"]} frames sent
     distilled frames (I3D+TSD)        {summary["accuracy_distilled"]:6.1%}  +- {summary["standard_error_distilled"]:.1%}
     uniformly sampled frames (I3D_E)  {summary["accuracy_uniform"]:6.1%}  +- {summary["standard_error_uniform"]:.1%}
     chance                            {summary["chance"]:6.1%}
   what travels for a clip, and the accuracy with one clip a video; whole clips are distilled behind the decoder
 {travelled}
-  one video through client and server
-    {summary["video"]}
-    is "{summary["label"]}"; the answer is "{summary["predicted"]}" ({summary["score"]:.1%})
+  the first {len(shown)} of these videos through client and gateway, {sum(video.is_right or 0 for video in shown)} right
+{answers}
     the served probabilities differ from the in-process ones by {summary["served_minus_in_process"]:.1e}
       (tolerance {summary["tolerance"]}; frames sent without loss)
-    bytes sent: {sizes["distilled"]:,} for distilled frames as H.264, {summary["bytes_as_jpeg"]:,} as JPEG
-      (the video file: {sizes["video"]:,})
   files
+    these videos, in pictures {paths.page.resolve().as_uri()}
     videos and their lists    {paths.videos}
     TFRecord shards           {paths.shards}
     runs                      {results["tsd"]["workdir"]}
                               {results["i3d_e"]["workdir"]}
     cloud half (SavedModel)   {paths.export / "cloud"}
     client half (TFLite)      {paths.export / "client.tflite"}
-    its distilled frames      {paths.picture}
     this summary as JSON      {paths.summary}
-  {summary["minutes"]:.1f} minutes""",
+  {summary["minutes"]:.1f} minutes
+  the client as a web page, for a browser on this machine
+    {_page_command(paths)}""",
         flush=True,
     )
 
 
-def _check(summary):
+def _page_command(paths: Paths) -> str:
+    """The command that serves the page, and says where."""
+    arguments = [f"--model_dir={paths.export / 'cloud'}", "--page", f"--page_samples={paths.videos / 'test'}"]
+    command = shlex.join(["python", "-m", "tsd_tf.gateway", *arguments])
+    return command if page_site.is_built() else f"make web && {command}"
+
+
+def _check(summary: dict[str, Any]) -> None:
     if summary["served_minus_in_process"] > _PROBABILITY_TOLERANCE:
         raise UserError(
             f"expected served probabilities within {_PROBABILITY_TOLERANCE} of the in-process ones, "

@@ -1,81 +1,88 @@
-"""Runs one cell: trains, tests, and leaves what it found as JSON."""
+"""Runs one cell: builds or trains it, tests it, and leaves what it found as JSON."""
 
+import dataclasses
 import json
 import os
 import pathlib
 import time
+from typing import Any
 
 from study.cell import Cell
+from tsd_tf.config import Config
 from tsd_tf.contract import files
 from tsd_tf.contract.errors import UserError
 from tsd_tf.reporting import machine
 
 RESULT = "result.json"
 COARSE_WEIGHTS = "coarse.weights.h5"
+_PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless", "av", "pybullet", "pybullet-arm64")
 
 
-def result_path(runs_dir: str | os.PathLike, name: str) -> pathlib.Path:
-    """Where the finished cell's result is."""
-    return pathlib.Path(runs_dir) / name / RESULT
+@dataclasses.dataclass(frozen=True)
+class Folders:
+    """Where a study is run.
+
+    Attributes:
+        runs: folder of the cells' work directories.
+        data: folder of the data sets.
+    """
+
+    runs: pathlib.Path
+    data: pathlib.Path
+
+    def result(self, name: str) -> pathlib.Path:
+        """Where the result of a finished cell is."""
+        return self.runs / name / RESULT
+
+    def log(self, name: str) -> pathlib.Path:
+        """Where what a cell's training printed is."""
+        return self.runs / name / "output.txt"
 
 
-def log_path(runs_dir: str | os.PathLike, name: str) -> pathlib.Path:
-    """Where what the cell's training printed is."""
-    return pathlib.Path(runs_dir) / name / "output.txt"
-
-
-def is_finished(cell: Cell, runs_dir: str | os.PathLike) -> bool:
+def is_finished(cell: Cell, folders: Folders) -> bool:
     """Whether `cell` has its result.
 
-    Args:
-        cell: a study.cell.Cell.
-        runs_dir: folder of the cells' work directories.
-
     Raises:
-        UserError: the result belongs to another configuration, and so does everything that starts from this cell.
+        UserError: the result belongs to another recipe, and so does everything that starts from this cell.
     """
-    path = result_path(runs_dir, cell.name)
+    path = folders.result(cell.name)
     if not path.exists():
         return False
-    found, wanted = json.loads(path.read_text()), _recipe(cell)
-    if {name: found.get(name) for name in wanted} != wanted:
-        raise UserError(f"{path} belongs to other settings; remove {runs_dir}, or name another folder with --runs_dir")
+    if json.loads(path.read_text()).get("fingerprint") != cell.fingerprint:
+        raise UserError(f"{path} is of another recipe: remove {folders.runs}, or name another `runs_dir`")
     return True
 
 
-def _recipe(cell):
-    return {"data": cell.data} if cell.data else {"config": json.loads(cell.config.to_json())}
-
-
-def run_cell(cell: Cell, runs_dir: str | os.PathLike) -> None:
+def run_cell(cell: Cell, folders: Folders) -> None:
     """Runs `cell`, unless its result is there; a cell that was interrupted goes on at its newest checkpoint.
 
     Args:
-        cell: a study.cell.Cell.
-        runs_dir: folder of the cells' work directories.
+        cell: its sources are finished.
+        folders: the study's.
     """
-    if is_finished(cell, runs_dir):
+    if is_finished(cell, folders):
         return
-    path = result_path(runs_dir, cell.name)
+    path = folders.result(cell.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     began, cpu_began = time.monotonic(), _cpu_seconds()
-    found = {}
+    found: dict[str, Any] = {}
     if cell.data:
-        from study import data
-
-        data.build(cell.data["folder"], cell.data["name"], cell.data["videos"], cell.data["seed"], cell.threads)
+        cell.data.build(folders.data, cell.threads)
+    elif cell.config:
+        found = _train_and_test(cell, folders)
     else:
-        found = _train_and_test(cell, pathlib.Path(runs_dir))
+        found = _test_over_bytes(cell, folders)
     result = {
         "cell": cell.name,
         "group": cell.group,
         "seed": cell.seed,
         **({"method": cell.config.method} if cell.config else {}),
         **cell.labels,
-        "main_network_updates": cell.main_network_updates,
-        **_recipe(cell),
+        "updates": cell.updates,
+        "recipe": cell.recipe,
+        "fingerprint": cell.fingerprint,
         **found,
-        "cores": machine.num_cores(),
+        "environment": _environment(),
         # An interrupted cell counts from its last start.
         "cpu_seconds": round(_cpu_seconds() - cpu_began, 1),
         "wall_seconds": round(time.monotonic() - began, 1),
@@ -84,37 +91,57 @@ def run_cell(cell: Cell, runs_dir: str | os.PathLike) -> None:
     files.write_json(path, result, indent=1)
 
 
-def _train_and_test(cell, runs_dir):
-    from study import distillation, testing
+def config_here(cell: Cell, folders: Folders) -> Config:
+    """The Config of a training with this study's folders in it."""
+    changes = {"data_dir": str(folders.data / cell.config.data_dir)}
+    if cell.coarse_from:
+        changes["mobilenet_weights"] = str(folders.runs / cell.coarse_from.name / COARSE_WEIGHTS)
+    return dataclasses.replace(cell.config, **changes)
+
+
+def _train_and_test(cell, folders):
+    from study import testing
     from tsd_tf.training import recipe
     from tsd_tf.training.trainer import Trainer
     from tsd_tf.training.validation import ValidationPlan
     from tsd_tf.work_directory import WorkDirectory
 
-    workdir = runs_dir / cell.name
+    run, config = WorkDirectory(folders.runs / cell.name), config_here(cell, folders)
     # The schedules are fixed, so validation would only take time. One checkpoint is enough to go on from.
     options = {"validation": ValidationPlan(num_videos=0), "keep_checkpoints": 1}
     if cell.fine_tune_from:
-        network = recipe.fine_tune(cell.config, workdir, runs_dir / cell.fine_tune_from, **options)
+        recipe.fine_tune(config, run.path, folders.runs / cell.fine_tune_from.name, **options)
     elif cell.main_network_from:
-        network = recipe.train_on_kinetics(
-            cell.config,
-            workdir,
-            i3d_config=None,
-            i3d_workdir=None,
-            main_network_weights=runs_dir / cell.main_network_from,
-            **options,
-        )
+        weights = folders.runs / cell.main_network_from.name
+        options |= {"i3d_config": None, "i3d_workdir": None, "main_network_weights": weights}
+        recipe.train_on_kinetics(config, run.path, **options)
     else:
-        network = Trainer(WorkDirectory(workdir), cell.config, **options).run()
-    if cell.group == "coarse":
-        network.selector.coarse_extractor.save_weights(workdir / COARSE_WEIGHTS)
-    found = {"tests": [testing.test(workdir, cell.config, test) for test in cell.tests]}
-    if cell.matrix_split:
-        found["matrix"] = distillation.matrix_statistics(network, cell.config, cell.matrix_split)
-    if cell.compression_split:
-        found["compression"] = distillation.compression(network, cell.config, cell.compression_split)
-    return found
+        network = Trainer(run, config, **options).run()
+        if cell.group == "coarse":
+            network.selector.coarse_extractor.save_weights(run.path / COARSE_WEIGHTS)
+    return {"tests": [testing.run_test(run, config, test) for test in cell.tests]} if cell.tests else {}
+
+
+def _test_over_bytes(cell, folders):
+    from study import testing
+    from tsd_tf.work_directory import WorkDirectory
+
+    run, uniform = (WorkDirectory(folders.runs / one.name) for one in (cell.exported, cell.uniform))
+    export_dir, split = folders.runs / cell.name / "export", cell.exported.tests[0].split
+    config = config_here(cell.exported, folders)
+    return {"codings": testing.over_bytes(run, config, uniform, export_dir, cell.codings, split)}
+
+
+def _environment():
+    """The machine, and the packages that its numbers depend on."""
+    found = machine.describe()
+    return {
+        "processor": found["model"],
+        "cores": os.cpu_count(),
+        "cores_of_cell": found["cpus"],
+        "python": found["python"],
+        **machine.versions(*_PACKAGES),
+    }
 
 
 def _cpu_seconds():

@@ -1,9 +1,13 @@
 import dataclasses
+import functools
 import json
 
 import pytest
 
-from tsd_tf.config import METHODS, Config, Stage, kinetics400, sample, ucf101
+from tsd_tf import config as configs
+from tsd_tf.config import METHODS, PUBLISHED, Config, Stage, kinetics400, sample, ucf101
+from tsd_tf.data import augmentations
+from tsd_tf.training.run_state import learning_rate
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -60,8 +64,8 @@ def test_the_paper_s_setting():
         ),
         ({"main_network": "own.py:net-work"}, r"or package.module:function. Received: main_network=own.py:net-work"),
         (
-            {"augmentation": "flip"},
-            r"`augmentation` must have the form package.module:function. Received: augmentation=flip",
+            {"augmentations": ["grey", "flip"]},
+            r"`augmentations` must be of brightness, .*, or package.module:function. Received: augmentations=flip",
         ),
         ({"gradient_clip_norm": 0.0}, r"`gradient_clip_norm` must be positive. Received: gradient_clip_norm=0.0"),
         (
@@ -88,6 +92,10 @@ def test_the_paper_s_setting():
             r"`rate_weight` is for `method` tsd, .*Received: rate_weight=1.0, method=i3d_e",
         ),
         ({"codec_quality": 52}, r"`codec_quality` must be from 0 \(best\) to 51. Received: codec_quality=52"),
+        (
+            {"frame_sampling": "keyframes"},
+            "`frame_sampling` must be one of consecutive, segments. Received: frame_sampling=keyframes",
+        ),
         ({"num_classes": 0}, r"`num_classes` must be at least 1. Received: num_classes=0"),
         (
             {"crop_size": 300},
@@ -146,6 +154,7 @@ def test_a_configuration_cannot_be_changed_in_place():
         ({"method": "i3d"}, "i3d"),
         ({"main_network": "c3d", "num_distilled_frames": 16}, "tsd_T40_Ts16_c3d"),
         ({"method": "i3d", "main_network": "resnet3d_18"}, "i3d_resnet3d_18"),
+        ({"frame_sampling": "segments"}, "tsd_T40_Ts10_segments"),
         ({"method": "own.parts:Selector", "main_network": "own.parts:network"}, "Selector_T40_Ts10_network"),
     ],
 )
@@ -154,13 +163,76 @@ def test_run_name(changes, name):
 
 
 def test_parts_of_the_user_s_own_are_kept_by_name():
-    parts = {"method": "own:Selector", "main_network": "own:network", "augmentation": "own.more:augment"}
+    parts = {"method": "own:Selector", "main_network": "own:network", "augmentations": ("zoom", "own.more:augment")}
     config = dataclasses.replace(kinetics400(), **parts)
     assert Config.from_json(config.to_json()) == config
+    parts["augmentations"] = list(parts["augmentations"])
     assert {name: json.loads(config.to_json())[name] for name in parts} == parts
+
+
+@pytest.mark.parametrize(("earlier", "today"), [(None, ()), ("own:augment", ("own:augment",))])
+def test_a_configuration_of_a_time_with_one_augmentation_is_read(earlier, today):
+    values = json.loads(sample().to_json())
+    for name in ("augmentations", "held_out_share"):
+        del values[name]
+    found = Config.from_json(json.dumps(values | {"augmentation": earlier}))
+    assert found == dataclasses.replace(sample(), augmentations=today)
+
+
+def test_an_augmentation_may_be_given_as_a_function():
+    config = dataclasses.replace(sample(), augmentations=(augmentations.grey, "zoom"))
+    assert config.augmentations == ("tsd_tf.data.augmentations:grey", "zoom")
+    for hidden in (lambda frames, seed: frames, functools.partial(augmentations.grey)):
+        with pytest.raises(ValueError, match="`augmentations` must be functions at the top of a module"):
+            dataclasses.replace(sample(), augmentations=(hidden,))
 
 
 @pytest.mark.parametrize("preset", [kinetics400, ucf101, sample])
 def test_presets_do_not_guess_the_schedule_of_a_selector_of_the_user_s_own(preset):
     with pytest.raises(ValueError, match="tsd_tf.network_builder.preset makes one.*Received: method=own:Selector"):
         preset("own:Selector")
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "crop", "clips", "rates"),
+    [
+        ("tsn", 3, 224, 256, {0: 0.001, 18_749: 0.001, 18_750: 1e-4, 37_500: 1e-5}),
+        ("artnet", 16, 112, 224, {0: 0.1, 70_000: 0.01, 140_000: 1e-3, 180_000: 1e-4, 249_999: 1e-5}),
+        ("c3d", 16, 112, 30, {0: 0.003, 149_999: 0.003, 150_000: 0.0015, 1_899_999: 0.003 / 2**12}),
+        ("resnet3d_18", 16, 112, 128, {0: 0.1, 93_750: 0.01, 281_250: 1e-4}),
+    ],
+)
+def test_the_published_schedules(name, frames, crop, clips, rates):
+    """Clips of a step on as many GPUs as the authors had, and the rate of some steps."""
+    gpus = {"tsn": 4, "artnet": 8, "c3d": 1, "resnet3d_18": 8}[name]
+    config = configs.from_preset(name, "i3d")
+    (stage,) = config.stages
+    assert (config.method, config.num_frames, config.num_distilled_frames, config.crop_size) == (
+        "i3d",
+        frames,
+        frames,
+        crop,
+    )
+    assert stage.batch_size * gpus == clips
+    for step, rate in rates.items():
+        assert step < stage.num_steps
+        assert learning_rate(stage, step) == pytest.approx(rate)
+    assert config.clip_spec.frame_sampling == ("segments" if name == "tsn" else "consecutive")
+    assert Config.from_json(config.to_json()) == config
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_fine_tuning_on_ucf101_changes_nothing_that_its_weights_depend_on(name):
+    there, here = (configs.from_preset(preset, "i3d") for preset in (name, f"{name}_ucf101"))
+    for field in ("main_network", "num_frames", "num_distilled_frames", "crop_size", "short_side", "run_name"):
+        assert getattr(here, field) == getattr(there, field)
+    assert (here.dataset, here.num_classes, here.evaluation_split) == ("ucf101", 101, "test")
+    assert here.data_dir == {"tsn": "data/ucf101/split1"}.get(name, "data/ucf101_128/split1")
+    assert here.stages[0].num_steps < there.stages[0].num_steps
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_network_is_trained_alone(name):
+    for preset in (name, f"{name}_ucf101"):
+        with pytest.raises(ValueError, match=f"{preset} trains its network alone, so `method` must be i3d.*method=tsd"):
+            configs.from_preset(preset, "tsd")

@@ -7,6 +7,7 @@ import struct
 
 import numpy as np
 import pytest
+from absl import flags
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Two test files run at a time, each with processes of its own: more threads than cores only get in each other's way.
@@ -14,6 +15,18 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 if os.environ.get("KERAS_BACKEND") == "jax":
     # Compiling hundreds of small operations is what takes the time; without optimisation it takes a seventh of it.
     os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
+
+
+_define = flags.FlagValues.__setitem__
+
+
+def _define_again(values, name, flag):
+    """Defines a flag, in place of one of this name: a test may import a program whose flags another one has, too."""
+    flag.allow_override = True
+    _define(values, name, flag)
+
+
+flags.FlagValues.__setitem__ = _define_again
 
 
 def pytest_collection_modifyitems(items):
@@ -86,10 +99,10 @@ def stretch_tenth_frame():
 def sample_videos(tmp_path_factory):
     """A tiny sample data set as video files: 12 training videos of 6 classes (whole and trimmed), 6 test videos."""
     from tsd_tf.building import sample_videos
-    from tsd_tf.building.procedural_videos import VideoSettings
+    from tsd_tf.building.sprite_videos import SpriteVideos
 
     folder = tmp_path_factory.mktemp("videos")
-    sample_videos.write(folder, {"train": 12, "test": 6}, settings=VideoSettings(num_axes=2), seed=0, processes=1)
+    sample_videos.write(folder, {"train": 12, "test": 6}, scene=SpriteVideos(num_axes=2), seed=0, processes=1)
     return folder
 
 
@@ -153,6 +166,9 @@ def tiny_config(sample_shards):
                 "num_distilled_frames": 5,
                 "main_network_width": 0.03,
                 "embedding_channels": 8,
+                "coarse_size": 32,
+                "logit_scale": 1 / 32,
+                "random_flip": False,
                 "mobilenet_weights": "none",
                 "stages": (
                     Stage("tsd_stage1", "client", 2, 0.03, batch_size=2),
@@ -167,7 +183,7 @@ def tiny_config(sample_shards):
 
 @pytest.fixture(scope="session")
 def gradients():
-    """A function: gradients of `loss(layer(*inputs, **arguments))` by variable path, on TensorFlow and on JAX."""
+    """A function: gradients of `loss(layer(*inputs, **arguments))` by variable path, on every backend."""
     import keras
 
     def by_path(layer, loss, *inputs, **arguments):
@@ -182,6 +198,10 @@ def gradients():
 
             # Compiled whole: one by one, the operations of a deep network take minutes to compile.
             values = jax.jit(jax.grad(value))([variable.value for variable in variables])
+        elif keras.backend.backend() == "torch":
+            layer.zero_grad()
+            loss(layer(*inputs, **arguments)).backward()
+            values = [variable.value.grad for variable in variables]
         else:
             import tensorflow as tf
 
@@ -205,14 +225,14 @@ def exported(tmp_path_factory, tiny_config):
     import numpy as np
 
     from tsd_tf.data.preprocessing import to_network_input
-    from tsd_tf.export import exporter
+    from tsd_tf.export import exporter, real_clips
     from tsd_tf.network_builder import build_network
 
     config = tiny_config(initializer_stddev=0.4, logit_scale=1.0, num_distilled_frames=4)
     keras.utils.set_random_seed(0)
     network = build_network(config)
-    clips, source = exporter.clips_to_check(config, config.data_dir, 3)
-    representative, calibration = exporter.representative_clips(config, config.data_dir, 3)
+    clips, source = real_clips.clips_to_check(config, config.data_dir, 3)
+    representative, calibration = real_clips.representative_clips(config, config.data_dir, 3, 3)
     # Statistics as after a training: P differs from frame to frame, answers from clip to clip, and batch norm is no
     # identity.
     inputs = to_network_input(clips)
@@ -237,3 +257,31 @@ def server(exported):
 
     with BackgroundServer(exported.folder / "cloud", labels={"stable": 1}) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def save_model():
+    """A function: writes a SavedModel whose logits are the mean levels of the red of each frame."""
+    import tensorflow as tf
+
+    def save(folder, num_frames=4, size=16):
+        class Model(tf.Module):
+            @tf.function(input_signature=[tf.TensorSpec([None, num_frames, size, size, 3], tf.uint8, "frames")])
+            def answer(self, frames):
+                logits = tf.reduce_mean(tf.cast(frames, tf.float32), axis=[2, 3])[..., 0] / 16
+                probabilities = tf.nn.softmax(logits)
+                classes = tf.strings.as_string(tf.argsort(logits, direction="DESCENDING"))
+                return {"logits": logits, "probabilities": probabilities, "classes": classes}
+
+        model = Model()
+        tf.saved_model.save(model, str(folder), signatures={"serving_default": model.answer})
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory, save_model):
+    """A model folder whose version 1 takes clips of 4 frames of 16 x 16."""
+    folder = tmp_path_factory.mktemp("model")
+    save_model(folder / "1")
+    return folder

@@ -9,6 +9,7 @@ import pytest
 
 from tsd_tf.config import Stage, sample
 from tsd_tf.contract import references
+from tsd_tf.data import augmentations
 from tsd_tf.data.preprocessing import to_network_input
 from tsd_tf.network_builder import build_network
 from tsd_tf.training.stages import stage_model
@@ -37,8 +38,8 @@ def config():
 
 
 def test_the_flags_name_what_is_there(folder):
-    named = re.findall(r"--(\w+)=(own:\w+)", TEXT)
-    assert [flag for flag, _ in named] == ["selector", "main_network", "augmentation"]
+    named = re.findall(r"--(\w+)=(?:\w+,)*(own:\w+)", TEXT)
+    assert [flag for flag, _ in named] == ["selector", "main_network", "augmentations"]
     for flag, reference in named:
         assert references.resolve(reference, flag).__module__ == "own"
 
@@ -55,7 +56,11 @@ def test_selector_and_main_network_are_trained_as_the_text_says(folder, config):
 
 
 def test_the_augmentation_is_a_function_of_clip_and_seed(folder):
-    augment = references.resolve("own:brighter_or_darker", "augmentation")
+    own = references.resolve("own:brighter_or_darker", "augmentations")
+    # Given by its name or as it is, alone or behind others, it is kept by its name.
+    config = dataclasses.replace(sample(), augmentations=("grey", own))
+    assert config.augmentations == ("grey", "own:brighter_or_darker")
+    augment = augmentations.composed((own.__module__ + ":brighter_or_darker",))
     frames = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), "uint8")
     answers = [augment(frames, (1, seed)).numpy() for seed in (2, 2, 3)]
     assert (answers[0].dtype, answers[0].shape) == (np.uint8, frames.shape)

@@ -79,7 +79,8 @@ def builder(tmp_path_factory, wheel):
 @pytest.fixture(scope="module")
 def shards(builder):
     """The folder of shards of a small sample, made without TensorFlow, and a video of it."""
-    builder.run("tsd-build-sample", "--output_dir=videos", "--num_train=12", "--num_test=6", "--processes=2")
+    counts = ["--num_train=12", "--num_test=6", "--processes=2"]
+    builder.run("tsd-build-sample", "--task=axis", "--output_dir=videos", *counts)
     for split in ("train", "trimmed", "test"):
         lists = [f"--csv=videos/{split}.csv", f"--videos_dir=videos/{split}", "--labels=videos/labels.txt"]
         builder.run("tsd-build-kinetics", *lists, f"--split={split}", "--output_dir=shards", "--short_side=64")
@@ -105,6 +106,7 @@ def test_the_base_has_the_client_alone(device):
         ("tsd-serve", "serve"),
         ("tsd-gateway", "gateway"),
         ("tsd-verify", "build"),
+        ("tsd-build-sample", "sample"),
     ],
 )
 def test_a_command_whose_extra_is_missing_names_it(device, command, extra):
@@ -130,6 +132,12 @@ def _started(environment, command, *arguments):
         process.stdout.close()
 
 
+def test_the_model_that_ships_is_in_the_wheel(cloud):
+    output, _ = cloud.run("tsd-try")
+    assert "4 of 4 right" in output
+    assert (cloud.folder / "tsd_try.html").is_file()
+
+
 def test_all_trains_evaluates_exports_and_serves_and_the_base_asks_through_the_gateway(cloud, front, device, shards):
     folder, video = shards
     tiny = ["--preset=sample", f"--data_dir={folder}", "--max_steps=1"]
@@ -148,7 +156,9 @@ def test_all_trains_evaluates_exports_and_serves_and_the_base_asks_through_the_g
         model = cloud.folder / "export/client.tflite"
         flags = [f"--model={model}", f"--server={address}", "--token_file=token", "--json"]
         output, errors = device.run("tsd-client", video, *flags)
-    answer = json.loads(output)
+    line, summary = output.splitlines()
+    answer = json.loads(line)
+    assert json.loads(summary)["summary"]["answered"] == answer["clips"]
     assert answer["label"] in (folder / "labels.txt").read_text().splitlines()
     assert answer["codec"] == "h264"
     assert "travel as" not in errors  # nothing was amiss with codec and gateway

@@ -47,7 +47,7 @@ def write_a_real_video(path, source, seed):
         return
     noise = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     tile = noise.repeat(32, 0).repeat(43, 1)[:, :340]
-    write_video(path, np.stack([np.roll(tile, 9 * frame, axis=1) for frame in range(60)]), 25.0, "mp4v")
+    write_video(path, np.stack([np.roll(tile, 9 * frame, axis=1) for frame in range(60)]), 25.0)
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,8 @@ def test_make_has_the_targets_that_the_readme_names():
 
 
 def test_the_python_example_is_true():
-    block = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    block = next(block for block in blocks if "FewFrameNetwork(" in block)  # the other one is in docs/python.md as well
     names = {"frames": np.random.default_rng(0).uniform(-1, 1, (1, 40, 224, 224, 3)).astype("float32")}
     lines = block.splitlines()
     whole = next(index for index, line in enumerate(lines) if line.startswith("logits"))

@@ -8,6 +8,13 @@ if TYPE_CHECKING:
     from tsd_tf.config import Config as Config
     from tsd_tf.config import Stage as Stage
     from tsd_tf.contract.errors import UserError as UserError
+    from tsd_tf.data.preprocessing import to_network_input as to_network_input
+    from tsd_tf.data.preprocessing import to_uint8 as to_uint8
+    from tsd_tf.inference.clip_format import ClipFormat as ClipFormat
+    from tsd_tf.inference.loading import load as load
+    from tsd_tf.inference.model import Model as Model
+    from tsd_tf.inference.network_model import NetworkModel as NetworkModel
+    from tsd_tf.inference.prediction import Prediction as Prediction
     from tsd_tf.layers import FrameDistillation as FrameDistillation
     from tsd_tf.layers import TSDBlock as TSDBlock
     from tsd_tf.main_networks import C3D as C3D
@@ -34,7 +41,13 @@ _PLACES = {
     "Stage": "tsd_tf.config",
     "UserError": "tsd_tf.contract.errors",
     "FewFrameNetwork": "tsd_tf.network",
+    "ClipFormat": "tsd_tf.inference.clip_format",
+    "Model": "tsd_tf.inference.model",
+    "NetworkModel": "tsd_tf.inference.network_model",
+    "Prediction": "tsd_tf.inference.prediction",
+    "load": "tsd_tf.inference.loading",
     "WorkDirectory": "tsd_tf.work_directory",
+    **dict.fromkeys(("to_network_input", "to_uint8"), "tsd_tf.data.preprocessing"),
     **dict.fromkeys(("FrameDistillation", "TSDBlock"), "tsd_tf.layers"),
     **dict.fromkeys(
         ("C3D", "TSN", "ARTNetResNet18", "InceptionI3D", "MainNetwork", "ResNet3D18"), "tsd_tf.main_networks"

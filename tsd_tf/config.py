@@ -3,14 +3,18 @@
 import dataclasses
 import json
 import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tsd_tf.contract import references
-from tsd_tf.contract.clip_spec import ClipSpec
+from tsd_tf.contract import references, typed_fields
+from tsd_tf.contract.clip_spec import CONSECUTIVE, FRAME_SAMPLINGS, ClipSpec
 from tsd_tf.contract.errors import UserError
+from tsd_tf.recipes import Recipe
 
 METHODS = ("i3d", "i3d_r", "i3d_e", "i3d_a", "tsd")
 MAIN_NETWORKS = ("inception_i3d", "artnet_resnet18", "tsn_bn_inception", "c3d", "resnet3d_18")
+
+AUGMENTATIONS = ("brightness", "contrast", "saturation", "grey", "zoom")  # of tsd_tf.data.augmentations
 
 WORST_QUALITY = 51  # of H.264
 C3D_FRAMES = 16  # the only clip length that its fully connected layers take
@@ -55,8 +59,9 @@ class Stage:
         for name in ("num_steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise UserError(f"`{name}` of stage {self.name} must be at least 1. Received: {getattr(self, name)}")
-        if self.learning_rate <= 0:
-            raise UserError(f"`learning_rate` of stage {self.name} must be positive. Received: {self.learning_rate}")
+        for name in ("learning_rate", "decay_factor"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise UserError(f"`{name}` of stage {self.name} must be positive. Received: {getattr(self, name)}")
         if any(low >= high for low, high in zip(self.boundaries, self.boundaries[1:], strict=False)):
             raise UserError(f"`boundaries` of stage {self.name} must ascend. Received: {self.boundaries}")
 
@@ -69,18 +74,22 @@ class Config:
         dataset: names the run's directory.
         data_dir: folder of the shards.
         evaluation_split: the shards that evaluate.py reads.
+        held_out_share: of the videos of every training split, by the hash of their names: they are not trained on, but
+            choose the best weights; see tsd_tf.data.part.Part.
         num_classes: classes of the data set.
         method: one of METHODS, or package.module:Class, a selector of the user's own.
         num_frames, num_distilled_frames: T and T_s.
+        frame_sampling: where the T frames of a clip lie in the video, see ClipSpec.
         frame_rate, short_side, square_pixels: of the stored frames: frames a second, pixels, and whether the videos'
             ratio of the pixels' sides was obeyed. A training takes them from its shards.
         crop_size: pixels of the square crop.
         random_flip: left-right flips in training.
-        augmentation: package.module:function of the user's own that changes training clips, or None.
+        augmentations: what else changes training clips, one after the other: of AUGMENTATIONS, or
+            package.module:function of the user's own; in Python also the function itself, which is kept by its name.
         main_network: one of MAIN_NETWORKS, of which the paper's is "inception_i3d", or package.module:function of the
             user's own; see tsd_tf.network_builder.
         main_network_width, main_network_batch_norm_momentum, dropout_rate: see InceptionI3D; C3D has no batch norm.
-        coarse_size .. coarse_batch_norm_momentum: of the coarse extractor of TSD and I3D_A, see CoarseSelector.
+        coarse_size .. coarse_stride: of the coarse extractor of TSD and I3D_A, see CoarseSelector.
         embedding_channels .. in_time_order: see TSDBlock; in_time_order is not the paper's.
         mobilenet_weights: "imagenet" (Keras downloads them), "none", or a .weights.h5 file.
         momentum, weight_decay: of SGD; the decay is an L2 penalty on kernels.
@@ -99,16 +108,18 @@ class Config:
     dataset: str = "kinetics400"
     data_dir: str = "data/kinetics400"
     evaluation_split: str = "validate"
+    held_out_share: float = 0.0
     num_classes: int = 400
     method: str = "tsd"
     num_frames: int = 40
     num_distilled_frames: int = 10
+    frame_sampling: str = CONSECUTIVE
     frame_rate: float = 25.0
     short_side: int = 256
     square_pixels: bool = False
     crop_size: int = 224
     random_flip: bool = True
-    augmentation: str | None = None
+    augmentations: tuple[str, ...] = ()
     main_network: str = "inception_i3d"
     main_network_width: float = 1.0
     main_network_batch_norm_momentum: float = 0.999
@@ -117,10 +128,11 @@ class Config:
     coarse_width: float = 1.0
     coarse_features_layer: str | None = None
     coarse_batch_norm_momentum: float = 0.99
+    coarse_stride: int = 1
     embedding_channels: int = 512
     output_kernel: int = 3
     initializer_stddev: float = 0.01
-    logit_scale: float = 1.0
+    logit_scale: float | str = 1.0
     in_time_order: bool = False
     mobilenet_weights: str = "imagenet"
     momentum: float = 0.9
@@ -138,13 +150,20 @@ class Config:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stages", tuple(self.stages))
-        for name in ("num_frames", "num_distilled_frames", "num_classes"):
+        named = (references.name_of(one, "augmentations") if callable(one) else one for one in self.augmentations)
+        object.__setattr__(self, "augmentations", tuple(named))
+        for name in ("num_frames", "num_distilled_frames", "num_classes", "coarse_stride"):
             if getattr(self, name) < 1:
                 raise UserError(f"`{name}` must be at least 1. Received: {name}={getattr(self, name)}")
         if self.num_distilled_frames > self.num_frames:
             raise UserError(
                 "`num_distilled_frames` must be at most `num_frames`: a clip is distilled into fewer frames. "
                 f"Received: num_distilled_frames={self.num_distilled_frames}, num_frames={self.num_frames}"
+            )
+        if self.frame_sampling not in FRAME_SAMPLINGS:
+            raise UserError(
+                f"`frame_sampling` must be one of {', '.join(FRAME_SAMPLINGS)}. "
+                f"Received: frame_sampling={self.frame_sampling}"
             )
         for name, names, form in (
             ("method", METHODS, "package.module:Class"),
@@ -153,10 +172,12 @@ class Config:
             value = getattr(self, name)
             if value not in names and not references.is_reference(value):
                 raise UserError(f"`{name}` must be one of {', '.join(names)}, or {form}. Received: {name}={value}")
-        if self.augmentation is not None and not references.is_reference(self.augmentation):
-            raise UserError(
-                f"`augmentation` must have the form package.module:function. Received: augmentation={self.augmentation}"
-            )
+        for name in self.augmentations:
+            if name not in AUGMENTATIONS and not references.is_reference(name):
+                raise UserError(
+                    f"`augmentations` must be of {', '.join(AUGMENTATIONS)}, or package.module:function. "
+                    f"Received: augmentations={name}"
+                )
         if self.main_network == "c3d":
             # Temporal attention trains on all T frames of a clip.
             name = "num_frames" if self.method == "i3d_a" else "num_distilled_frames"
@@ -172,8 +193,10 @@ class Config:
                         f"`num_frames` of stage {stage.name} must be {C3D_FRAMES} or None for `main_network` c3d. "
                         f"Received: {stage.num_frames}"
                     )
-        if not 0 <= self.rate_weight < math.inf:
-            raise UserError(f"`rate_weight` must be at least 0. Received: rate_weight={self.rate_weight}")
+        if self.logit_scale != "auto" and not (isinstance(self.logit_scale, int | float) and self.logit_scale > 0):
+            raise UserError(
+                f"`logit_scale` must be a positive number or 'auto'. Received: logit_scale={self.logit_scale!r}"
+            )
         if self.rate_weight and self.method in METHODS and self.method != "tsd":
             raise UserError(
                 "`rate_weight` is for `method` tsd, whose client learns which frames to send. "
@@ -184,8 +207,15 @@ class Config:
                 f"`codec_quality` must be from 0 (best) to {WORST_QUALITY}. "
                 f"Received: codec_quality={self.codec_quality}"
             )
-        if not 0 < self.frame_rate < math.inf:
-            raise UserError(f"`frame_rate` must be positive. Received: frame_rate={self.frame_rate}")
+        for name in ("frame_rate", "main_network_width", "coarse_width", "initializer_stddev"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise UserError(f"`{name}` must be positive. Received: {name}={getattr(self, name)}")
+        for name in ("weight_decay", "last_layer_rate_factor", "rate_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UserError(f"`{name}` must be at least 0. Received: {name}={getattr(self, name)}")
+        for name in ("dropout_rate", "momentum", "held_out_share"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"`{name}` must be at least 0 and below 1. Received: {name}={getattr(self, name)}")
         for name in ("gradient_clip_norm", "client_gradient_clip_norm"):
             if getattr(self, name) is not None and getattr(self, name) <= 0:
                 raise UserError(f"`{name}` must be positive. Received: {name}={getattr(self, name)}")
@@ -206,16 +236,43 @@ class Config:
     def run_name(self) -> str:
         """Names the default work directory under `runs/<dataset>/`: "i3d", or e.g. "tsd_T40_Ts10".
 
-        A main network other than I3D is appended: "tsd_T40_Ts16_c3d". Parts of the user's own go by their last name.
+        Frames from all of the video and a main network other than I3D are appended: "tsd_T40_Ts16_segments_c3d". Parts
+        of the user's own go by their last name.
         """
         frames = "" if self.method == "i3d" else f"_T{self.num_frames}_Ts{self.num_distilled_frames}"
+        sampling = "" if self.frame_sampling == CONSECUTIVE else f"_{self.frame_sampling}"
         network = "" if self.main_network == "inception_i3d" else f"_{references.short_name(self.main_network)}"
-        return f"{references.short_name(self.method)}{frames}{network}"
+        return f"{references.short_name(self.method)}{frames}{sampling}{network}"
 
     @property
     def clip_spec(self) -> ClipSpec:
-        """The clips that the network takes, without the user's own augmentation."""
-        return ClipSpec(self.num_frames, self.crop_size, self.num_classes, self.random_flip)
+        """The clips that the network takes, without `augmentations`."""
+        return ClipSpec(
+            self.num_frames, self.crop_size, self.num_classes, self.random_flip, frame_sampling=self.frame_sampling
+        )
+
+    def require_consecutive_frames(self) -> None:
+        """UserError for a network of segments: who captures a clip has consecutive frames, not the whole video."""
+        if self.frame_sampling != CONSECUTIVE:
+            raise UserError(
+                f"the network takes frames of all of a video (frame_sampling={self.frame_sampling}), and clips of "
+                "consecutive frames are all there is here; test it with evaluate.py"
+            )
+
+    def changed(self, values: Mapping[str, Any]) -> "Config":
+        """The configuration with other values in some fields, as JSON holds them.
+
+        Args:
+            values: by name; `stages` is a list of Stages, or of objects of their fields.
+
+        Raises:
+            UserError: there is no such field, or it cannot hold such a value; names the nearest one.
+        """
+        check_fields(values)
+        fields = dict(values)
+        if "stages" in fields:
+            fields["stages"] = stages_of(fields["stages"])
+        return dataclasses.replace(self, **fields)
 
     def to_json(self) -> str:
         """The configuration as a JSON object, readable by `from_json`."""
@@ -223,48 +280,83 @@ class Config:
 
     @classmethod
     def from_json(cls, text: str) -> "Config":
-        """Reads what `to_json` wrote; raises UserError on anything else."""
+        """Reads what `to_json` wrote, now or when there were fewer fields; raises UserError on anything else."""
         try:
             values = json.loads(text)
-            values["stages"] = tuple(Stage(**stage) for stage in values["stages"])
-            return cls(**values)
-        except (TypeError, KeyError, AttributeError, json.JSONDecodeError) as error:
+            if not isinstance(values, dict) or "stages" not in values:
+                raise UserError("expected an object of fields, stages among them")
+            return cls().changed(today(values))
+        except (UserError, json.JSONDecodeError, RecursionError) as error:
             raise UserError(f"not a configuration of this version of tsd_tf: {error}") from error
 
 
-def _refuse_reference(method: str) -> None:
-    """UserError for a selector of the user's own: its class says which schedule it wants."""
-    if references.is_reference(method):
+def today(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields as JSON holds them, those with an earlier name under today's."""
+    values = dict(values)
+    if "augmentation" in values and "augmentations" not in values:  # one of the user's own, or none
+        earlier = values.pop("augmentation")
+        values["augmentations"] = [earlier] if earlier else []
+    return values
+
+
+def check_fields(values: Mapping[str, Any]) -> None:
+    """UserError unless all names are fields of Config, and all values of their types, as JSON holds them."""
+    typed_fields.check(Config, values)
+    stages_of(values.get("stages", ()))
+
+
+def stages_of(values: Iterable[Any]) -> tuple[Stage, ...]:
+    """Stages, from Stages or from objects of their fields.
+
+    Raises:
+        UserError: a field is missing, not one of Stage's, or of another type.
+    """
+    stages: list[Stage] = []
+    for number, value in enumerate(values):
+        if not isinstance(value, Stage):
+            of = f" of stage {value.get('name', number)}"
+            typed_fields.check(Stage, value, of)
+            if missing := [name for name in ("name", "trains", "num_steps", "learning_rate") if name not in value]:
+                raise UserError(f"expected {', '.join(missing)}{of}, got none")
+            value = Stage(**value)
+        stages.append(value)
+    return tuple(stages)
+
+
+# Presets of single networks of Table 1, each trained as its authors do; <name>_ucf101 goes on from there on UCF101.
+PUBLISHED = ("tsn", "artnet", "c3d", "resnet3d_18")
+
+
+def from_preset(name: str, method: str) -> Config:
+    """What the file of a preset says for one of METHODS, on top of the preset that it names.
+
+    Raises:
+        UserError: the preset is not of this method, or the method is a selector of the user's own.
+    """
+    if references.is_reference(method):  # its class says which schedule it wants
         raise UserError(
             f"a preset's `method` must be one of {', '.join(METHODS)}; tsd_tf.network_builder.preset makes one for a "
             f"selector of your own. Received: method={method}"
         )
-
-
-# A network from another data set: its last layer is new and at ten times the rate (Section 4.2).
-_FINE_TUNING: dict[str, Any] = {
-    "last_layer_rate_factor": 10.0,
-    "stages": (Stage("finetune", "network", 5_000, 0.01),),
-}
+    recipe = Recipe.of_preset(name)
+    own = recipe.fields.get("method", method)
+    if own != method:
+        raise UserError(
+            f"the preset {name} trains its network alone, so `method` must be {own}; the preset kinetics400 puts "
+            f"others before it. Received: method={method}"
+        )
+    base = from_preset(recipe.preset, method) if recipe.preset else Config(method=method)
+    return base.changed(recipe.fields_of(method))
 
 
 def kinetics400(method: str = "tsd") -> Config:
     """The paper's setting on Kinetics-400 (Section 4.2), with the schedule of one of METHODS."""
-    _refuse_reference(method)
-    end_to_end = ("network", 90_000, 0.01, 0.3, (30_000, 60_000))
-    if method == "i3d":
-        i3d = Stage("i3d", "network", 115_000, 0.1, 0.1, (97_000, 108_000))
-        return Config(method=method, num_frames=64, num_distilled_frames=64, stages=(i3d,))
-    if method == "tsd":
-        client = Stage("tsd_stage1", "client", 50_000, 0.1, 0.1, (10_000, 20_000, 30_000, 40_000))
-        return Config(method=method, stages=(client, Stage("tsd_stage2", *end_to_end)))
-    return Config(method=method, stages=(Stage("sampling", *end_to_end),))
+    return from_preset("kinetics400", method)
 
 
 def ucf101(method: str = "tsd") -> Config:
     """The paper's setting on UCF101: a network from Kinetics, its last layer new and at ten times the rate."""
-    fields: dict[str, Any] = {"data_dir": "data/ucf101/split1", "evaluation_split": "test", "num_classes": 101}
-    return dataclasses.replace(kinetics400(method), dataset="ucf101", **fields, **_FINE_TUNING)
+    return from_preset("ucf101", method)
 
 
 def custom(method: str = "tsd") -> Config:
@@ -272,76 +364,14 @@ def custom(method: str = "tsd") -> Config:
 
     `num_classes` is to be that of the data; train_kinetics.py takes it from labels.txt.
     """
-    config = kinetics400(method)
-    end_to_end = ("network", 6_000, 0.01, 0.3, (2_000, 4_000))
-    if method == "i3d":
-        stages: tuple[Stage, ...] = (Stage("i3d", "network", 10_000, 0.1, 0.1, (8_400, 9_400)),)
-    elif method == "tsd":
-        client = Stage("tsd_stage1", "client", 4_000, 0.1, 0.1, (800, 1_600, 2_400, 3_200))
-        stages = (client, Stage("tsd_stage2", *end_to_end))
-    else:
-        stages = (Stage("sampling", *end_to_end),)
-    return dataclasses.replace(config, dataset="custom", data_dir="data/custom", evaluation_split="test", stages=stages)
+    return from_preset("custom", method)
 
 
 def custom_fine_tuned(method: str = "tsd") -> Config:
     """As `custom`, from a network that is trained on Kinetics: as UCF101 is."""
-    return dataclasses.replace(custom(method), **_FINE_TUNING)
+    return from_preset("custom_fine_tuned", method)
 
 
 def sample(method: str = "tsd") -> Config:
-    """A small setting for the procedural sample data set (tfrecords.build_sample), trainable on two CPU cores.
-
-    What differs from the paper, and why: batch norm settles in hundreds of steps (momentum 0.9), and Adam gets the main
-    network off the ground in as many; the coarse extractor is trained on single frames, as no ImageNet
-    weights fit its size; I3D first sees clips trimmed to the action; and at this width the paper's initial deviation
-    and rate make P one-hot within 50 steps, so the block starts from 0.1, its logits are scaled by
-    1 / sqrt(H W C') = 1/32 and the client's gradient is clipped. No flips: they would turn one diagonal into the other.
-    """
-    _refuse_reference(method)
-    coarse = _sample_stage("coarse", "coarse_extractor", 400, 0.05, split="trimmed", num_frames=1, batch_size=64)
-    last = "tsd_stage2" if method == "tsd" else "sampling"
-    end_to_end = _sample_stage(last, "network", 200, 0.0005, optimizer="adam")
-    stages: tuple[Stage, ...] = (end_to_end,)
-    if method == "i3d":
-        stages = (
-            _sample_stage("i3d_trimmed", "network", 400, 0.001, split="trimmed", num_frames=8, optimizer="adam"),
-            _sample_stage("i3d", "network", 150, 0.0005, optimizer="adam"),
-        )
-    elif method == "tsd":
-        stages = (coarse, _sample_stage("tsd_stage1", "client", 150, 0.03), end_to_end)
-    elif method == "i3d_a":
-        stages = (coarse, end_to_end)
-    return Config(
-        dataset="sample",
-        data_dir="data/sample",
-        evaluation_split="test",
-        num_classes=6,
-        method=method,
-        num_frames=20,
-        num_distilled_frames=20 if method == "i3d" else 5,
-        short_side=64,
-        crop_size=64,
-        random_flip=False,
-        main_network_width=0.25,
-        main_network_batch_norm_momentum=0.9,
-        dropout_rate=0.2,
-        coarse_size=32,
-        coarse_width=0.25,
-        coarse_features_layer="conv_pw_5_relu",
-        coarse_batch_norm_momentum=0.9,
-        embedding_channels=64,
-        initializer_stddev=0.1,
-        logit_scale=1 / 32,
-        mobilenet_weights="none",
-        client_gradient_clip_norm=1.0,
-        stages=stages,
-    )
-
-
-def _sample_stage(
-    name: str, trains: str, num_steps: int, learning_rate: float, batch_size: int = 16, **fields: Any
-) -> Stage:
-    """A stage of `sample`: the rate falls at 60 % and at 85 % of the steps."""
-    boundaries = (round(0.6 * num_steps), round(0.85 * num_steps))
-    return Stage(name, trains, num_steps, learning_rate, 0.3, boundaries, batch_size=batch_size, **fields)
+    """A small setting for six actions of the sample data set (tfrecords.build_sample), trainable on two CPU cores."""
+    return from_preset("sample", method)

@@ -24,11 +24,12 @@ class FewFrameNetwork(keras.Model):
             width, 3) in [-1, 1] in, logits (batch, num_classes) out.
 
     Call arguments:
-        frames: (batch, T, height, width, 3), RGB in [-1, 1].
+        frames: (batch, T, height, width, 3), RGB in [-1, 1]; whole numbers are refused, as uint8 pixels are.
         seeds: (batch, 2) ints, one seed a clip, or None: see tsd_tf.selectors.Selector.
 
     Attributes:
-        num_classes: logits of the main network; set when the network is built, as the next one is.
+        num_classes: logits of the main network; set when the network is built, as the next two are.
+        clip_shape: (T, height, width, 3).
         trainable_flags: TrainableFlags, which hold what the authors of the parts left trainable.
 
     Output shape: logits (batch, num_classes), float32.
@@ -46,11 +47,13 @@ class FewFrameNetwork(keras.Model):
             self.selector(keras.KerasTensor(input_shape))  # builds what a selector without `build` holds
         elif not self.selector.built:
             self.selector.build(input_shape)
+        self.clip_shape: Any = tuple(input_shape[1:])
         self.num_classes: Any = self.compute_output_shape(input_shape)[-1]
         self.trainable_flags = TrainableFlags(self)
 
     def transformation_matrix(self, frames: Any, seeds: Any = None, training: bool | None = None) -> Any:
         """P, (batch, T, T_s), of these frames."""
+        _check_type(frames)
         return self.selector(frames, seeds=seeds, training=training)
 
     def client(self, frames: Any, seeds: Any = None, training: bool | None = None) -> Any:
@@ -59,6 +62,7 @@ class FewFrameNetwork(keras.Model):
 
     def cloud(self, distilled_frames: Any, training: bool | None = None) -> Any:
         """Logits (batch, num_classes) of distilled frames."""
+        _check_type(distilled_frames)
         return ops.cast(self.main_network(distilled_frames, training=training), "float32")
 
     def call(self, frames: Any, seeds: Any = None, training: bool | None = None) -> Any:
@@ -82,3 +86,13 @@ class FewFrameNetwork(keras.Model):
         for name in ("selector", "main_network"):
             config[name] = keras.saving.deserialize_keras_object(config[name])
         return cls(**config)
+
+
+def _check_type(frames: Any) -> None:
+    """ValueError for whole numbers, which are pixels of 0 to 255: everything would be computed, and all of it wrong."""
+    dtype = keras.backend.standardize_dtype(frames.dtype)
+    if "float" not in dtype:
+        raise ValueError(
+            "`frames` must be of a float type, values in [-1, 1]; tsd_tf.to_network_input(frames) makes them of uint8. "
+            f"Received: {dtype}"
+        )

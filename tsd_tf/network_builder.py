@@ -11,6 +11,7 @@ from tsd_tf.contract.errors import UserError
 from tsd_tf.main_networks import C3D, TSN, ARTNetResNet18, InceptionI3D, ResNet3D18
 from tsd_tf.main_networks.interface import check_main_network
 from tsd_tf.network import FewFrameNetwork
+from tsd_tf.recipes import Recipe
 from tsd_tf.selectors import TSD, Consecutive, Random, Selector, TemporalAttention, Uniform
 from tsd_tf.selectors.coarse import default_dtype
 
@@ -21,7 +22,13 @@ _NORMALISED = {
     "tsn_bn_inception": TSN,
     "resnet3d_18": ResNet3D18,
 }
-_COARSE_ARGUMENTS = ("coarse_size", "coarse_width", "coarse_features_layer", "coarse_batch_norm_momentum")
+_COARSE_ARGUMENTS = (
+    "coarse_size",
+    "coarse_width",
+    "coarse_features_layer",
+    "coarse_batch_norm_momentum",
+    "coarse_stride",
+)
 _BLOCK_ARGUMENTS = ("embedding_channels", "output_kernel", "initializer_stddev", "logit_scale", "in_time_order")
 
 
@@ -41,17 +48,21 @@ def preset(name: str, method: str) -> Config:
     A learned selector of the user's own gets the two stages of tsd, any other the one of the sampling methods.
 
     Args:
-        name: "kinetics400", "ucf101" or "sample": the functions of tsd_tf.config.
+        name: of a file in tsd_tf/recipes: "kinetics400", "ucf101", "sample", ...
         method: see Config.
 
     Raises:
-        UserError: `method` names no selector.
+        UserError: `method` names no selector, or the preset takes none.
     """
-    make = getattr(configs, name)
     if method in METHODS:
-        return make(method)
+        return configs.from_preset(name, method)
     selector = selector_class(method)
-    config = make("tsd" if selector.is_learned else "i3d_e")
+    if "method" in Recipe.of_preset(name).fields:
+        raise UserError(
+            f"the preset {name} trains its network alone, so it takes no selector of your own; the preset kinetics400 "
+            f"does. Received: method={method}"
+        )
+    config = configs.from_preset(name, "tsd" if selector.is_learned else "i3d_e")
     stages = tuple(stage for stage in config.stages if selector.is_coarse or stage.trains != "coarse_extractor")
     return dataclasses.replace(config, method=method, stages=stages)
 

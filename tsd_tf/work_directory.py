@@ -1,8 +1,10 @@
 """The work directory of a run: its configuration, class names and checkpoints, readable without training code."""
 
+import json
 import os
 import pathlib
 import re
+from typing import Any
 
 from tsd_tf.config import Config
 from tsd_tf.contract.errors import UserError
@@ -108,6 +110,17 @@ class WorkDirectory:
         network = build_network(config)
         load_weights(network, path)
         return network
+
+
+def validation_of(folder: str | os.PathLike) -> dict[str, Any] | None:
+    """The validation by which the weights in a folder were chosen, as Validation.run returns it; None of others."""
+    path = pathlib.Path(folder) / "validation.json"
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}; remove the folder {path.parent}") from error
 
 
 def latest(runs_dir: str | os.PathLike, dataset: str = "*") -> WorkDirectory:

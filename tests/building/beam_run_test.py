@@ -1,6 +1,6 @@
+import contextlib
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import threading
@@ -123,7 +123,7 @@ def test_dask_without_a_cluster_of_ones_own(kinetics, tmp_path, run_program, con
 
 
 def test_a_dask_worker_is_killed(write_video, tmp_path, dask_cluster, contents):
-    """Both workers convert; one is killed amid its pieces, takes its decoder along, and the files are the same."""
+    """Two workers convert; one is killed amid a piece, takes its decoder along, and the files are the same."""
     import distributed
     import psutil
 
@@ -134,20 +134,26 @@ def test_a_dask_worker_is_killed(write_video, tmp_path, dask_cluster, contents):
     build(rows, tmp_path, "local")
 
     with distributed.Client(dask_cluster, set_as_default=False) as client:
-        pids = client.run(os.getpid)
-    assert len(set(pids.values())) == 2
-    decoders, killed, ended = {pid: set() for pid in pids.values()}, [], threading.Event()
+        workers = [psutil.Process(pid) for pid in set(client.run(os.getpid).values())]
+    assert len(workers) == 2
+    killed, ended = [], threading.Event()
 
     def kill_one():
-        """Once both workers have had decoders, and a piece is there: the one that has a decoder right now."""
-        while not killed and not ended.wait(0.02):
-            for pid in decoders:
-                now = [child for child in psutil.Process(pid).children() if "spawn_main" in " ".join(child.cmdline())]
-                decoders[pid].update(now)
-                if now and all(decoders.values()) and any((tmp_path / "dask").glob(".building-train/part-*-*.json")):
-                    os.kill(pid, signal.SIGKILL)
-                    killed.extend(now)
-                    return
+        """The first worker that is seen to decode waits, its decoder stopped, until a piece is there; then it dies."""
+        held = None
+        while not ended.wait(0.01):
+            if held is None:
+                children = [child for worker in workers for child in worker.children()]
+                held = next((child for child in children if "spawn_main" in " ".join(child.cmdline())), None)
+                if held is not None:
+                    worker = held.parent()
+                    held.suspend()
+            elif any((tmp_path / "dask").glob(".building-train/part-*-*.json")):
+                worker.kill()
+                with contextlib.suppress(psutil.NoSuchProcess):  # it went with its worker, as it should
+                    held.resume()
+                killed.append(held)
+                return
 
     killer = threading.Thread(target=kill_one)
     killer.start()

@@ -1,10 +1,12 @@
+import os
+
 import cv2
 import numpy as np
 import pytest
 
 from tsd_tf.client import capture
 from tsd_tf.contract import signatures
-from tsd_tf.contract.errors import UnreadableVideoError, UserError
+from tsd_tf.contract.errors import UnreadableVideoError
 from tsd_tf.video.isolated_decoder import IsolatedDecoder
 from tsd_tf.video.video import Video
 
@@ -51,7 +53,7 @@ def test_the_same_frames_as_the_shards(sample_videos, decoder):
 def test_a_stream(tmp_path, decoder):
     """A file stands for the stream: FFmpeg reads both by their addresses."""
     _write(tmp_path / "video.avi", 25, 20)
-    frames = list(capture.camera_frames(f"file:{tmp_path / 'video.avi'}", _model(32), decoder))
+    frames = list(capture.live_frames(f"file:{tmp_path / 'video.avi'}", _model(32), decoder, 10.0))
     assert [round(float(frame.mean()) / 8) for frame in frames] == list(range(20))
 
 
@@ -61,7 +63,25 @@ def test_what_is_no_video(tmp_path, decoder):
     (tmp_path / "text.mp4").write_text("no video")
     with pytest.raises(UnreadableVideoError, match=r"text.mp4: no video stream that FFmpeg can decode"):
         list(capture.video_frames(tmp_path / "text.mp4", _model(32), decoder))
-    with pytest.raises(UserError, match="no camera 99"):
-        list(capture.camera_frames(99, _model(32), decoder))
-    with pytest.raises(UserError, match=r"no stream at http://127.0.0.1:9/x"):
-        list(capture.camera_frames("http://127.0.0.1:9/x", _model(32), decoder))
+    with pytest.raises(UnreadableVideoError, match="no camera 99"):
+        list(capture.live_frames(99, _model(32), decoder, 10.0))
+    with pytest.raises(UnreadableVideoError, match=r"no video stream that FFmpeg can decode: Connection refused"):
+        list(capture.live_frames("http://127.0.0.1:9/x", _model(32), decoder, 10.0))
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.avi", b"two\nlines.avi", b"caf\xe9.webp"])
+def test_names_of_any_bytes(tmp_path, decoder, name):
+    path = tmp_path / os.fsdecode(name)
+    if name.endswith(b".avi"):
+        _write(tmp_path / "video.avi", 25, 20)
+        (tmp_path / "video.avi").rename(path)
+    else:
+        animation = cv2.Animation()
+        animation.frames = [np.full((48, 64, 4), 8 * index, "uint8") for index in range(20)]
+        animation.durations = [40] * 20
+        cv2.imwriteanimation(str(tmp_path / "video.webp"), animation)
+        (tmp_path / "video.webp").rename(path)
+    assert len(list(capture.video_frames(path, _model(32), decoder))) == 20
+    path.write_text("no video")
+    with pytest.raises(UnreadableVideoError, match=r"video stream that FFmpeg can decode|no frame of it"):
+        list(capture.video_frames(path, _model(32), decoder))

@@ -1,8 +1,10 @@
 """Certificates, and servers with TLS that answer as they are told."""
 
 import concurrent.futures
+import contextlib
 import http.server
 import json
+import socket
 import ssl
 import threading
 import types
@@ -146,6 +148,35 @@ def _start_rest(answer, certificate, client_ca):
 def _read(path):
     with open(path, "rb") as file:
         return file.read()
+
+
+@pytest.fixture
+def raw_server():
+    """A function: listens, and calls `handle(connection)` with every socket that connects, which is closed afterwards.
+
+    Its value is the port.
+    """
+    listening = []
+
+    def start(handle):
+        server = socket.create_server(("127.0.0.1", 0))
+        listening.append(server)
+
+        def answer(connection):
+            with connection, contextlib.suppress(OSError):
+                handle(connection)
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    threading.Thread(target=answer, args=(server.accept()[0],), daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        return server.getsockname()[1]
+
+    yield start
+    for server in listening:
+        server.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 import contextlib
 import itertools
+import queue
+import select
 import socket
 import ssl
 import threading
@@ -12,8 +14,9 @@ import grpc
 import numpy as np
 import pytest
 
-from tsd_tf.client.connection import UnknownSignatureError
+from tsd_tf.client import proxies
 from tsd_tf.client.credentials import Credentials
+from tsd_tf.client.errors import ServerAwayError, UnansweredError, UnknownSignatureError
 from tsd_tf.client.grpc_connection import GrpcConnection
 from tsd_tf.client.rest_connection import RestConnection
 from tsd_tf.client.retries import Retries
@@ -23,7 +26,8 @@ from tsd_tf.contract.errors import UserError
 _REQUEST = ("coded", {"packets": np.array([[b"\0" * 2000]], object)})
 _KINDS = {"grpc": GrpcConnection, "rest": RestConnection}
 _SCHEMES = {("grpc", True): "grpcs", ("grpc", False): "grpc", ("rest", True): "https", ("rest", False): "http"}
-_RETRIES = Retries(2, first_pause=0.01)
+_RETRIES = Retries(0.5, first_pause=0.01)
+_PATIENT = Retries(60, first_pause=0.01)
 both = pytest.mark.parametrize("protocol", ["grpc", "rest"])
 
 
@@ -47,10 +51,10 @@ def ask():
 def once(monkeypatch):
     """Who is told the reason must not ask again."""
 
-    def sleep(seconds):
-        raise AssertionError(f"it wants to ask again in {seconds} s")
+    def pause(self, number, retry_after=None):
+        raise AssertionError(f"it wants to ask again after {number} attempts")
 
-    monkeypatch.setattr("tsd_tf.client.retries.time", types.SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(Retries, "pause", pause)
 
 
 @both
@@ -131,8 +135,8 @@ def test_a_server_with_tls_that_is_away(protocol, start_server, authority, ask):
     server = start_server(protocol)
     server.stop()
     server.stop = lambda: None
-    with pytest.raises(UserError, match=r"no server at .* \(asked 3 times\): "):
-        ask(server, protocol, True, Credentials(authority.ca), retries=Retries(3, first_pause=0.01))
+    with pytest.raises(ServerAwayError, match=r"no server at .* \(asked \d+ times in [\d.]+ s\): "):
+        ask(server, protocol, True, Credentials(authority.ca))
 
 
 # tokens
@@ -192,45 +196,89 @@ def test_a_redirection_does_not_take_the_token_along(start_server, authority, as
     assert seen == []
 
 
-# servers that are busy
+# servers that are busy, or away
+
+_BUSY = [
+    (grpc.StatusCode.RESOURCE_EXHAUSTED, 429),
+    (grpc.StatusCode.UNAVAILABLE, 503),
+    (grpc.StatusCode.CANCELLED, 499),
+    (grpc.StatusCode.UNAVAILABLE, 502),
+    (grpc.StatusCode.UNAVAILABLE, 504),
+]
 
 
 @both
-def test_a_busy_server_is_asked_when_it_says(protocol, start_server, ask, refusal):
+@pytest.mark.parametrize(("code", "status"), _BUSY)
+def test_it_is_asked_again(protocol, code, status, start_server, ask, refusal):
+    asked = []
+
+    def answer(authorization):
+        asked.append(authorization)
+        if len(asked) < 4:
+            raise refusal(code, status, "not now")
+
+    assert ask(start_server(protocol, answer), protocol, False, retries=_PATIENT).classes == ("one", "zero")
+    assert len(asked) == 4
+
+
+@both
+@pytest.mark.parametrize(("code", "status"), _BUSY[:2])
+def test_a_busy_server_is_asked_when_it_says(protocol, code, status, start_server, ask, refusal):
     times = []
 
     def answer(authorization):
         times.append(time.monotonic())
         if len(times) < 3:
-            raise refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, 429, "too many clips", "0.2")
+            raise refusal(code, status, "too many clips", "0.2")
 
-    server = start_server(protocol, answer)
-    assert ask(server, protocol, False, retries=Retries(3, 1000.0, 1000.0)).classes == ("one", "zero")
+    assert ask(start_server(protocol, answer), protocol, False, retries=_PATIENT).classes == ("one", "zero")
     assert all(after - before >= 0.2 for before, after in itertools.pairwise(times))
 
 
 @both
+@pytest.mark.parametrize(("code", "status"), _BUSY)
+def test_one_that_stays_so_is_given_up(protocol, code, status, start_server, ask, refusal):
+    def answer(authorization):
+        raise refusal(code, status, "not now")
+
+    is_away = code == grpc.StatusCode.UNAVAILABLE
+    words = "^no server at .*not now" if is_away else r"refused the request: .*not now \(asked \d+ times in"
+    with pytest.raises(UnansweredError, match=words) as raised:
+        ask(start_server(protocol, answer), protocol, False)
+    assert isinstance(raised.value, ServerAwayError) == is_away
+
+
+@both
+def test_a_busy_server_that_asks_for_too_long(protocol, start_server, ask, refusal, once):
+    def answer(authorization):
+        raise refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, 429, "no clip more today", "40000")
+
+    with pytest.raises(UnansweredError, match="no clip more today; it asks to come back in 40000 s, and `retry_for`"):
+        ask(start_server(protocol, answer), protocol, False)
+
+
+@both
 @pytest.mark.parametrize(
-    ("retry_after", "attempts", "message"),
+    ("code", "status", "costs_all"),
     [
-        ("0", 2, r": too many clips \(asked 2 times\)$"),
-        ("11", 1, ": too many clips; it asks to come back in 11 s$"),
-        ("nan", 1, ": too many clips; "),
-        ("-1", 1, ": too many clips; "),
-        ("soon", 1, ": too many clips$"),
-        (None, 1, ": too many clips$"),
+        (grpc.StatusCode.INVALID_ARGUMENT, 400, False),
+        (grpc.StatusCode.INTERNAL, 500, False),
+        (grpc.StatusCode.UNKNOWN, 413, False),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, 413, False),
+        (grpc.StatusCode.PERMISSION_DENIED, 403, True),
+        (grpc.StatusCode.NOT_FOUND, 404, True),
+        (grpc.StatusCode.UNIMPLEMENTED, 501, True),
     ],
 )
-def test_a_busy_server_that_stays_so(protocol, retry_after, attempts, message, start_server, ask, refusal):
-    asked = []
+def test_refusals_are_not_repeated(protocol, code, status, costs_all, start_server, ask, refusal, once):
+    """Those of one clip are told from those of all."""
 
     def answer(authorization):
-        asked.append(authorization)
-        raise refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, 429, "too many clips", retry_after)
+        raise refusal(code, status, "larger than \x1b[2Jthis")
 
-    with pytest.raises(UserError, match="refused the request: (RESOURCE_EXHAUSTED|HTTP 429)" + message):
+    with pytest.raises(UserError, match=r"refused the request: \w+( \d+)?: larger than \\x1b\[2Jthis$") as raised:
         ask(start_server(protocol, answer), protocol, False)
-    assert len(asked) == attempts
+    assert isinstance(raised.value, UnansweredError) != costs_all
 
 
 @both
@@ -245,33 +293,6 @@ def test_a_server_without_the_signature(protocol, start_server, ask, refusal):
 
     with pytest.raises(UnknownSignatureError):
         ask(start_server(protocol, answer), protocol, False)
-
-
-@pytest.mark.parametrize(
-    "body", [b"<html>", b"\xff", b"[]", b"{}", b'{"outputs": {"probabilities": [], "classes": []}}'], ids=str
-)
-def test_a_server_of_something_else(body):
-    """Whatever listens on that port."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen()
-
-        def serve():
-            connection, _ = listening.accept()
-            with connection, connection.makefile("rb") as request:
-                length = next(int(line.split()[1]) for line in request if line.lower().startswith(b"content-length"))
-                while request.readline().strip():
-                    pass
-                request.read(length)
-                head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
-                connection.sendall(head.encode() + body)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        with pytest.raises(UserError, match="its answer is no JSON|something else than probabilities and classes"):
-            RestConnection(url, retries=_RETRIES).classify(*_REQUEST)
-        thread.join()
 
 
 # what does not get as far as a socket
@@ -305,6 +326,7 @@ def test_addresses():
         ("grpcs://127.1.2.3:1", "grpcs", "127.1.2.3:1", True),
         ("https://localhost/models/", "https", "localhost:443", True),
         ("http://10.0.0.1", "http", "10.0.0.1:80", False),
+        ("unix:/run/tsd/grpc.sock", "grpc", "unix:/run/tsd/grpc.sock", True),
     ):
         address = ServerAddress.parse(server)
         assert (address.scheme, address.host_and_port, address.is_loopback) == (scheme, host_and_port, is_loopback)
@@ -339,26 +361,194 @@ def test_python_checks_what_it_should(authority):
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 
-def test_a_handshake_that_takes_its_time(start_server, authority, ask):
-    """As by radio: what goes to the server comes there half a second late."""
-    server = start_server("grpc", certificate=authority.certificate("server"))
-    with socket.create_server(("127.0.0.1", 0)) as late:
+# slow lines, and those that are none
 
-        def pass_on(source, target, pause):
-            with contextlib.suppress(OSError):
-                while content := source.recv(1 << 16):
-                    time.sleep(pause)
-                    target.sendall(content)
 
-        def serve():
+def _late(server, seconds, once_connected=0.0):
+    """A line to a server that delays every byte: so many seconds each way, and the connection itself for another."""
+    late = socket.create_server(("127.0.0.1", 0))
+
+    def pass_on(source, target):
+        # What is under way does not hold up what comes after it.
+        coming = queue.Queue()
+
+        def deliver():
             with contextlib.suppress(OSError):
                 while True:
-                    ours, _ = late.accept()
-                    theirs = socket.create_connection(("127.0.0.1", server.port))
-                    threading.Thread(target=pass_on, args=(ours, theirs, 0.5), daemon=True).start()
-                    threading.Thread(target=pass_on, args=(theirs, ours, 0.0), daemon=True).start()
+                    due, content = coming.get()
+                    time.sleep(max(0.0, due - time.monotonic()))
+                    if not content:
+                        target.shutdown(socket.SHUT_WR)
+                        return
+                    target.sendall(content)
 
-        threading.Thread(target=serve, daemon=True).start()
-        slow = types.SimpleNamespace(port=late.getsockname()[1])
-        answer = ask(slow, "grpc", True, Credentials(authority.ca), retries=Retries(1))
-        assert answer.classes == ("one", "zero")
+        threading.Thread(target=deliver, daemon=True).start()
+        with contextlib.suppress(OSError):
+            while content := source.recv(1 << 16):
+                coming.put((time.monotonic() + seconds, content))
+        coming.put((time.monotonic() + seconds, b""))
+
+    def connect(ours):
+        time.sleep(once_connected)
+        theirs = socket.create_connection(("127.0.0.1", server.port))
+        for pair in ((ours, theirs), (theirs, ours)):
+            threading.Thread(target=pass_on, args=pair, daemon=True).start()
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=connect, args=(late.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    return types.SimpleNamespace(port=late.getsockname()[1])
+
+
+@both
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_a_line_by_radio(protocol, encrypted, start_server, authority, ask):
+    """600 ms there and back, at the first attempt."""
+    certificate = authority.certificate("server") if encrypted else None
+    slow = _late(start_server(protocol, certificate=certificate), 0.3, once_connected=0.6)
+    credentials = Credentials(authority.ca) if encrypted else None
+    assert ask(slow, protocol, encrypted, credentials, retries=Retries(0)).classes == ("one", "zero")
+
+
+def _timed_out(kind, scheme, port):
+    connection = kind(f"{scheme}://127.0.0.1:{port}", timeout=0.5, retries=Retries(0))
+    began = time.monotonic()
+    with pytest.raises(UnansweredError, match="did not answer within 0.5 s; a larger `timeout` allows more$"):
+        connection.classify(*_REQUEST)
+    connection.close()
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize(
+    ("head", "drop"),
+    [
+        (b"", b""),
+        (b"", b"H"),
+        (b"HTTP/1.1 200 OK\r\n", b"X"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b" "),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+        (b"HTTP/1.1 503 Away\r\n\r\n", b" "),
+    ],
+    ids=str,
+)
+def test_the_whole_answer_of_rest_has_to_come_in_time(head, drop, raw_server):
+    """A byte now and then would otherwise be waited for all day; the connection does not stay either."""
+    ended = threading.Event()
+
+    def drip(connection):
+        with contextlib.suppress(OSError):
+            connection.sendall(head)
+            while not ended.is_set():
+                time.sleep(0.05)
+                connection.sendall(drop)
+                if not drop and select.select([connection], [], [], 0)[0] and not connection.recv(1 << 16):
+                    break
+        ended.set()
+
+    assert _timed_out(RestConnection, "http", raw_server(drip)) < 5
+    assert ended.wait(10)
+
+
+def test_the_whole_answer_of_grpc_has_to_come_in_time(start_server, raw_server):
+    hanging = threading.Event()
+    server = start_server("grpc", lambda authorization: hanging.wait(20))
+    assert _timed_out(GrpcConnection, "grpc", server.port) < 5
+    hanging.set()
+
+    def stall(connection):  # after the settings, in the middle of the headers of an answer
+        with contextlib.suppress(OSError):
+            connection.recv(1 << 16)
+            connection.sendall(bytes.fromhex("000000040000000000") + bytes.fromhex("00000a010400000001"))
+            connection.recv(1 << 16)
+            time.sleep(20)
+
+    assert _timed_out(GrpcConnection, "grpc", raw_server(stall)) < 5
+
+
+@both
+def test_closing_gives_up_what_is_under_way(protocol, raw_server):
+    port = raw_server(lambda connection: time.sleep(20))
+    connection = _KINDS[protocol](f"{_SCHEMES[protocol, False]}://127.0.0.1:{port}")
+    threading.Timer(0.3, connection.close).start()
+    began = time.monotonic()
+    for _ in range(2):
+        with pytest.raises(UnansweredError, match="was not waited for any longer$"):
+            connection.classify(*_REQUEST)
+    assert time.monotonic() - began < 5
+
+
+def test_a_connection_that_breaks_is_asked_again(raw_server):
+    """In the middle of an answer, as of a server that is killed."""
+    pieces = [b"", b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"outp']
+
+    def answer(connection):
+        if not connection.recv(1 << 16).startswith(b"POST"):  # it looks whether TLS is the reason
+            return
+        body = b'{"outputs": {"probabilities": [[0.25, 0.75]], "classes": [["one", "zero"]]}}'
+        connection.sendall(pieces.pop() if pieces else b"HTTP/1.1 200 OK\r\n\r\n" + body)
+
+    connection = RestConnection(f"http://127.0.0.1:{raw_server(answer)}", retries=_PATIENT)
+    assert connection.classify(*_REQUEST).classes == ("one", "zero")
+    assert (pieces, connection.num_retries) == ([], 2)
+
+
+# proxies
+
+
+@pytest.mark.parametrize(
+    ("protocol", "variable", "scheme"),
+    [
+        ("rest", "http_proxy", "http"),
+        ("rest", "HTTP_PROXY", "http"),
+        ("rest", "https_proxy", "https"),
+        ("grpc", "grpc_proxy", "grpc"),
+        ("grpc", "http_proxy", "grpc"),
+    ],
+)
+def test_a_proxy_that_is_in_the_way_is_named(protocol, variable, scheme, raw_server, monkeypatch):
+    def refuse(connection):
+        connection.recv(1 << 16)
+        connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\nnot there")
+
+    port = raw_server(refuse)
+    monkeypatch.setenv(variable, f"http://user:secret@127.0.0.1:{port}")
+    connection = _KINDS[protocol](f"{scheme}://cloud.example:8500", retries=Retries(0))
+    with pytest.raises(UserError) as raised:
+        connection.classify(*_REQUEST)
+    connection.close()
+    hint = f"asked through the proxy 127.0.0.1:{port} that {variable} names: no_proxy=cloud.example goes past it"
+    assert hint in str(raised.value)
+    assert "secret" not in str(raised.value)
+    monkeypatch.setenv("no_proxy", "elsewhere, .example")
+    assert proxies.hint(ServerAddress.parse(f"{scheme}://cloud.example:8500")) == ""
+
+
+def test_a_proxy_that_is_not_in_the_way_is_not_named(start_server, ask, refusal, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+
+    def answer(authorization):
+        raise refusal(None, 403, "no")
+
+    with pytest.raises(UserError) as raised:
+        ask(start_server("rest", answer), "rest", False, host="127.0.0.1")
+    assert "proxy" not in str(raised.value)
+
+
+def test_a_request_through_a_proxy_stays_encrypted_when_it_is_sent_again(raw_server, monkeypatch):
+    """urllib's requests are changed by their way through a proxy, and would go out in the clear the third time."""
+    beginnings = []
+
+    def break_off(connection):
+        assert connection.recv(1 << 16).startswith(b"CONNECT cloud.example:443 ")
+        connection.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+        beginnings.append(connection.recv(1 << 16)[:1])
+
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{raw_server(break_off)}")
+    connection = RestConnection("https://cloud.example", retries=_RETRIES, credentials=Credentials(token="secret"))
+    with pytest.raises(ServerAwayError):
+        connection.classify(*_REQUEST)
+    assert len(beginnings) > 2
+    assert set(beginnings) == {b"\x16"}  # TLS

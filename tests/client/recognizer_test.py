@@ -2,11 +2,13 @@
 
 import http.server
 import json
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import threading
+import time
 import types
 
 import av
@@ -17,14 +19,17 @@ import pytest
 import tensorflow as tf
 
 from tsd_tf.client.distiller import Distiller
+from tsd_tf.client.errors import ServerAwayError
 from tsd_tf.client.grpc_connection import GrpcConnection
+from tsd_tf.client.lost_clip import LostClip
 from tsd_tf.client.recognizer import Recognizer
 from tsd_tf.client.rest_connection import RestConnection
 from tsd_tf.client.retries import Retries
+from tsd_tf.client.tally import Tally
 from tsd_tf.contract.errors import UserError
 from tsd_tf.data.preprocessing import to_network_input, to_uint8
 from tsd_tf.serving.server import BackgroundServer
-from tsd_tf.video import picture_files
+from tsd_tf.video import distilled_clip, picture_files, pictures
 from tsd_tf.video.geometry import centre
 from tsd_tf.video.video import Video
 
@@ -69,11 +74,16 @@ def expected(exported, frames):
 @pytest.mark.parametrize("protocol", ["grpc", "rest"])
 def test_the_answer_is_the_network_s(exported, server, distiller, video, frames, expected, codec, protocol):
     connection = GrpcConnection(server.address) if protocol == "grpc" else RestConnection(server.url)
-    distilled = []
-    result = Recognizer(distiller, connection, codec).recognize(video, distilled.append)
+    clips = []
+    result = Recognizer(distiller, connection, codec).recognize(video, clips.append)
     connection.close()
     assert len(frames) % 8 == 0
-    assert result.clips == len(expected) == len(distilled)
+    assert result.clips == len(expected) == len(clips)
+    for index, clip in enumerate(clips):
+        assert clip.start == 8 * index
+        np.testing.assert_array_equal(clip.frames, frames[clip.start : clip.start + 8])
+        mixed = np.einsum("thwc,ts->shwc", clip.frames.astype(float), clip.transformation_matrix)
+        assert np.abs(mixed - clip.distilled_frames).max() < 0.51
     if codec == "jpeg":
         expected = probabilities_of(exported.network, frames, through_jpeg)
     # A level of difference before JPEG may be several behind it.
@@ -82,7 +92,7 @@ def test_the_answer_is_the_network_s(exported, server, distiller, video, frames,
     best = int(np.argmax(result.probabilities))
     assert result.label == result.classes[0] == exported.labels[best]
     assert result.score == pytest.approx(max(result.probabilities))
-    assert result.version == (1 if protocol == "grpc" else None)
+    assert result.version == 1
     assert result.bytes["video"] == video.stat().st_size
     if codec == "raw":
         # A request says a little beside its frames.
@@ -109,7 +119,8 @@ def test_overlapping_clips_reuse_features(server, distiller, video, frames):
     assert len(encoded) == len(frames)
     for start in range(0, len(frames) - 7, 4):
         whole.append(distiller.distill(frames[start : start + 8])[0])
-    assert np.abs(np.stack(streamed).astype(int) - np.stack(whole)).max() <= 1
+    frames_of_streamed = np.stack([clip.distilled_frames for clip in streamed]).astype(int)
+    assert np.abs(frames_of_streamed - np.stack(whole)).max() <= 1
     connection.close()
 
 
@@ -125,8 +136,11 @@ def test_a_short_video_loops(server, distiller, frames, tmp_path):
 
 @pytest.fixture
 def stream(frames):
-    """A camera on the network: a server of Motion JPEG. `url`, and `go_on`, without which the second half waits."""
-    go_on = threading.Event()
+    """A camera on the network: a server of Motion JPEG, which stays when it has shown all frames.
+
+    `url`, and `go_on`, without which the second half waits.
+    """
+    go_on, is_over = threading.Event(), threading.Event()
 
     class Camera(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -139,6 +153,7 @@ def stream(frames):
                 picture = picture_files.encode(frame, "jpeg", 100)
                 head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
                 self.wfile.write(head.encode() + picture + b"\r\n")
+            is_over.wait(30)
 
         def log_message(self, *arguments):
             pass
@@ -148,6 +163,7 @@ def stream(frames):
         thread.start()
         yield types.SimpleNamespace(url=f"http://127.0.0.1:{running.server_port}/camera.mjpg", go_on=go_on)
         go_on.set()
+        is_over.set()
         running.shutdown()
         thread.join()
 
@@ -158,29 +174,105 @@ def test_a_stream_is_answered_clip_by_clip_as_it_comes(exported, server, distill
     file.write_bytes(b"".join(picture_files.encode(frame, "jpeg", 100) for frame in frames))
     pictures = cv2.VideoCapture(str(file))
     decoded = np.stack([pictures.read()[1][..., ::-1] for _ in frames])
-    expected = probabilities_of(exported.network, decoded)
+    # The last frame is on display until another one comes.
+    expected = probabilities_of(exported.network, decoded)[: (len(frames) - 1) // 8]
     connection = GrpcConnection(server.address)
-    distilled, results = [], []
-    for result in Recognizer(distiller, connection, "raw").watch(stream.url, distilled.append):
+    clips, results = [], []
+    watching = Recognizer(distiller, connection, "raw").watch(stream.url, clips.append)
+    for result in watching:
         # The second half of the stream comes only after this answer.
         stream.go_on.set()
         results.append(result)
+        if len(results) == len(expected):
+            break
+    watching.close()
     connection.close()
     assert [result.clips for result in results] == [1] * len(expected)
     assert [result.start for result in results] == [8 * index / 25 for index in range(len(expected))]
     np.testing.assert_allclose([result.probabilities for result in results], expected, atol=2e-3)
     assert results[0].source == stream.url
     assert set(results[0].bytes) == {"distilled"}
-    assert len(distilled) == len(results)
+    assert set(results[0].seconds) == {"capture", "distill", "encode", "send", "total"}
+    assert [clip.start for clip in clips] == [8 * index for index in range(len(results))]
 
 
-def test_a_program_that_watches_a_stream(exported, server, frames, stream):
-    stream.go_on.set()
-    program = [sys.executable, "-m", "tsd_tf.client", f"--model={exported.folder}/client.tflite", "--json"]
-    done = subprocess.run(
-        [*program, f"--camera={stream.url}", f"--server={server.address}"], capture_output=True, text=True, check=True
-    )
-    assert [json.loads(line)["source"] for line in done.stdout.splitlines()] == [stream.url] * (len(frames) // 8)
+def test_the_end_of_a_file_is_the_end_of_watching_it(server, distiller, video, frames):
+    connection = GrpcConnection(server.address)
+    recognizer = Recognizer(distiller, connection, "raw")
+    results = list(recognizer.watch(f"file:{video}"))
+    connection.close()
+    assert [result.start for result in results] == [8 * index / 25 for index in range(len(frames) // 8)]
+    assert recognizer.tally == Tally(len(results), len(results))
+
+
+@pytest.fixture
+def two_classes(exported, tmp_path):
+    """The client half of a server that knows two classes, as those of conftest do."""
+    for name in ("client.tflite", "client.json"):
+        shutil.copy(exported.folder / name, tmp_path)
+    (tmp_path / "labels.txt").write_text("zero\none\n")
+    return Distiller(tmp_path / "client.tflite")
+
+
+def _watched(distiller, server, video, retries=None, **options):
+    """(what is said of a video that is watched as a camera is, the tally)"""
+    connection = GrpcConnection(server, retries=retries, note=lambda line: None)
+    recognizer = Recognizer(distiller, connection, "raw", note=lambda line: None, **options)
+    found = []
+    try:
+        for event in recognizer.watch(f"file:{video}"):
+            found.append(event)
+        return found, recognizer.tally
+    finally:
+        recognizer.close()
+        connection.close()
+
+
+def test_a_clip_of_a_camera_that_is_lost_is_said(two_classes, video, frames, start_server, refusal):
+    asked = []
+
+    def answer(authorization):
+        asked.append(1)
+        if len(asked) % 2:
+            raise refusal(grpc.StatusCode.INTERNAL, 500, "broken")
+
+    address = f"127.0.0.1:{start_server('grpc', answer).port}"
+    found, tally = _watched(two_classes, address, video, max_in_flight=1)
+    assert [event.start for event in found] == [8 * index / 25 for index in range(len(frames) // 8)]
+    assert [isinstance(event, LostClip) for event in found] == [index % 2 == 0 for index in range(len(found))]
+    assert found[0] == LostClip(f"file:{video}", 0.0, f"{address} refused the request: INTERNAL: broken")
+    assert (tally.clips, tally.answered, tally.lost) == (len(found), len(found) // 2, (len(found) + 1) // 2)
+
+
+def test_a_camera_goes_on_when_too_many_clips_wait(two_classes, video, frames, start_server, monkeypatch):
+    monkeypatch.setattr("tsd_tf.client.recognizer._MOST_WAITING", 2)
+    go_on = threading.Event()
+    threading.Timer(3, go_on.set).start()
+    address = f"127.0.0.1:{start_server('grpc', lambda authorization: go_on.wait(30)).port}"
+    found, tally = _watched(two_classes, address, video, max_in_flight=1)
+    assert [event.start for event in found] == [8 * index / 25 for index in range(len(frames) // 8)]
+    assert [isinstance(event, LostClip) for event in found[:3]] == [False, False, True]
+    assert found[2].reason == "2 clips wait for the server already"
+    assert (tally.clips, tally.answered + tally.lost) == (len(found), len(found))
+
+
+def test_a_camera_whose_server_was_never_there_ends(distiller, video, nobody):
+    with pytest.raises(ServerAwayError, match="no server at"):
+        _watched(distiller, f"127.0.0.1:{nobody}", video, Retries(0))
+
+
+def test_a_camera_whose_server_is_away_for_too_long_goes_on(two_classes, video, frames, start_server, refusal):
+    asked = []
+
+    def answer(authorization):
+        asked.append(1)
+        if 2 <= len(asked) <= 3:
+            raise refusal(grpc.StatusCode.UNAVAILABLE, 503, "not now")
+
+    address = f"127.0.0.1:{start_server('grpc', answer).port}"
+    found, _ = _watched(two_classes, address, video, Retries(0), max_in_flight=1)
+    assert len(found) == len(frames) // 8
+    assert [isinstance(event, LostClip) for event in found[:4]] == [False, True, True, False]
 
 
 def test_a_stride_beyond_the_clip_is_refused(distiller):
@@ -197,6 +289,61 @@ def test_a_server_of_another_export(exported, server, distiller, video, tmp_path
     with pytest.raises(UserError, match="they are of different exports"):
         Recognizer(Distiller(tmp_path / "client.tflite"), connection).recognize(video)
     connection.close()
+
+
+@pytest.fixture
+def changed_export(exported, tmp_path):
+    """A function: a copy of the export's client half whose client.json says something else."""
+
+    def change(**changes):
+        for path in exported.folder.iterdir():
+            if path.is_file():
+                shutil.copy(path, tmp_path)
+        sidecar = json.loads((tmp_path / "client.json").read_text())
+        (tmp_path / "client.json").write_text(json.dumps({**sidecar, **changes}))
+        return Distiller(tmp_path / "client.tflite")
+
+    return change
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "rest"])
+def test_a_server_of_another_version_or_of_other_clips(server, video, changed_export, protocol):
+    def ask(**changes):
+        notes = []
+        connection = GrpcConnection(server.address) if protocol == "grpc" else RestConnection(server.url)
+        recognizer = Recognizer(changed_export(**changes), connection, "raw", note=notes.append)
+        try:
+            assert recognizer.recognize(video).version == 1
+        finally:
+            recognizer.close()
+            connection.close()
+        return notes
+
+    (note,) = ask(version=7)
+    assert note.endswith(
+        "answers with version 1 of the model, and this client half is of version 7: they were not tested together"
+    )
+    assert ask() == []
+    with pytest.raises(UserError, match="clips of 4 frames of 64 x 64, and this client half makes them of 5 frames of"):
+        ask(num_distilled_frames=5)
+
+
+def test_a_new_version_is_noticed_while_it_goes_on(exported, distiller, video, tmp_path):
+    shutil.copytree(exported.folder / "cloud/1", tmp_path / "1")
+    notes = []
+    with BackgroundServer(tmp_path, poll_seconds=0.1) as server:
+        connection = GrpcConnection(server.address)
+        recognizer = Recognizer(distiller, connection, "raw", note=notes.append)
+        assert recognizer.recognize(video).version == 1
+        shutil.copytree(exported.folder / "cloud/1", tmp_path / "incoming")
+        (tmp_path / "incoming").rename(tmp_path / "2")
+        deadline = time.monotonic() + 60
+        while recognizer.recognize(video).version == 1:
+            assert time.monotonic() < deadline
+        assert recognizer.recognize(video).version == 2
+        recognizer.close()
+        connection.close()
+    assert [note.partition(" answers ")[2][:23] for note in notes] == ["with version 2 of the m"]
 
 
 def test_a_client_half_that_is_not_whole(exported, tmp_path):
@@ -232,9 +379,9 @@ _REQUEST = ("serving_default", {"frames": np.zeros((1, 4, 64, 64, 3), "uint8")})
 
 def test_no_server(nobody):
     for kind, server in ((GrpcConnection, f"127.0.0.1:{nobody}"), (RestConnection, f"http://127.0.0.1:{nobody}")):
-        connection = kind(server, retries=Retries(first_pause=0.01))
+        connection = kind(server, retries=Retries(0.5, first_pause=0.01))
         with pytest.raises(
-            UserError, match=rf"no server at .*127.0.0.1:{nobody} \(asked 4 times\).*`server` names another"
+            ServerAwayError, match=rf"no server at .*127.0.0.1:{nobody} \(asked \d+ times in .*`server` names another"
         ):
             connection.classify(*_REQUEST)
         connection.close()
@@ -300,11 +447,12 @@ def test_the_process_has_neither_tensorflow_nor_keras(exported, server, video, t
         f"--model={exported.folder}/client.tflite",
         f"--server={server.address}",
         f"--save_distilled={tmp_path}/frames.png",
+        f"--save_clips={tmp_path}/clips.npz",
         "--json",
     ]
     script = _PROGRAM.format(arguments=arguments)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    line, code, ours, heavy = done.stdout.splitlines()
+    line, summary, code, ours, heavy = done.stdout.splitlines()
     assert code == "0"
     assert ours == str(
         [
@@ -312,39 +460,49 @@ def test_the_process_has_neither_tensorflow_nor_keras(exported, server, video, t
             "tsd_tf.contract",
             "tsd_tf.contract.errors",
             "tsd_tf.contract.files",
-            "tsd_tf.contract.frame_times",
+            "tsd_tf.contract.lite_interpreter",
             "tsd_tf.contract.messages",
+            "tsd_tf.contract.model_metadata",
+            "tsd_tf.contract.native_output",
             "tsd_tf.contract.signatures",
+            "tsd_tf.contract.text",
+            "tsd_tf.contract.wire_format",
             "tsd_tf.programs",
             "tsd_tf.programs.client",
             "tsd_tf.programs.command_line",
+            "tsd_tf.programs.quiet_import",
             "tsd_tf.programs.video_flags",
             "tsd_tf.video",
-            "tsd_tf.video.camera",
             "tsd_tf.video.clip_coding",
             "tsd_tf.video.codec",
+            "tsd_tf.video.distilled_clip",
             "tsd_tf.video.finding",
             "tsd_tf.video.frame_filter",
             "tsd_tf.video.geometry",
             "tsd_tf.video.isolated_decoder",
             "tsd_tf.video.jpeg",
             "tsd_tf.video.limits",
+            "tsd_tf.video.picture_bounds",
             "tsd_tf.video.picture_files",
             "tsd_tf.video.pictures",
             "tsd_tf.video.priority",
-            "tsd_tf.video.resampling",
         ]
     )
     assert heavy == "[]"
     result = json.loads(line)
+    counts = {"clips": result["clips"], "answered": result["clips"], "lost": 0, "retries": 0, "videos": 1}
+    assert json.loads(summary)["summary"].items() >= counts.items()
     assert result["source"] == str(video)
     assert result["label"] in exported.labels
     assert len(result["probabilities"]) == 6
-    assert (tmp_path / "frames.png").is_file()
+    clips = distilled_clip.read(tmp_path / "clips.npz")
+    rows = pictures.rows_of_frames([clip.distilled_frames for clip in clips])
+    np.testing.assert_array_equal(cv2.imread(str(tmp_path / "frames.png"))[..., ::-1], rows)
+    assert len(clips) == result["clips"]
 
 
 def test_a_mistake_is_one_line(exported, video, nobody):
-    program = [sys.executable, "-m", "tsd_tf.client", f"--model={exported.folder}/client.tflite", "--attempts=1"]
+    program = [sys.executable, "-m", "tsd_tf.client", f"--model={exported.folder}/client.tflite", "--retry_for=0"]
     for arguments, text in (
         ([str(video), f"--server=127.0.0.1:{nobody}"], f"no server at 127.0.0.1:{nobody}"),
         ([str(video), f"--server=127.0.0.1:{nobody}"], "starts one, --server names another"),
@@ -352,14 +510,14 @@ def test_a_mistake_is_one_line(exported, video, nobody):
         ([], "name a video, a folder of videos, or --camera=0"),
         (["--camera=97"], "no camera 97 that OpenCV can open"),
         ([f"--camera=http://127.0.0.1:{nobody}/live"], f"no stream at http://127.0.0.1:{nobody}/live"),
+        (["--camera=0", "--save_clips=clips.npz"], "--save_distilled and --save_clips are for videos, which end"),
         (["--camera=front"], "--camera must be a number or the URL of a stream. Received: --camera=front"),
     ):
         done = subprocess.run([*program, *arguments], capture_output=True, text=True, check=False)
         assert done.returncode == 1
-        lines = [line for line in done.stderr.splitlines() if not line.startswith("INFO: Created TensorFlow Lite")]
-        assert len(lines) == 1
-        assert lines[0].startswith("error: ")
-        assert text in lines[0]
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("error: ")
+        assert text in line
 
 
 def test_a_folder_with_a_bad_file(exported, server, video, tmp_path):
@@ -372,14 +530,17 @@ def test_a_folder_with_a_bad_file(exported, server, video, tmp_path):
     )
     assert done.returncode == 1
     assert f"error: {tmp_path}/bad.mp4: no video stream that FFmpeg can decode" in done.stderr
-    first, *_, last = done.stdout.splitlines()
+    first, *_, last, summary = done.stdout.splitlines()
     assert first.startswith(f"{tmp_path}/good.mp4: class ")
     assert "kB of distilled frames (jpeg); all frames as JPEG" in last
+    assert re.fullmatch(
+        r"(\d+) of \1 clips answered, 0 lost, 0 requests sent again, 1 of 2 videos without an answer", summary
+    )
 
 
 @pytest.fixture
 def run_client(exported, server):
-    """Runs the client on the arguments, with JPEG; returns (exit code, JSON objects, lines of stderr)."""
+    """Runs the client on the arguments, with JPEG; returns (exit code, JSON answers, lines of stderr)."""
 
     def run(*arguments, codec="jpeg"):
         program = [sys.executable, "-m", "tsd_tf.client", f"--model={exported.folder}/client.tflite", "--json"]
@@ -390,8 +551,8 @@ def run_client(exported, server):
             text=True,
             check=False,
         )
-        lines = [line for line in done.stderr.splitlines() if not line.startswith("INFO: Created TensorFlow Lite")]
-        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], lines
+        answers = [json.loads(line) for line in done.stdout.splitlines() if not line.startswith('{"summary"')]
+        return done.returncode, answers, done.stderr.splitlines()
 
     return run
 

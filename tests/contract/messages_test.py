@@ -33,6 +33,32 @@ def test_requests_are_the_same_bytes(array):
 
 
 @pytest.mark.parametrize(
+    "inputs",
+    [
+        {"frames": _FRAMES},
+        {"frames": np.zeros((1, 10, 30, 30, 3), "uint8")[:, ::2]},  # not contiguous, and of a length of three bytes
+        {"frames_bytes": np.array([[b"\xff\xd8" * 100, b""]], object)},
+        {"packets": np.array([[b"a"]], object), "order": np.arange(200, dtype="uint8")[None], "rate": np.float32(12.5)},
+        {"frames": np.zeros((0, 3), "float32")},
+        {},
+    ],
+    ids=lambda inputs: ",".join(inputs),
+)
+def test_requests_that_are_written_at_once(inputs):
+    contents = messages.predict_request_bytes("tsd", "jpeg", inputs)
+    official = predict_pb2.PredictRequest.FromString(contents)
+    assert official.model_spec.name == "tsd"
+    assert official.model_spec.signature_name == "jpeg"
+    assert list(official.output_filter) == ["probabilities", "classes"]
+    assert set(official.inputs) == set(inputs)
+    for name, array in inputs.items():
+        np.testing.assert_array_equal(tf.make_ndarray(official.inputs[name]), array, strict=True)
+    assert messages.PredictRequest.FromString(contents) == messages.predict_request("tsd", "jpeg", inputs)
+    with pytest.raises(ValueError, match="Received: array.dtype=int32"):
+        messages.predict_request_bytes("tsd", "jpeg", {"frames": np.int32(1)})
+
+
+@pytest.mark.parametrize(
     "array",
     [
         np.array([[0.1, 0.2, 0.7]], "float32"),
@@ -80,6 +106,15 @@ def test_uint8_is_read_from_both_forms(array, packed):
 def test_uint8_out_of_range_is_refused(value):
     with pytest.raises(ValueError, match="0 to 255"):
         messages.read_tensor(messages.TensorProto(dtype=messages.DT_UINT8, int_val=[value]))
+
+
+@pytest.mark.parametrize("shape", [(-1, 2), (1, 1 << 40)])
+def test_shapes_that_are_none_are_refused_before_memory_is_spent(shape):
+    proto = messages.TensorProto(dtype=messages.DT_FLOAT, float_val=[0.5])
+    for size in shape:
+        proto.tensor_shape.dim.add(size=size)
+    with pytest.raises(ValueError, match="sizes that are known|cannot reshape"):
+        messages.read_tensor(proto)
 
 
 def test_metadata_are_the_same_bytes():

@@ -74,6 +74,28 @@ def test_later_visits_read_the_clip_alone_and_give_the_same(shard, reader, draws
         counts.clear()
 
 
+def test_of_frames_far_apart_those_between_are_not_read(write_shards, monkeypatch):
+    (path,), _ = write_shards([[60]])
+    with open(path, "rb") as file:
+        places = tfrecord.index(file)
+    spec = ClipSpec(num_frames=3, crop_size=16, num_classes=3)
+
+    def choose(video_length, num_frames, draws):
+        assert (video_length, num_frames) == (60, 3)
+        return np.array([3, 30, 57])
+
+    records = Records([path])
+    assert records.places == {0: places}
+    reader = ClipReader(records, spec, choose)
+    first = reader.read(0, 0, np.uint32(0))
+    counts, open_file = [], remote.open_file
+    monkeypatch.setattr(remote, "open_file", lambda path: CountingFile(open_file(path), counts))
+    again = reader.read(0, 0, np.uint32(0))
+    assert same(first, again)
+    assert len(counts) == 3
+    assert sum(counts) < 3 * (max(map(len, again[0])) + 16)
+
+
 def test_damage_behind_the_clip_is_found_on_the_first_visit(shard, reader):
     path, places = shard
     content = bytearray(path.read_bytes())

@@ -551,3 +551,51 @@ def test_an_augmentation_that_fails_is_no_damage(write_shards):
     with pytest.raises(tf.errors.InvalidArgumentError, match="mine"):
         training(records, 1, dataclasses.replace(SPEC, augment=fail))
     assert records.damaged == {}
+
+
+SEGMENTS = dataclasses.replace(SPEC, frame_sampling="segments", random_flip=False)
+
+
+def test_clips_of_segments_have_a_frame_of_each_in_training(write_shards, index_of):
+    shards, lengths = write_shards([[40, 3], [60]])
+    seen = []
+    batches = training(shards, 20, SEGMENTS)
+    for batch in batches:
+        for media_id, indices in zip(ids([batch]), index_of(batch["frames"]), strict=True):
+            length = lengths[media_id]
+            places = 4 * indices // length if length > 4 else indices
+            np.testing.assert_array_equal(places, range(4) if length > 4 else places)
+            assert (np.diff(indices) >= 0).all()
+            seen.append((media_id, *indices))
+    assert {media_id for media_id, *_ in seen} == set(lengths)
+    assert len(set(seen)) > 15  # of 40, a third of them of a video that has few
+    again = training(shards, 2, SEGMENTS, first_step=18)
+    assert all(map(same, again, batches[18:]))
+
+
+def test_a_test_of_segments_begins_with_the_middle_of_each(write_shards, index_of):
+    shards, _ = write_shards([[40], [3]])
+    found = {}
+    for batch in evaluation(shards, SEGMENTS):
+        found |= dict(zip(ids([batch]), index_of(batch["frames"]), strict=True))
+    assert found["0"][0].tolist() == [5, 15, 25, 35]
+    assert found["1"][0].tolist() == [0, 1, 1, 2]
+    assert (found["0"][1:] * 4 // 40 == range(4)).all()
+    assert len({tuple(clip) for clip in found["0"].tolist()}) == 3
+
+
+def test_corners_follow_the_centre_of_each_clip(write_shards):
+    (path,), _ = write_shards([[1]])
+    slope = 5 * np.arange(24)[:, None] + 3 * np.arange(32)  # every window has another mean
+    jpeg = cv2.imencode(".jpg", np.repeat(slope[:, :, None], 3, axis=2).astype("uint8"))[1].tobytes()
+    context = {schema.MEDIA_ID: "0", schema.LABEL_INDEX: 0}
+    record = sequence_example.encode(context, {schema.IMAGE_ENCODED: [jpeg] * 2})
+    pathlib.Path(path).write_bytes(tfrecord.frame(record))
+    spec = dataclasses.replace(SPEC, num_frames=2)
+    (batch,) = evaluation([path], spec, num_clips=2, with_corners=True)
+    assert batch["frames"].shape == (1, 10, 2, 16, 16, 3)
+    assert batch["seed"].shape == (1, 2, 2)
+    windows = [(4, 8), (0, 0), (0, 16), (8, 0), (8, 16)]
+    for view, (y, x) in enumerate(windows * 2):
+        for frame in batch["frames"][0, view]:
+            np.testing.assert_allclose(frame, slope[y : y + 16, x : x + 16, None].repeat(3, 2), atol=6)

@@ -4,14 +4,21 @@ import json
 import shutil
 
 import cv2
+import keras
 import numpy as np
 import pytest
 
-from tsd_tf.config import sample
+from tsd_tf.config import Stage, sample
 from tsd_tf.contract.errors import UserError
+from tsd_tf.data.evaluation_clips import EvaluationClips
+from tsd_tf.data.preprocessing import to_network_input
+from tsd_tf.data.records import Records
+from tsd_tf.data.shards import find_shards
 from tsd_tf.evaluation import average, evaluation, metrics, subjects
 from tsd_tf.evaluation.coding import Coding, compared
 from tsd_tf.reporting import accuracy_over_bytes
+from tsd_tf.training.trainer import Trainer
+from tsd_tf.training.validation import ValidationPlan
 from tsd_tf.video import codec
 from tsd_tf.work_directory import WorkDirectory
 
@@ -44,7 +51,15 @@ def test_the_json_says_what_was_tested_and_what_came_out(runs, tested):
     assert [path.name for path, _ in tested] == [f"evaluation_test_T4_Ts4_clips{count}.json" for count in (1, 2)]
     path, summary = tested[1]
     assert json.loads(path.read_text()) == summary
-    expected = {"format": 1, "clips": 2, "videos": 6, "workdir": str(run), "checkpoint": "step_00000004", "seed": 0}
+    expected = {
+        "format": 1,
+        "clips": 2,
+        "crops": 1,
+        "videos": 6,
+        "workdir": str(run),
+        "checkpoint": "step_00000004",
+        "seed": 0,
+    }
     expected |= {"dataset": "ucf101", "split": "test", "split_of_ucf101": 1, "method": "i3d", "run_seed": 1}
     expected |= {"num_frames": 4, "num_distilled_frames": 4, "num_classes": 6, "source": "work directory"}
     assert {name: summary[name] for name in expected} == expected
@@ -85,6 +100,64 @@ def test_the_confusion_matrix_as_table_and_as_picture(tested):
     picture = cv2.imread(str(path.with_name(f"{stem}_confusion.png")))
     assert min(picture.shape[:2]) > 300
     assert not list(path.parent.glob(".*.partial.*"))
+
+
+@pytest.fixture(scope="module")
+def segments_run(tiny_config, tmp_path_factory):
+    """A step on three segments, whose crops are smaller than the frames."""
+    run = WorkDirectory(tmp_path_factory.mktemp("segments") / "run")
+    changes = {"main_network": "resnet3d_18", "crop_size": 48, "num_frames": 3, "num_distilled_frames": 3}
+    changes["stages"] = (Stage("segments", "network", 1, 0.01, batch_size=2),)
+    config = tiny_config(method="i3d", frame_sampling="segments", **changes)
+    Trainer(run, config, validation=ValidationPlan(num_videos=0)).run()
+    return run
+
+
+def test_ten_crops_of_other_segments_and_what_they_cost(segments_run):
+    subject = subjects.of_run(segments_run, num_distilled_frames=5)
+    options = {"clips": [1], "dump": True, **OPTIONS}
+    ((path, ten),) = evaluation.evaluate(subject, crops=10, timing_runs=1, **options)
+    assert path.name == "evaluation_test_T5_Ts5_clips1_crops10.json"
+    assert json.loads(path.read_text()) == ten
+    assert ten["crops"] == 10
+    costs = ten["costs"]
+    assert set(costs) == {"cloud_parameters", "cloud_macs", "cloud_milliseconds", "timing_runs", "machine"}
+    assert costs["cloud_milliseconds"] > 0
+    assert "TensorFlow" in costs["machine"]
+    network = segments_run.load_network()
+    assert costs["cloud_parameters"] == sum(variable.numpy().size for variable in network.trainable_variables)
+    ((_, one),) = evaluation.evaluate(subject, timing_runs=0, **options)
+    assert "costs" in one
+    assert one["costs"]["cloud_macs"] == costs["cloud_macs"]
+    assert "cloud_milliseconds" not in one["costs"]
+    # By hand: the first video's clip, its five crops and their mirrors.
+    with np.load(path.with_name("evaluation_test_T5_Ts5_crops10_probabilities.npz"), allow_pickle=False) as dump:
+        probabilities, media_ids = dump["probabilities"], dump["media_ids"]
+    assert probabilities.shape == (6, 1, 6)
+    config = subjects.with_frame_counts(segments_run.config(), 5, 5)
+    shards = find_shards(config.data_dir, "test")
+    (batch, *_) = EvaluationClips(
+        Records(shards), config.clip_spec, num_clips=1, batch_size=1, seed=0, with_corners=True
+    )
+    assert batch["media_id"].numpy()[0].decode() == media_ids[0]
+    views = batch["frames"].numpy()[0]
+    assert views.shape == (5, 5, 48, 48, 3)
+    assert not np.array_equal(views[1], views[4])
+    views = np.concatenate([views, views[:, :, :, ::-1]])
+    other = segments_run.load_network(config)
+    expected = keras.ops.softmax(other(to_network_input(views))).numpy().mean(axis=0)
+    np.testing.assert_allclose(probabilities[0, 0], expected, atol=1e-5)
+
+
+def test_crops_that_cannot_be(runs):
+    whole = subjects.of_run(WorkDirectory(runs / "ucf101/split1_i3d"))
+    with pytest.raises(UserError, match="have a short side of 64 pixels, and .* takes crops of 64. Received: crops=10"):
+        evaluation.prepare(whole, crops=10)
+    with pytest.raises(UserError, match="`crops` must be 1 or 10. Received: crops=3"):
+        evaluation.prepare(whole, crops=3)
+    halves = dataclasses.replace(whole, facts={"source": "export"})
+    with pytest.raises(UserError, match="`crops` must be 1 for an export: its client sends one crop"):
+        evaluation.prepare(halves, crops=10)
 
 
 def test_weights_give_what_the_run_gives(runs, tested, tmp_path):
@@ -207,6 +280,9 @@ def test_presets_take_frame_counts():
     assert (config.num_frames, config.num_distilled_frames, config.main_network) == (80, 20, "resnet3d_18")
     config = subjects.preset("ucf101", "i3d", num_distilled_frames=5)
     assert (config.num_frames, config.num_distilled_frames) == (5, 5)
+    for counts in ({"num_frames": 0}, {"num_distilled_frames": 0}):
+        with pytest.raises(UserError, match="must be at least 1"):
+            subjects.with_frame_counts(config, **({"num_frames": None, "num_distilled_frames": None} | counts))
     with pytest.raises(UserError, match="`num_distilled_frames` must be at most `num_frames`"):
         subjects.preset("ucf101", "tsd", num_frames=5, num_distilled_frames=20)
 
@@ -219,7 +295,14 @@ def test_all_splits_that_have_a_run_are_found_and_averaged(runs, tmp_path):
     assert [subject.data_dir[-6:] for subject in tested] == ["split1", "split2", "split3"]
     average.check(tested)
     paths = [runs / f"ucf101/split{number}_i3d/evaluation.json" for number in (1, 2, 3)]
-    common = {"clips": 1, "split": "test", "dataset": "ucf101", "method": "i3d", "main_network": "inception_i3d"}
+    common = {
+        "clips": 1,
+        "crops": 1,
+        "split": "test",
+        "dataset": "ucf101",
+        "method": "i3d",
+        "main_network": "inception_i3d",
+    }
     common |= {"num_frames": 4, "num_distilled_frames": 4, "videos": 6, "top5": 1.0, "mean_class_accuracy": 0.5}
     summaries = [
         {**common, "top1": top1, "split_of_ucf101": number, "workdir": str(number)}
@@ -244,6 +327,33 @@ def test_a_checkpoint_is_chosen_by_name_or_step(runs):
     for missing in ("best", "5"):
         with pytest.raises(UserError, match=f"has no checkpoint {missing}"):
             subjects.of_run(run, checkpoint=missing)
+
+
+@pytest.mark.parametrize(
+    ("validation", "chosen_on", "on_test"),
+    [
+        (None, None, False),
+        ({"split": "train", "held_out_share": 0.1}, {"split": "train", "held_out_share": 0.1}, False),
+        ({"split": "validate"}, {"split": "validate", "held_out_share": 0.0}, False),
+        ({"split": "test"}, {"split": "test", "held_out_share": 0.0}, True),
+    ],
+)
+def test_weights_that_were_chosen_say_on_what(runs, tmp_path, validation, chosen_on, on_test):
+    shutil.copytree(runs / "ucf101/split1_i3d", tmp_path / "run")
+    checkpoints = tmp_path / "run/checkpoints"
+    shutil.copytree(checkpoints / "step_00000004", checkpoints / "best_00000004")
+    if validation:
+        (checkpoints / "best_00000004/validation.json").write_text(json.dumps(validation))
+    run = WorkDirectory(tmp_path / "run")
+    facts = subjects.of_run(run, checkpoint="best").facts
+    assert (facts["chosen_on"], facts["chosen_on_test_videos"]) == (chosen_on, on_test)
+    # By weights alone, and by the newest checkpoint, which nobody chose.
+    shutil.copy(tmp_path / "run/config.json", checkpoints / "best_00000004")
+    facts = subjects.of_weights(checkpoints / "best_00000004/network.weights.h5").facts
+    assert (facts["chosen_on"], facts["chosen_on_test_videos"]) == (chosen_on, on_test)
+    assert subjects.of_run(run).facts["chosen_on_test_videos"] is False
+    if on_test:
+        assert subjects.of_run(run, checkpoint="best", split="train").facts["chosen_on_test_videos"] is False
 
 
 def test_runs_of_different_settings_are_not_averaged(runs):

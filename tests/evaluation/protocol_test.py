@@ -57,3 +57,40 @@ def test_the_summary_averages_probabilities_over_clips_before_it_counts():
     late = protocol.Predictions(["video"], np.array([1]), probabilities[:, ::-1])
     assert late.summary(1)["top1"] == 1.0
     assert late.summary(3)["top1"] == 0.0
+
+
+def test_a_clip_s_probabilities_are_the_mean_over_its_crops_and_their_mirrors():
+    seen = []
+
+    def classify(frames, seeds):
+        """A probability that only the upper left pixel tells."""
+        seen.append((frames.numpy()[:, 0, 0, :, 0].tolist(), seeds.numpy().tolist()))
+        share = tf.cast(frames[:, 0, 0, 0, 0], tf.float32).numpy() / 100
+        return np.stack([share, 1 - share], axis=1), frames.numpy()
+
+    class Meter:
+        clips = []
+
+        def add(self, clips):
+            self.clips.append(clips[:, 0, 0, :, 0].tolist())
+
+    # Two videos of two clips of two crops, a frame of one row and two pixels each.
+    pixels = np.arange(16, dtype=np.uint8).reshape(2, 4, 1, 1, 2, 1)
+    batch = {
+        "frames": tf.constant(np.repeat(pixels, 3, axis=-1)),
+        "label": tf.constant([0, 1]),
+        "media_id": tf.constant([b"a", b"b"]),
+        "seed": tf.constant([[[1, 1], [2, 2]], [[3, 3], [4, 4]]]),
+    }
+    meter = Meter()
+    found = protocol.collect(classify, [batch], meter, with_mirrors=True)
+    assert seen[:3] == [
+        ([[0, 1], [8, 9]], [[1, 1], [3, 3]]),
+        ([[1, 0], [9, 8]], [[1, 1], [3, 3]]),
+        ([[2, 3], [10, 11]], [[1, 1], [3, 3]]),
+    ]
+    assert len(seen) == 8
+    assert seen[-1] == ([[7, 6], [15, 14]], [[2, 2], [4, 4]])
+    assert meter.clips == [[[0, 1], [8, 9]]]
+    np.testing.assert_allclose(found.probabilities[:, :, 0], [[0.015, 0.055], [0.095, 0.135]], rtol=1e-6)
+    assert found.averaged(2).shape == (2, 2)

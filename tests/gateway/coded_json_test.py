@@ -1,18 +1,26 @@
 """Bodies of REST that may be requests with coded clips."""
 
+import base64
 import json
 
 import numpy as np
 import pytest
 
 from tsd_tf.gateway import coded_json
-from tsd_tf.gateway.refusal import Refusal
+from tsd_tf.serving.json_cost import JsonCost
+from tsd_tf.serving.refusal import Refusal
 
 _INPUTS = {
     "packets": [[{"b64": "AAE="}, "x"], [{"b64": ""}]],
     "codec": ["h264", {"b64": "dnA5"}],
     "order": [[1, 0], [0, 1]],
 }
+
+
+def _may_be_coded(body, max_bytes=1 << 24):
+    cost = JsonCost(1 << 30)
+    cost.add(body)
+    return coded_json.may_be_coded(body, cost, max_bytes)
 
 
 def _read(**document):
@@ -36,7 +44,8 @@ def test_both_formats(row):
         b"",
         b"coded",
         b'["coded"]',
-        b'{"signature_name": "jpeg", "inputs": ["coded"]}',
+        b'{"signature_name": "", "inputs": ["coded"]}',
+        b'{"signature_name": "coded", "inputs": 1' + b"0" * 2000 + b"}",
         b"\xff",
         b"[" * 100_000,
         b'{"a": 1e999999',
@@ -46,12 +55,39 @@ def test_what_is_for_somebody_else(body):
     assert coded_json.read(body) is None
 
 
+def test_pictures():
+    """Wherever they are: what is none is for somebody else to say."""
+    pictures = [bytes([value]) * 900 for value in range(3)]
+    b64 = [{"b64": base64.b64encode(picture).decode()} for picture in pictures]
+    for inputs in ([b64], {"frames_bytes": [b64]}, [[*b64, {"b64": "!" * 2001}, "short", 3]]):
+        found = _read(signature_name="jpeg", inputs=inputs)
+        assert [contents for contents in found.contents() if contents] == pictures
+
+
 def test_a_large_body_is_not_parsed():
     """Whoever asks for pictures by lists of numbers does not keep the gateway busy."""
     body = b'{"signature_name": "coded", "inputs": [' + b"0," * 8_000_000 + b"0]}"
-    assert not coded_json.may_be_coded(body)
-    assert not coded_json.may_be_coded(body.replace(b'"coded"', b'"jpeg"'))
-    assert coded_json.may_be_coded(json.dumps({"signature_name": "coded", "inputs": _INPUTS}).encode())
+    assert not _may_be_coded(body)
+    assert not _may_be_coded(body.replace(b'"coded"', b'"jpeg"'))
+    assert _may_be_coded(json.dumps({"signature_name": "coded", "inputs": _INPUTS}).encode())
+    picture = json.dumps({"signature_name": "jpeg", "inputs": [[{"b64": "A" * 2000}]]}).encode()
+    assert _may_be_coded(picture)
+    assert _may_be_coded(picture.replace(b"jpeg", b"jp\\u0065g"))
+
+
+@pytest.mark.parametrize(
+    ("body", "max_bytes", "text"),
+    [
+        ({"x": "A" * 2000, "inputs": [0] * 50_000}, 1 << 24, "expected less than 50000 values in a body with long"),
+        ({"x": "\n", "inputs": [0] * 50_000}, 1 << 24, "expected less than 50000 values in a body with long strings"),
+        ({"inputs": ["A" * 1_500_000]}, 100_000, "expected at most 100000 bytes of coded pictures"),
+    ],
+)
+def test_what_hides_pictures_is_refused(body, max_bytes, text):
+    """Whoever looks for them would be busy for long."""
+    with pytest.raises(Refusal, match=text) as caught:
+        _may_be_coded(json.dumps(body).encode(), max_bytes)
+    assert caught.value.http_status == 413
 
 
 @pytest.mark.parametrize(

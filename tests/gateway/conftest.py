@@ -29,34 +29,6 @@ def other_authority():
 
 
 @pytest.fixture(scope="session")
-def save_model():
-    """A function: writes a SavedModel whose logits are the mean levels of the red of each frame."""
-    import tensorflow as tf
-
-    def save(folder, num_frames=4, size=16):
-        class Model(tf.Module):
-            @tf.function(input_signature=[tf.TensorSpec([None, num_frames, size, size, 3], tf.uint8, "frames")])
-            def answer(self, frames):
-                logits = tf.reduce_mean(tf.cast(frames, tf.float32), axis=[2, 3])[..., 0] / 16
-                probabilities = tf.nn.softmax(logits)
-                classes = tf.strings.as_string(tf.argsort(logits, direction="DESCENDING"))
-                return {"logits": logits, "probabilities": probabilities, "classes": classes}
-
-        model = Model()
-        tf.saved_model.save(model, str(folder), signatures={"serving_default": model.answer})
-
-    return save
-
-
-@pytest.fixture(scope="session")
-def small_model(tmp_path_factory, save_model):
-    """A model folder whose version 1 takes clips of 4 frames of 16 x 16."""
-    folder = tmp_path_factory.mktemp("model")
-    save_model(folder / "1")
-    return folder
-
-
-@pytest.fixture(scope="session")
 def small_server(small_model):
     """It served on free ports."""
     from tsd_tf.serving.server import BackgroundServer

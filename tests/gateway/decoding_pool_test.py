@@ -15,9 +15,9 @@ import grpc
 import numpy as np
 import pytest
 
-from tsd_tf.gateway import decoding_worker
 from tsd_tf.gateway.decoding_pool import DecodingPool
-from tsd_tf.gateway.refusal import Refusal
+from tsd_tf.serving import worker
+from tsd_tf.serving.refusal import Refusal
 from tsd_tf.video import codec
 
 _SHAPE = (3, 64, 64)
@@ -211,8 +211,8 @@ def test_a_hang_costs_one_answer(inputs, caplog):
 
     async def scenario(pool):
         (first, second) = sorted(_workers())
-        for worker in (first, second):
-            os.kill(worker, signal.SIGSTOP)
+        for number in (first, second):
+            os.kill(number, signal.SIGSTOP)
         asked = [asyncio.create_task(pool.decode(inputs, _SHAPE)) for _ in range(6)]
         await asyncio.sleep(0.2)  # two are at the processes, the others wait
         assert not any(task.done() for task in asked)
@@ -315,9 +315,9 @@ ours.recv(1 << 20)
 @pytest.mark.parametrize(("kind", "length"), [(b"F", 1), (b"F", 1 << 40), (b"B", 1 << 40), (b"X", 0)])
 def test_a_process_that_was_taken_over_is_not_believed(inputs, kind, length, monkeypatch):
     """Nor does it make the gateway reserve memory."""
-    answer = decoding_worker.ANSWER.pack(kind, length).hex()
+    answer = worker.ANSWER.pack(kind, length).hex()
     monkeypatch.setattr(
-        decoding_worker, "command", lambda channel, *limits: [sys.executable, "-c", _LIAR, str(channel), answer]
+        worker, "command", lambda module, channel, *limits: [sys.executable, "-c", _LIAR, str(channel), answer]
     )
 
     async def scenario(pool):
@@ -332,10 +332,10 @@ def _started(seconds):
     """A process as the pool starts it, and the socket to it."""
     ours, theirs = socket.socketpair()
     with theirs:
-        command = decoding_worker.command(theirs.fileno(), seconds, 512 << 20)
+        command = worker.command("tsd_tf.gateway.decoding_worker", theirs.fileno(), seconds, 512 << 20)
         process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stderr=subprocess.DEVNULL)
     ours.settimeout(60)
-    assert ours.recv(decoding_worker.ANSWER.size) == decoding_worker.ANSWER.pack(decoding_worker.READY, 0)
+    assert ours.recv(worker.ANSWER.size) == worker.ANSWER.pack(worker.READY, 0)
     return process, ours
 
 
@@ -348,7 +348,7 @@ def test_a_process_is_not_left_alone(slow):
     assert idle.wait(30) == 0
     busy, ours = _started(0.1)
     content = pickle.dumps(slow)
-    ours.sendall(decoding_worker.REQUEST.pack(len(content)) + content)
+    ours.sendall(worker.REQUEST.pack(len(content)) + content)
     ours.close()  # it would notice only with the answer
     assert busy.wait(30) == -signal.SIGALRM
 

@@ -5,10 +5,10 @@ import pytest
 from tsd_tf.contract.errors import UserError
 from tsd_tf.gateway.exposure import protection
 
-_OPEN = ("0.0.0.0", "::", "10.0.0.5", "example.org", "")
+_OPEN = ("0.0.0.0", "::", "10.0.0.5", "example.org")
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "[::1]", "localhost", "unix:/run/tsd"])
 def test_this_machine_needs_nothing(host):
     said = protection(host, tls=False, tokens=False, client_ca=False, behind_proxy=False)
     assert said == "no TLS, no tokens, this machine only"

@@ -139,6 +139,7 @@ def test_errors_are_the_servers(gateway, server, wire, arguments):
         ("GET", "/v1/models/tsd", None),
         ("GET", "/v1/models/tsd/versions/7", None),
         ("GET", f"/v1/models/tsd/versions/{'9' * 30}", None),
+        ("GET", f"/v1/models/tsd/versions/{'0' * 20}{'9' * 30}", None),
         ("GET", "/v1/models/x/metadata", None),
         ("POST", "/v1/models/tsd/labels/x:predict", b"{}"),
         ("POST", "/v1/models/tsd:classify", b"{}"),

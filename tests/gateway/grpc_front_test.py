@@ -56,7 +56,7 @@ def test_calls_whose_message_does_not_come(gateway, wire, clips):
         predict = channel.stream_unary(messages.PREDICT)
         calls = [predict.future(nothing(), timeout=60) for _ in range(8)]
         assert {call.code().name for call in calls} == {"DEADLINE_EXCEEDED"}
-        assert {call.details() for call in calls} == {"no message within 1 s"}
+        assert {call.details() for call in calls} == {"the request did not arrive within 1 s"}
         over.set()
     _good(gateway, wire, clips)
 

@@ -26,15 +26,15 @@ _FREE = ["--port=0", "--rest_port=0", "--admin_port=0"]
 class _Gateway:
     """`with _Gateway(*flags) as gateway:` runs it, and ends it by SIGTERM."""
 
-    def __init__(self, *args):
-        self._command = [*_COMMAND, *_FREE, *args]
+    def __init__(self, *args, command=_COMMAND):
+        self._command = [*command, *_FREE, *args]
 
     def __enter__(self):
         self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.line = self._process.stdout.readline().strip()
-        match = re.search(r"gRPC (\S+), REST (\S+) \((.*)\), metrics (\S+)$", self.line)
+        match = re.search(r"gRPC (\S+), REST (\S+) \((.*)\), metrics (\S+?)(?:, page (\S+))?$", self.line)
         assert match, self.line + self._process.stderr.read()
-        self.address, self.url, self.said, self.metrics = match.groups()
+        self.address, self.url, self.said, self.metrics, self.page = match.groups()
         return self
 
     def __exit__(self, kind, *exception):
@@ -69,9 +69,8 @@ def _frames(value=100, num_bytes=None):
 
 
 def _ours(errors):
-    """Lines of stderr but those of newer TensorFlows, which tell of the machine before anyone can stop them."""
-    theirs = re.compile(r"WARNING: All log messages before absl|[IW]\d{4} 00:00")
-    return [line for line in errors.splitlines() if not theirs.match(line)]
+    """Lines of stderr that are no log."""
+    return [line for line in errors.splitlines() if not re.match(r"\S+ INFO ", line)]
 
 
 def test_the_laptops_one_command(exported):
@@ -89,6 +88,26 @@ def test_the_laptops_one_command(exported):
             assert b'tsd_gateway_clips_total{codec="h264"} 1.0' in page.read()
     (line,) = gateway.rest.splitlines()
     assert json.loads(line)["status"] == "OK"
+    assert _ours(gateway.errors) == []
+
+
+def test_with_the_page(exported, tmp_path):
+    (tmp_path / "index.html").write_text("<!doctype html>")
+    code = (
+        "import pathlib, sys\nfrom tsd_tf.gateway import page_site\n"
+        f"page_site.PageSite.__init__.__kwdefaults__['built'] = pathlib.Path({str(tmp_path)!r})\n"
+        "from tsd_tf.programs.gateway import start; start()"
+    )
+    arguments = [f"--model_dir={exported.folder}/cloud", "--page", "--decoders=1"]
+    with _Gateway(*arguments, command=[sys.executable, "-c", code]) as gateway:
+        assert gateway.page == f"{gateway.url}/"
+        with urllib.request.urlopen(gateway.page, timeout=30) as answer:
+            assert answer.read() == b"<!doctype html>"
+        with urllib.request.urlopen(f"{gateway.page}page/settings.json", timeout=30) as answer:
+            settings = json.load(answer)
+        assert (settings["labels"], settings["problem"], settings["note"]) == (exported.labels, None, None)
+        with urllib.request.urlopen(f"{gateway.page}page/client.tflite", timeout=30) as answer:
+            assert answer.read() == (exported.folder / "client.tflite").read_bytes()
     assert _ours(gateway.errors) == []
 
 
@@ -147,7 +166,10 @@ def test_a_model_needs_tensorflow():
     [
         ([], "expected one of --model_dir (served by this process) and --backends (host:port,...)"),
         (["--backends=a:1", "--model_dir=x"], "expected one of --model_dir"),
-        (["--backends=a"], "--backends must be host:port[:rest_port],..., such as 10.0.0.5:8500:8501"),
+        (
+            ["--backends=a"],
+            "--backends must be host:port[:rest_port],... or unix:/folder,..., such as 10.0.0.5",
+        ),
         (["--backends=a:0"], "Received: --backends=a:0"),
         (["--model_dir=nowhere"], "no model to serve: looked for nowhere/<version>/saved_model.pb"),
         (["--backends=a:1", "--host=0.0.0.0"], "beyond this machine the gateway needs TLS (--tls_cert, --tls_key)"),
@@ -156,6 +178,7 @@ def test_a_model_needs_tensorflow():
         (["--backends=a:1", "--backend_ca=nowhere"], "cannot read or write nowhere: No such file or directory"),
         (["--backends=a:1", "--max_connections=0"], "--max_connections"),
         (["--backends=a:1", "x"], "expected flags only, received x"),
+        (["--backends=a:1", "--page_client=x"], "--page_client, --page_samples and --page_isolation are for use with"),
     ],
 )
 def test_mistakes_are_one_line(args, text):
@@ -169,4 +192,4 @@ def test_mistakes_are_one_line(args, text):
 def test_behind_a_proxy(small_server):
     backend = f"{small_server.address}:{small_server.url.rpartition(':')[2]}"
     with _Gateway(f"--backends={backend}", "--host=0.0.0.0", "--behind_proxy", "--decoders=1") as gateway:
-        assert gateway.said == "no TLS, no tokens, left to a proxy"
+        assert gateway.said == "no TLS, no tokens, left to a proxy, on every address of this machine"

@@ -9,8 +9,8 @@ import pytest
 
 from tsd_tf.contract.errors import UserError
 from tsd_tf.gateway import tokens
-from tsd_tf.gateway.refusal import Refusal
 from tsd_tf.gateway.tokens import Tokens
+from tsd_tf.serving.refusal import Refusal
 
 _HASH = tokens.sha256("secret")
 
@@ -92,6 +92,18 @@ def test_a_quota_comes_back(tmp_path):
     assert 0 < wait <= 1
     time.sleep(wait + 0.01)
     assert admitted.admit("Bearer secret", 1) == "a"
+
+
+@pytest.mark.parametrize("jump", [-86_400, 86_400])
+def test_quotas_begin_anew_when_the_clock_is_set(tmp_path, monkeypatch, jump):
+    """Otherwise a clock that is put back by a day would refuse everybody for that day."""
+    admitted = _tokens(tmp_path, f"a {_HASH} rate=2/second bytes=10/second\n")
+    for size in (1, 1):
+        admitted.admit("Bearer secret", size)
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + jump)
+    assert [admitted.admit("Bearer secret", 5) for _ in range(2)] == ["a", "a"]
+    assert _refused(admitted, "Bearer secret").retry_after <= 1
 
 
 def test_the_file_is_followed(tmp_path, caplog):

@@ -37,6 +37,7 @@ class WithGain(Random):
                 "coarse_width": 0.25,
                 "coarse_features_layer": None,
                 "coarse_batch_norm_momentum": 0.99,
+                "coarse_stride": 1,
                 "embedding_channels": 16,
                 "output_kernel": 3,
                 "initializer_stddev": 0.01,

@@ -1,3 +1,4 @@
+import contextlib
 import itertools
 
 import keras
@@ -6,7 +7,7 @@ import pytest
 from keras import ops
 
 from tsd_tf.layers import ConvNorm, Unit3D, padded_convolution
-from tsd_tf.layers.padded_convolution import input_gradient
+from tsd_tf.layers.padded_convolution import input_gradient, input_gradients
 from tsd_tf.layers.unit_3d import same_padding
 
 
@@ -63,32 +64,70 @@ LAYERS = {
 }
 
 
-@pytest.mark.parametrize(("name", "trainable"), itertools.product(LAYERS, (True, False)))
-def test_a_layer_has_the_gradients_of_its_plain_convolution(gradients, monkeypatch, name, trainable):
-    called = []
+@pytest.fixture
+def called(monkeypatch):
+    """A list that grows by one whenever `input_gradient` takes the place of the plain gradient."""
+    calls = []
     monkeypatch.setattr(
-        padded_convolution, "input_gradient", lambda *arguments: called.append(1) or input_gradient(*arguments)
+        padded_convolution, "input_gradient", lambda *arguments: calls.append(1) or input_gradient(*arguments)
     )
+    return calls
+
+
+@pytest.mark.parametrize(("name", "trainable"), itertools.product(LAYERS, (True, False)))
+def test_a_layer_has_the_gradients_of_its_plain_convolution(gradients, called, name, trainable):
     shape = (2, 12, 13, 3) if "images" in name else (2, 5, 12, 13, 3)
     frames = np.random.default_rng(1).standard_normal(shape).astype("float32")
 
-    def found(few_channels):
-        monkeypatch.setattr(padded_convolution, "_FEW_CHANNELS", few_channels)
+    def found(way):
         keras.utils.set_random_seed(0)
         layer = LAYERS[name]()
         layer.build(shape)
         layer.trainable = trainable  # In stage 1 it is not: the gradient runs through it alone.
         toward = np.random.default_rng(2).standard_normal(layer.compute_output_shape(shape)).astype("float32")
-        return gradients(
-            Behind(layer, frames, name="behind"), lambda y: ops.sum(y * toward), np.float32(1), training=True
-        )
+        with input_gradients(way):
+            return gradients(
+                Behind(layer, frames, name="behind"),
+                lambda y: ops.sum(ops.multiply(y, toward)),
+                np.float32(1),
+                training=True,
+            )
 
-    usual = found(0)
+    usual = found("plain")
     assert not called
-    fast = found(4)
+    fast = found("blocks")
     assert called
     assert fast.keys() == usual.keys()
     assert len(fast) == (1 if not trainable else 3 + name.startswith("Conv"))
     for path, value in fast.items():
         assert np.abs(usual[path]).max() > 0.1
         np.testing.assert_allclose(value, usual[path], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("devices", [["cpu:0"], ["gpu:0", "gpu:1"], None])
+def test_the_device_chooses_the_gradient(gradients, called, monkeypatch, devices):
+    backend = keras.backend.backend()
+    if devices:
+        monkeypatch.setattr(keras.distribution, "list_devices", lambda: devices)
+        cpu = devices[0] == "cpu:0"
+    elif backend == "jax":
+        import jax
+
+        cpu = jax.default_backend() == "cpu"
+    else:
+        import tensorflow as tf
+
+        cpu = not tf.config.list_physical_devices("GPU")
+    layer = ConvNorm(2, (3, 3), 2, name="unit")
+    layer.build((1, 5, 5, 3))
+    behind = Behind(layer, np.ones((1, 5, 5, 3), "float32"), name="behind")
+    gradients(behind, lambda y: ops.sum(y), np.float32(1), training=True)
+    assert bool(called) is (cpu and backend != "torch")
+
+
+def test_a_way_it_does_not_know_and_the_end_of_a_context():
+    with pytest.raises(ValueError, match="`way` must be one of auto, plain, blocks. Received: way='fast'"):
+        input_gradients("fast").__enter__()
+    with contextlib.suppress(RuntimeError), input_gradients("plain"):
+        raise RuntimeError
+    assert padded_convolution._way == "auto"

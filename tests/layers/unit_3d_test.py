@@ -85,7 +85,7 @@ def test_bfloat16_has_the_weight_gradient_of_float32(gradients, num_frames):
     toward = draw.standard_normal((4, num_frames, 7, 7, 32)).astype("float32")
 
     def loss(outputs):
-        return ops.sum(ops.cast(outputs, "float32") * toward)
+        return ops.sum(ops.multiply(ops.cast(outputs, "float32"), toward))
 
     found = {}
     for dtype in ("float32", "mixed_bfloat16"):

@@ -204,3 +204,33 @@ def test_names_that_are_not_utf_8_can_be_printed():
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("caf\\udce9.mp4\n", "")
+
+
+_LOGGING = """
+    import logging as standard, os
+    from absl import logging
+    logging.info("one")
+    logging.warning("two")
+    standard.getLogger("tensorflow").warning("three")
+    standard.getLogger("tensorflow").error("four")
+    print(os.environ["TF_CPP_MIN_LOG_LEVEL"], os.environ["GRPC_VERBOSITY"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [([], ["two", "four"]), (["--verbosity=0"], ["one", "two", "three", "four"]), (["--verbosity=-2"], ["four"])],
+)
+def test_what_libraries_log_is_as_much_as_asked_for(program, arguments, shown):
+    unset = {"TF_CPP_MIN_LOG_LEVEL": "0", "GRPC_VERBOSITY": "INFO"}
+    code, stdout, stderr = program(_LOGGING.strip(), *arguments, **unset)
+    assert (code, stdout) == (0, "0 INFO\n")  # what the environment says stands
+    assert [line.rpartition("] ")[2] for line in stderr.splitlines()] == shown
+
+
+@pytest.mark.slow
+def test_tensorflow_is_imported_and_used_without_a_word(program, monkeypatch):
+    for name in ("TF_CPP_MIN_LOG_LEVEL", "GRPC_VERBOSITY"):
+        monkeypatch.delenv(name, raising=False)
+    body = "import tensorflow as tf; print(float(tf.function(lambda x: x + 1)(tf.constant(1.0))))"
+    assert program(body) == (0, "2.0\n", "")

@@ -3,15 +3,17 @@
 import json
 import os
 import pathlib
+import re
 import select
 import shutil
 import subprocess
 import sys
 import tempfile
 
-import cv2
 import numpy as np
 import pytest
+
+from tsd_tf.work_directory import WorkDirectory
 
 pytestmark = pytest.mark.slow
 
@@ -73,34 +75,68 @@ def assert_one_line_error(result, *parts):
 def folder(tmp_path_factory):
     """What the demo leaves, at its smallest: a step a stage. Runs lie in `runs`, shards in `shards`."""
     folder = tmp_path_factory.mktemp("demo")
+    quietening = ("TF_CPP_MIN_LOG_LEVEL", "GRPC_VERBOSITY")
     done = subprocess.run(
         [sys.executable, "-m", "examples.demo", f"--output_dir={folder}", "--num_train=12", "--num_test=6"]
         + ["--max_steps=1"],
         cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name not in quietening},
         capture_output=True,
         text=True,
         timeout=1200,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     (folder / "stdout").write_text(done.stdout)
+    (folder / "stderr").write_text(done.stderr)
     return folder
 
 
 def test_the_demo_ends_with_its_summary(folder):
     summary = json.loads((folder / "summary.json").read_text())
-    assert summary["test_videos"] == 6
+    names = (folder / "videos/labels.txt").read_text().splitlines()
+    assert summary["test_videos"] == len(names) == 6
     assert summary["chance"] == pytest.approx(1 / 6)
     assert summary["served_minus_in_process"] <= summary["tolerance"]
-    assert 0 < summary["bytes"]["distilled"] < summary["bytes"]["video"]
     sizes = {(one["what"], one["codec"], one["quality"]): one["bytes_per_clip"] for one in summary["codings"]}
     for what in ("distilled", "whole_clip", "whole_clip_uniform", "uniform"):
         assert 0 < sizes[what, "h264", 36] < sizes[what, "h264", 24] < sizes[what, "jpeg", 90]
     assert sizes["distilled", "h264", 24] < sizes["whole_clip", "h264", 24]
-    assert summary["predicted"] in (folder / "videos/labels.txt").read_text().splitlines()
-    assert cv2.imread(str(folder / "distilled.png")).shape[0] >= 2 * 64  # a row a clip
-    text = (folder / "stdout").read_text()
-    for part in ("distilled frames (I3D+TSD)", "uniformly sampled frames", "chance", summary["predicted"]):
-        assert part in text.split("Summary")[1]
+    assert [answer["truth"] for answer in summary["answers"]] == names
+    for answer in summary["answers"]:
+        assert answer["label"] in names
+        assert (answer["clips"], answer["codec"]) == (2, "h264")
+        assert 0 < answer["bytes"]["distilled"] < answer["bytes"]["frames"]
+    text = (folder / "stdout").read_text().split("Summary")[1]
+    for part in ("distilled frames (I3D+TSD)", "uniformly sampled frames", "chance", (folder / "demo.html").as_uri()):
+        assert part in text
+    for answer in summary["answers"]:
+        verdict = "right" if answer["label"] == answer["truth"] else "wrong"
+        assert f"    {answer['truth']}: {answer['label']}, {answer['score']:.0%} sure, which is {verdict}; " in text
+
+
+def test_the_demo_s_page_shows_every_answer(folder):
+    summary = json.loads((folder / "summary.json").read_text())
+    page = (folder / "demo.html").read_text()
+    for figure in (summary["accuracy_distilled"], summary["accuracy_uniform"], summary["chance"]):
+        assert f"<strong>{figure:.1%}</strong>" in page
+    right = sum(answer["label"] == answer["truth"] for answer in summary["answers"])
+    assert f"<strong>{right} of 6</strong> of the videos below are recognised" in page
+    assert page.count("✓ Right:") == right
+    assert page.count("✗ Wrong:") == 6 - right
+    for number, answer in enumerate(summary["answers"], 1):
+        assert f"<h2>{number}. {answer['truth']}</h2>" in page
+        assert f"{answer['bytes']['distilled']:,} bytes were sent" in page
+    assert page.count('class="event"') >= 6
+
+
+def test_the_programs_of_the_demo_tell_on_stderr_of_their_progress_alone(folder):
+    """Builders, training, evaluation, export, gateway and client."""
+    text = (folder / "stderr").read_text()
+    assert "tsd_stage2: 100%" in text
+    bar = re.compile(r"(\w+: )? *\d+%\|.*\| \d+/\d+ \[.*\] *")
+    rest = [line for line in text.splitlines() if line and not bar.fullmatch(line)]
+    # The gateway's server logs what it serves.
+    assert all(re.fullmatch(r"\S+ INFO version 1 of tsd is loaded, .*", line) for line in rest), rest
 
 
 def test_training_leaves_its_configuration(folder):
@@ -138,7 +174,7 @@ def test_the_exported_halves_are_tested_as_they_are_deployed(folder):
     arguments = ["--export_dir=export", "--workdir=runs/sample/tsd_T20_Ts5", "--codec=raw", "--clips=1", "--dump"]
     code, stdout, stderr = run("evaluate.py", *arguments, folder=folder)
     assert code == 0, stderr
-    assert "export (version 1, float32, raw)" in stdout
+    assert "export (version 1, float32, cloud float32 by tensorflow, raw)" in stdout
     found = json.loads((folder / "export/evaluation_float32_raw_test_T20_Ts5_clips1.json").read_text())
     assert found["bytes_sent_per_clip"] == found["bytes_per_clip"]["raw"] == pytest.approx(5 * 64 * 64 * 3, abs=150)
     with np.load(folder / "export/evaluation_float32_raw_test_T20_Ts5_probabilities.npz") as dump:
@@ -203,6 +239,9 @@ def test_frame_counts_that_the_run_does_not_have_are_refused(folder):
         (["--method=psychic"], ["method", "psychic"]),
         (["--main_network=c3d", "--T=40", "--Ts=10"], ["c3d takes clips of 16 frames", "--Ts=10"]),
         (["--main_network=c3d", "--T=40", "--Ts=16", "--crop_size=112"], ["no class names", "data/kinetics400"]),
+        (["--preset=tsn", "--T=7"], ["expected neither --T nor --Ts", "--T=7"]),
+        (["--preset=artnet", "--method=tsd"], ["trains its network alone, so --method must be i3d", "--method=tsd"]),
+        (["--frame_sampling=keyframes"], ["frame_sampling", "keyframes"]),
         (["--main_network=c3d", "--method=i3d", "--crop_size=112"], ["no class names", "data/kinetics400"]),
         (["--method=i3d", "--T=10"], ["expected neither --T nor --Ts", "--T=10"]),
         (["--method=i3d_e", "--rate_weight=1"], ["--rate_weight is for --method tsd", "--rate_weight=1.0"]),
@@ -210,6 +249,10 @@ def test_frame_counts_that_the_run_does_not_have_are_refused(folder):
         (["--batch_size=0"], ["batch_size", "0"]),
         (["--seed=-1"], ["seed", "-1"]),
         (["--crop_size=300"], ["no class names", "data/kinetics400"]),  # what fits, the shards say
+        (["--config=none.json"], ["cannot read the recipe none.json: No such file"]),
+        (["--num_steps=stage3=5"], ["names a stage 'stage3' that is not trained", "tsd_stage1, tsd_stage2, i3d"]),
+        (["--learning_rate=fast"], ["learning_rate", "expected RATE, or stage=RATE,..."]),
+        (["--dropout_rate=1"], ["--dropout_rate must be at least 0 and below 1", "--dropout_rate=1.0"]),
         (["--no_such_flag=1"], ["no_such_flag"]),
         (["--T=many"], ["T", "many"]),
         (["T=40"], ["expected flags only", "T=40"]),
@@ -233,6 +276,37 @@ def test_c3d_is_trained_on_clips_of_its_own_length_in_every_stage_here_on_data_o
     assert [json.loads(line)["stage"] for line in lines] == ["i3d_trimmed", "i3d"]
 
 
+def test_a_printed_recipe_trains_the_same_run(tmp_path, sample_shards):
+    changed = ["--preset=sample", "--method=i3d", "--main_network=resnet3d_18", "--main_network_width=0.125"]
+    changed += ["--num_steps=2", "--batch_size=1", "--learning_rate=i3d=0.01", "--optimizer=sgd", "--seed=5"]
+    changed += [f"--data_dir={sample_shards}"]
+    code, stdout, stderr = run("train_kinetics.py", *changed, "--print_config", folder=tmp_path)
+    assert (code, list(tmp_path.iterdir())) == (0, []), stderr
+    (tmp_path / "recipe.json").write_text(stdout)
+    for workdir, flags in (("flags", changed), ("recipe", ["--config=recipe.json"])):
+        code, _, stderr = run("train_kinetics.py", *flags, f"--workdir={workdir}", folder=tmp_path)
+        assert code == 0, stderr
+    texts = [(tmp_path / workdir / "config.json").read_text() for workdir in ("flags", "recipe")]
+    assert texts[0] == texts[1]
+    assert [stage["learning_rate"] for stage in json.loads(texts[0])["stages"]] == [0.002, 0.01]
+    one, other = (WorkDirectory(tmp_path / workdir).load_network().weights for workdir in ("flags", "recipe"))
+    for mine, its in zip(one, other, strict=True):
+        np.testing.assert_array_equal(np.asarray(mine), np.asarray(its))
+
+
+@pytest.mark.parametrize(
+    ("script", "preset", "data"),
+    [
+        ("train_kinetics.py", "tsn", "looked for data/kinetics400/"),
+        ("train_kinetics.py", "c3d", "looked for data/kinetics400_128/"),
+        ("train_ucf101.py", "artnet_ucf101", "looked for data/ucf101_128/split2/"),
+    ],
+)
+def test_presets_of_other_networks_have_data_of_their_own_size(tmp_path, script, preset, data):
+    split = ["--split=2"] if script == "train_ucf101.py" else []
+    assert_one_line_error(run(script, f"--preset={preset}", *split, folder=tmp_path), data)
+
+
 def test_training_without_data_says_what_was_looked_for_where_and_what_makes_it(tmp_path):
     result = run("train_kinetics.py", "--T=40", "--Ts=10", folder=tmp_path)
     assert_one_line_error(result, "data/kinetics400", "tfrecords.build_kinetics")
@@ -251,6 +325,9 @@ EXPORT = ("--export_dir=there", "--preset=sample")
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
+        (["--crops=5"], ["crops", "5", "10"]),
+        (["--timing_runs=3"], ["--timing_runs is for use with --costs"]),
+        (["--export_dir=there", "--costs"], ["--costs is of a Keras network"]),
         (["--clips=0"], ["--clips expects positive integers", "received 0"]),
         (["--clips=ten"], ["--clips expects positive integers", "received ten"]),
         (["--clips="], ["--clips expects positive integers"]),

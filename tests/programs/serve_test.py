@@ -20,15 +20,19 @@ def test_it_says_when_it_is_ready_and_stops_when_told(exported, stop):
         f"--model_dir={exported.folder}/cloud",
         "--port=0",
         "--rest_port=0",
+        "--precision=float32",
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             line = process.stdout.readline()
             url = re.search(r"gRPC 127.0.0.1:\d+, REST (http://127.0.0.1:\d+)$", line.strip())[1]
             with urllib.request.urlopen(f"{url}/v1/models/tsd", timeout=30) as response:
                 assert b"AVAILABLE" in response.read()
             process.send_signal(stop)
-            assert process.wait(timeout=60) == 0
+            output, log = process.communicate(timeout=60)
+            assert output == ""
+            assert re.fullmatch(r"\S+ INFO version 1 of tsd is loaded, in \d+\.\d s: float32 by tensorflow\n", log)
+            assert process.returncode == 0
         finally:
             process.kill()
 

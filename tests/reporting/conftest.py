@@ -36,7 +36,8 @@ def write_result():
             "bytes_per_clip": {"raw": 150528.0 * num_distilled_frames, "jpeg_90": 20000.0 * num_distilled_frames},
             **changes,
         }
-        path = folder / f"evaluation_{split}_T{num_frames}_Ts{num_distilled_frames}_clips{clips}.json"
+        of_crops = f"_crops{changes['crops']}" if "crops" in changes else ""
+        path = folder / f"evaluation_{split}_T{num_frames}_Ts{num_distilled_frames}_clips{clips}{of_crops}.json"
         path.write_text(json.dumps(values))
         return path
 

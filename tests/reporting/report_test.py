@@ -134,6 +134,7 @@ def test_the_csv_files_hold_the_same_in_full(written):
         "top1": "63.0",
         "standard_deviation": "3.606",
         "standard_error": "",
+        "chosen_on_test_videos": "False",
         "runs": "3",
         "delta_to_i3d": "23.0",
         "paper_top1": "65.9",
@@ -167,6 +168,31 @@ def test_the_curve_is_over_frames_and_over_bytes(written):
     assert lines[3]["jpeg_90_bytes_per_video"] == "300000.0"
     assert "paper_top1" not in lines[0]
     assert min(cv2.imread(str(written / "figure3.png")).shape[:2]) > 500
+
+
+def test_what_was_chosen_on_its_own_test_videos_is_marked_wherever_it_stands(tmp_path, write_result):
+    runs = tmp_path / "runs"
+    write_result(runs, 0.36, "i3d", 5, 5)
+    write_result(runs, 0.60, chosen_on_test_videos=True)
+    write_result(runs, 0.62, run_seed=1)
+    write_result(runs, 0.42, "i3d_e", clips=2, chosen_on_test_videos=True)
+    for number in (1, 2, 3):
+        options = {"dataset": "ucf101", "split_of_ucf101": number, "clips": 1, "chosen_on_test_videos": number == 2}
+        write_result(runs, 0.80, name=f"split{number}_tsd", **options)
+    done = report("runs", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    markdown = (tmp_path / "report/report.md").read_text()
+    cells = {tuple(row[:2]): row[2:] for row in rows_of(markdown, "Table 2")[1:]}
+    assert (cells["5", "5"][0], cells["5", "20"][-1]) == ("36.0", "61.0 ± 1.4 (2 runs) † / +25.0")
+    cells = {tuple(row[:3]): row[3:] for row in rows_of(markdown, "Table 4")[1:]}
+    assert cells["5", "I3D+TSD", "20"] == ["80.0", "80.0 ± 0.0 (3 runs) †"]
+    note = "† The weights were chosen on the very videos that they are tested on, so this is too high."
+    sections = {section.partition("\n")[0][:8]: section for section in markdown.split("\n## ")}
+    assert {name for name, text in sections.items() if note in text} == {"Table 2:", "Table 3:", "Table 4:", "Figure 3"}
+    rows = rows_of(markdown, "In none of the tables above")
+    assert [row[rows[0].index("chosen_on_test_videos")] for row in rows[1:]] == ["True"]
+    lines = [line for line in lines_of(tmp_path / "report/figure3.csv") if line["dataset"] == "kinetics400"]
+    assert [(line["method"], line["chosen_on_test_videos"]) for line in lines] == [("i3d", "False"), ("tsd", "True")]
 
 
 def test_exported_halves_have_a_table_of_their_own(written):
@@ -286,6 +312,65 @@ def of_all_networks(tmp_path_factory, write_result):
     return folder / "report"
 
 
+COSTS = {"cloud_parameters": 10_300_000, "cloud_macs": 50_800_000_000, "cloud_milliseconds": 40.0, "timing_runs": 5}
+OF_CLIENT = {"client_parameters": 4_300_000, "client_macs": 12_000_000_000, "distillation_macs": 1, "machine": None}
+
+
+@pytest.fixture(scope="module")
+def of_table_1(tmp_path_factory, write_result):
+    """The report of networks that were tested with ten crops, and counted: its folder."""
+    folder = tmp_path_factory.mktemp("table_1")
+    runs = folder / "runs"
+    tsn = {"main_network": "tsn_bn_inception", "clips": 1, "crops": 10, "costs": {**COSTS, "machine": "two cores"}}
+    for seed, top1 in ((0, 0.60), (1, 0.62)):
+        write_result(runs, top1, "i3d", 25, 25, name=f"tsn{seed}", run_seed=seed, **tsn)
+    write_result(runs, 0.55, "i3d", 25, 25, name="tsn0", **(tsn | {"clips": 3, "crops": 1, "costs": {}}))
+    costs = {**COSTS, **OF_CLIENT} | {"cloud_parameters": 12_689_984}
+    del costs["cloud_milliseconds"]
+    write_result(runs, 0.66, num_frames=80, num_distilled_frames=20, costs=costs)
+    write_result(runs, 0.50, costs=costs)
+    done = report("runs", "--paper", folder=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "report"
+
+
+def test_table_1_has_accuracy_beside_what_it_costs(of_table_1):
+    markdown = (of_table_1 / "report.md").read_text()
+    rows = rows_of(markdown, "Table 1: accuracy and cost, kinetics400")
+    assert rows[0] == [
+        *("Method", "#clips", "#crops", "client: params (M)", "GMAC", "ms", "processed #frames"),
+        *("transmitted #frames", "cloud: params (M)", "GMAC", "ms", "Accuracy", "paper's accuracy"),
+    ]
+    assert rows[1] == ["I3D", "1", "1", "-", "-", "-", "250", "250", "-", "-", "-", "no run", "71.1"]
+    tsn = ["TSN", "1", "10", "-", "-", "-", "250", "250", "10.3", "508", "400", "61.0 ± 1.4 (2 runs)", "69.1"]
+    assert rows[2] == tsn
+    assert rows[3][:3] == ["ARTNet-ResNet18", "25", "10"]
+    assert rows[3][6:8] == ["4000", "4000"]
+    tsd = ["I3D+TSD", "3", "1", "4.3", "36", "-", "240", "60", "12.69", "152.4", "-", "66.0", "70.7"]
+    assert rows[4] == tsd
+    assert rows[8][:3] + rows[8][6:8] + rows[8][-2:] == ["I3D+TSD", "3", "1", "60", "15", "50.0", "-"]
+    assert len(rows) == 9
+    assert "times on two cores." in markdown
+    lines = lines_of(of_table_1 / "table1.csv")
+    assert len(lines) == 8
+    assert {name: lines[1][name] for name in ("crops", "frames_transmitted", "cloud_GMAC", "cloud_ms", "machine")} == {
+        "crops": "10",
+        "frames_transmitted": "250",
+        "cloud_GMAC": "508.0",
+        "cloud_ms": "400.0",
+        "machine": "two cores",
+    }
+    assert (lines[3]["client_parameters_M"], lines[3]["client_ms"]) == ("4.3", "")
+
+
+def test_ten_crops_are_in_table_1_alone(of_table_1):
+    table_3 = (of_table_1 / "report.md").read_text().split("## Table 3")[1]
+    assert "61.0" not in table_3
+    of_tsn = [line for line in lines_of(of_table_1 / "table2.csv") if line["main_network"] == "tsn_bn_inception"]
+    assert [line["top1"] for line in of_tsn if line["status"] == "measured"] == ["55.0"]
+    assert not (of_table_1 / "left_out.csv").exists()
+
+
 def test_every_main_network_has_a_table_2_and_a_selector_of_ones_own_a_column(of_all_networks):
     markdown = (of_all_networks / "report.md").read_text()
     rows = rows_of(markdown, "Table 2: methods, kinetics400, 3 clips")
@@ -336,4 +421,4 @@ def test_what_no_table_shows_is_named(of_all_networks):
         ("split2_alone", "tsd", "72.0"),
     ]
     rows = rows_of((of_all_networks / "report.md").read_text(), "In none of the tables above")
-    assert [row[8] for row in rows[1:]] == ["99.0", "42.0", "43.0", "72.0"]
+    assert [(row[8], row[9]) for row in rows[1:]] == [("1", "99.0"), ("1", "42.0"), ("1", "43.0"), ("1", "72.0")]

@@ -48,7 +48,7 @@ def test_test_picks_the_best_frames_in_time_order(selector, frames):
 
 def test_gradients_reach_the_score_and_the_coarse_extractor(selector, frames, gradients):
     target = np.random.default_rng(1).standard_normal((4, 6, 6)).astype("float32")
-    found = gradients(selector, lambda matrix: ops.sum(matrix * target), frames, training=True)
+    found = gradients(selector, lambda matrix: ops.sum(ops.multiply(matrix, target)), frames, training=True)
     for part in ("score/kernel", "conv1/kernel"):
         (gradient,) = [gradient for path, gradient in found.items() if path.endswith(part)]
         assert np.abs(gradient).max() > 0

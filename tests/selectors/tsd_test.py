@@ -71,3 +71,24 @@ def test_the_dtype_policy_reaches_the_coarse_extractor():
     for one, other in zip(plain.coarse_extractor.weights, mixed.coarse_extractor.weights, strict=True):
         assert (one.path, one.shape, one.dtype) == (other.path, other.shape, other.dtype)
     assert ops.dtype(mixed(frames(0))) == "float32"
+
+
+@pytest.mark.parametrize(("num_frames", "stride"), [(6, 2), (7, 2), (7, 3), (6, 6), (3, 5)])
+def test_features_between_the_frames_seen_are_interpolated(num_frames, stride):
+    selector = TSD(num_frames, 2, coarse_stride=stride, **COARSE)
+    clips = np.random.default_rng(0).uniform(-1, 1, (2, num_frames, 64, 64, 3)).astype("float32")
+    found = ops.convert_to_numpy(selector.encode_clips(clips))
+    seen = np.arange(0, num_frames, stride)
+    features = np.stack([ops.convert_to_numpy(selector.encode_frames(clip[seen])) for clip in clips])
+    assert found.shape == (2, num_frames, *features.shape[2:])
+    expected = [
+        [np.interp(np.arange(num_frames), seen, its) for its in clip.reshape(len(seen), -1).T] for clip in features
+    ]
+    np.testing.assert_allclose(found, np.swapaxes(expected, 1, 2).reshape(found.shape), atol=1e-5)
+    matrix = ops.convert_to_numpy(selector(clips))
+    np.testing.assert_allclose(matrix, ops.convert_to_numpy(selector.tsd_block(found)), atol=1e-5)
+
+
+def test_a_stride_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="`coarse_stride` must be at least 1. Received: coarse_stride=0"):
+        TSD(6, 2, coarse_stride=0, **COARSE)

@@ -1,24 +1,13 @@
 import pytest
-import tensorflow as tf
-from tensorflow.core.protobuf import meta_graph_pb2
 
 from tsd_tf.serving import json_tensors
+from tsd_tf.serving.input_spec import InputSpec
 from tsd_tf.serving.serving_error import ServingError
 
-
-def _signature(**inputs):
-    signature = meta_graph_pb2.SignatureDef()
-    for alias, (dtype, shape) in inputs.items():
-        signature.inputs[alias].dtype = dtype.as_datatype_enum
-        for size in shape:
-            signature.inputs[alias].tensor_shape.dim.add(size=size)
-    return signature
-
-
-_FRAMES = _signature(frames=(tf.uint8, (-1, 2)))
-_PICTURES = _signature(frames_bytes=(tf.string, (-1, 2)))
-_FLOATS = _signature(x=(tf.float32, (-1, 2)))
-_TWO = _signature(a=(tf.uint8, (-1,)), b=(tf.string, (-1,)))
+_FRAMES = {"frames": InputSpec("uint8", (-1, 2))}
+_PICTURES = {"frames_bytes": InputSpec("string", (-1, 2))}
+_FLOATS = {"x": InputSpec("float32", (-1, 2))}
+_TWO = {"a": InputSpec("uint8", (-1,)), "b": InputSpec("string", (-1,))}
 
 
 def _read(body, signature):
@@ -83,6 +72,8 @@ def test_both_formats(body, signature, row, expected):
         ('{"instances": [[{"b64": "!"}, "x"]]}', _PICTURES, "Unable to base64 decode"),
         ('{"instances": [[{"b65": ""}, "x"]]}', _PICTURES, "not formatted correctly for base64 data"),
         ('{"instances": [[1, "x"]]}', _PICTURES, "is not of expected type: string"),
+        ('{"inputs": [[1, 1%s]]}' % ("0" * 400), _FLOATS, "input x must hold values of float32"),
+        ('{"inputs": [[1, 2]]}', {"x": InputSpec("resource", (1, 2))}, "of type resource cannot be written as JSON"),
     ],
 )
 def test_bad_bodies(body, signature, message):

@@ -50,6 +50,8 @@ def test_the_names_are_tensorflow_servings():
         ":tensorflow:serving:runtime_latency": "histogram",
         ":tensorflow:serving:batching_session:queuing_latency": "histogram",
         ":tensorflow:serving:batching_session:processed_batch_size": "histogram",
+        "tsd_serving_refusals_total": "counter",
+        "tsd_serving_connections_ended_total": "counter",
     }
     assert "_created" not in metrics.text()
     assert ':tensorflow:serving:request_count{model_name="tsd",status="OK"} 1.0\n' in metrics.text()

@@ -5,7 +5,6 @@ import concurrent.futures
 import contextlib
 import json
 import re
-import shutil
 import socket
 import struct
 import time
@@ -26,10 +25,10 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from benchmarks import strangers
 from tsd_tf.contract.errors import UserError
 from tsd_tf.data.preprocessing import to_network_input
 from tsd_tf.serving.limits import Limits
-from tsd_tf.serving.model_store import ModelStore
 from tsd_tf.serving.server import BackgroundServer
 
 pytestmark = pytest.mark.slow
@@ -138,6 +137,7 @@ def test_many_at_once_get_their_own_answers(server, frames, expected):
 _PICTURE = tf.io.encode_jpeg(np.zeros((64, 64, 3), "uint8")).numpy()
 _PNG_HEADER = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
 _BOMB = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + _PNG_HEADER + struct.pack(">I", zlib.crc32(b"IHDR" + _PNG_HEADER))
+_INFLATES = strangers.png(64, 64 << 20)
 _CLIP = np.zeros((1, 4, 64, 64, 3), "uint8")
 
 
@@ -183,6 +183,11 @@ def _json_pictures(picture, count=4):
         ({"signature": "jpeg", "frames_bytes": _pictures(_PICTURE[:300])}, "INVALID_ARGUMENT", "Invalid JPEG data"),
         ({"signature": "jpeg", "frames_bytes": _pictures(_BOMB)}, "INVALID_ARGUMENT", "pictures of 64 x 64 pixels"),
         ({"signature": "jpeg", "frames_bytes": _pictures(_PICTURE)[:, :3]}, "INVALID_ARGUMENT", r"Received: \[1,3\]"),
+        (
+            {"signature": "jpeg", "frames_bytes": _pictures(_INFLATES)},
+            "INVALID_ARGUMENT",
+            "more than its size explains",
+        ),
     ],
 )
 def test_bad_requests(server, frames, expected, request_arguments, code, text):
@@ -232,6 +237,11 @@ def test_other_methods_are_unimplemented(server):
     with pytest.raises(grpc.RpcError) as caught:
         stub.Classify(classification_pb2.ClassificationRequest())
     assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+    # Their messages are not parsed, which would take seconds for millions of examples: this one cannot be.
+    classify = grpc.insecure_channel(server.address).unary_unary("/tensorflow.serving.PredictionService/Classify")
+    with pytest.raises(grpc.RpcError) as caught:
+        classify(b"\xff\xff\xff", timeout=30)
+    assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_health(exported):
@@ -244,18 +254,16 @@ def test_health(exported):
         with pytest.raises(grpc.RpcError) as caught:
             stub.Check(health_pb2.HealthCheckRequest(service="nothing"), timeout=30)
         assert caught.value.code() == grpc.StatusCode.NOT_FOUND
-        with pytest.raises(grpc.RpcError) as caught:
-            next(stub.Watch(health_pb2.HealthCheckRequest(), timeout=30))
-        assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_clients_that_hang_up(server, frames, expected):
     stub = _stub(server)
     for _ in range(5):
         stub.Predict.future(_request(frames=frames)).cancel()
-    with pytest.raises(grpc.RpcError) as caught:
-        stub.Predict(_request(frames=frames), timeout=1e-6)
-    assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    # An answer may be there before gRPC looks at its clock; not every time.
+    codes = {stub.Predict.future(_request(frames=frames), timeout=1e-6).code() for _ in range(10)}
+    assert grpc.StatusCode.DEADLINE_EXCEEDED in codes
+    assert codes <= {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.OK}
     host, port = server.url.removeprefix("http://").split(":")
     for text in (
         b"POST /v1/models/tsd:predict HTTP/1.1\r\nContent-Length: 99999\r\n\r\n{",
@@ -396,6 +404,8 @@ def test_rest_status_and_metadata(server):
         ("GET", "/v1/models/x", None, 404, "Could not find any versions of model x"),
         ("GET", "/v1/models/tsd/versions/7", None, 404, "Could not find version 7 of model tsd"),
         ("GET", f"/v1/models/tsd/versions/{'9' * 30}", None, 400, "Failed to convert version"),
+        ("GET", f"/v1/models/tsd/versions/{'0' * 20}{'9' * 30}", None, 400, "Failed to convert version"),
+        ("GET", f"/v1/models/tsd/versions/{'0' * 30}7", None, 404, "Could not find version 7 of model tsd"),
         ("GET", "/v1/models/x/metadata", None, 404, "Servable not found for request: Latest(x)"),
         ("POST", "/v1/models/x:predict", b"{}", 404, "Servable not found for request: Latest(x)"),
         ("POST", "/v1/models/tsd/versions/7:predict", b"{}", 404, "Servable not found for request: Specific(tsd, 7)"),
@@ -429,6 +439,7 @@ def test_rest_status_and_metadata(server):
         ),
         ("POST", "/v1/models/tsd:predict", _json_pictures(_PICTURE[:300]), 400, "Invalid JPEG data"),
         ("POST", "/v1/models/tsd:predict", _json_pictures(_BOMB), 400, "pictures of 64 x 64 pixels"),
+        ("POST", "/v1/models/tsd:predict", _json_pictures(_INFLATES), 400, "more than its size explains"),
         ("POST", "/v1/models/tsd:predict", _json_pictures(_PICTURE, 3), 400, "Received: [1,3]"),
         ("POST", "/v1/models/tsd:predict", {"instances": _CLIP[:, :, :63].tolist()}, 400, "Received: [1,4,63,64,3]"),
     ],
@@ -488,37 +499,6 @@ def test_metrics_count_requests(server, frames):
     before = count()
     _stub(server).Predict(_request(frames=frames))
     assert count() == before + 1
-
-
-# versions
-
-
-def test_versions_come_and_go(exported, tmp_path):
-    store = ModelStore("tsd", tmp_path, {"stable": 1})
-    with pytest.raises(UserError, match="no model to serve: looked for .*/<version>/saved_model.pb"):
-        store.load()
-    spec = _request().model_spec
-    shutil.copytree(exported.folder / "cloud/1", tmp_path / "1")
-    store.load()
-    assert store.find(spec).version == 1
-    # One that cannot be loaded stays out; the one before it serves on.
-    (tmp_path / "2").mkdir()
-    (tmp_path / "2/saved_model.pb").write_bytes(b"broken")
-    store.load()
-    assert store.find(spec).version == 1
-    assert store.status(spec).model_version_status[0].status.error_message
-    # Copied slowly: its files were not all there at first.
-    shutil.copytree(exported.folder / "cloud/1", tmp_path / "2", dirs_exist_ok=True)
-    store.load()
-    assert store.find(spec).version == 2
-    (tmp_path / "3").symlink_to(tmp_path / "1")
-    store.load()
-    assert store.find(spec).version == 3
-    assert store.find(_request(label="stable").model_spec).version == 1
-    (tmp_path / "4").symlink_to(tmp_path / "1")
-    store.load()
-    states = {status.version: status.state for status in store.status(spec).model_version_status}
-    assert states == {4: 30, 3: 50, 2: 50, 1: 30}
 
 
 def test_a_port_that_is_taken(exported):

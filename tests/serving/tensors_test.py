@@ -57,6 +57,8 @@ def _changed(**changes):
         (_changed(shape=(2**40, 2, 3), tensor_content=b"", int_val=[1]), "tensor parsing error: frames: 1 values"),
         (_changed(tensor_content=b"12345"), "tensor parsing error: frames: 5 values"),
         (_changed(tensor_content=b""), "tensor parsing error: frames: 0 values"),
+        (_changed(tensor_content=b"", int_val=[0, 1, 2, 3, 4, 256]), "frames: uint8 must hold values of 0 to 255"),
+        (_changed(tensor_content=b"", int_val=[-1, 1, 2, 3, 4, 5]), "frames: uint8 must hold values of 0 to 255"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_memory_is_spent(signature, proto, message):
@@ -67,3 +69,44 @@ def test_what_does_not_fit_is_refused_before_memory_is_spent(signature, proto, m
 def test_outputs_can_be_read_with_tensorflow():
     for array in (np.array([[0.1, np.nan]], "float32"), np.array([[b"a", b"b"]], object), np.array([3], "int64")):
         np.testing.assert_array_equal(tf.make_ndarray(tensor_to_proto(array)), array)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "field"),
+    [
+        (tf.uint8, "int_val"),
+        (tf.float32, "float_val"),
+        (tf.int64, "int64_val"),
+        (tf.float16, "half_val"),
+        (tf.bfloat16, "half_val"),
+        (tf.bool, "bool_val"),
+    ],
+)
+def test_long_lists_are_read_as_short_ones(dtype, field):
+    """In parts, between which other threads run."""
+    signature = meta_graph_pb2.SignatureDef()
+    signature.inputs["x"].dtype = dtype.as_datatype_enum
+    for size in (-1, 2):
+        signature.inputs["x"].tensor_shape.dim.add(size=size)
+    numbers = np.arange(200_000).reshape(-1, 2) % 251
+    expected = tf.cast(numbers, dtype).numpy()
+    proto = tf.make_tensor_proto(expected)
+    flat = expected.ravel()
+    proto.ClearField("tensor_content")
+    proto.ClearField(field)
+    getattr(proto, field).extend((flat.view(np.uint16) if field == "half_val" else flat).tolist())
+    found = tensor_from_proto("x", proto, signature)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found.astype(np.float64), expected.astype(np.float64))
+
+
+@pytest.mark.parametrize(("count", "value"), [(6, 256), (6, -1), (200_000, 256)])
+def test_values_out_of_range_are_not_wrapped(count, value):
+    signature = meta_graph_pb2.SignatureDef()
+    signature.inputs["x"].dtype = tf.uint8.as_datatype_enum
+    signature.inputs["x"].tensor_shape.dim.add(size=-1)
+    proto = tf.make_tensor_proto(np.zeros(count, "uint8"))
+    proto.ClearField("tensor_content")
+    proto.int_val[:] = [1] * (count - 1) + [value]
+    with pytest.raises(ServingError, match="tensor parsing error: x: uint8 must hold values of 0 to 255"):
+        tensor_from_proto("x", proto, signature)

@@ -1,140 +1,214 @@
-"""The whole path of the study at a tiny size: data, pretraining, methods, tests, JSON, tables and pictures."""
+"""The whole path of the study at a tiny size: data, pretraining, methods, tests, bytes, JSON, tables and pictures."""
 
 import csv
 import dataclasses
-import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
 
 import pytest
 
-from study import grid, report, results, run_cell, settings, tables
+from study import data, grid, report, results, run_cell, scheduler, settings, testing
+from study.cell import Test, with_starts
+from tsd_tf.evaluation import event_clips
+from tsd_tf.evaluation.coding import DISTILLED, UNIFORM, WHOLE_CLIP, Coding
+from tsd_tf.network_builder import build_network
+from tsd_tf.work_directory import WorkDirectory
 
 pytestmark = pytest.mark.slow
 
-TINY = settings.Settings(
-    name="tiny",
-    seeds=(0,),
-    lengths=((5, (5, 10)),),
-    num_train=24,
-    num_validate=12,
-    num_test=12,
-    num_target=36,
-    coarse_updates=1,
-    trimmed_updates=1,
-    second_trimmed_updates=1,
-    long_updates=1,
-    direction_updates=1,
-    updates=2,
-    client_updates=1,
-    fine_tune_updates=1,
-    batch_size=2,
-    main_network="resnet3d_18",  # the quickest to trace
-    main_network_width=0.03,
-)
-CHOICES = {method: settings.Choice() for method in settings.METHODS}
+FOLDER = pathlib.Path(__file__).parent
+OWN_PARTS = FOLDER.parent / "own_parts"
+WANTED = ("tsd_T5_Ts2", "bytes_T5_Ts2", "map_i3d_r_Ts2", "map_i3d_e_Ts2", "tsd_T5_Ts2_split2")
+
+
+def tiny():
+    """A study of a few videos and updates."""
+    full = settings.full()
+
+    def short(recipe):
+        coarse, trimmed = (
+            dataclasses.replace(stage, num_steps=1, boundaries=(), batch_size=2)
+            for stage in (recipe.coarse, recipe.pretraining[0])
+        )
+        # Features of three updates hardly differ over time. An automatic scale blows up what rounding makes of them, so
+        # that an export would be refused.
+        choices = {**recipe.choices, "tsd": settings.Choice(logit_scale=1 / 64)}
+        sizes = {"updates": 3, "client_updates": 1, "batch_size": 2, "choices": choices}
+        return dataclasses.replace(recipe, coarse=coarse, pretraining=(trimmed,), **sizes)
+
+    return dataclasses.replace(
+        full,
+        name="tiny",
+        seeds=(0,),
+        # A uniform P of five frames leaves no level halfway between two, where exported networks may round otherwise.
+        lengths=((2, (2, 5)),),
+        num_train=12,
+        num_test=12,
+        num_map_test=12,
+        num_target=36,
+        map_frames=5,
+        map_distilled=(2,),
+        map_events=(3, 24),
+        fine_tune_updates=1,
+        actions=short(full.actions),
+        codings=(Coding("raw", None), Coding("jpeg", 5), Coding("jpeg", 90))
+        + tuple(Coding("h264", crf, what) for what in (DISTILLED, WHOLE_CLIP, UNIFORM) for crf in (18, 40)),
+        main_network="own_parts:functional",  # quick to trace
+    )
+
+
+def cells():
+    """Those of the study that are run here."""
+    return [cell for cell in grid.cells(tiny()) if cell.name in {f"seed0/{name}" for name in WANTED}]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def importable():
+    """own_parts can be imported, as from the folder that a program is started in."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(OWN_PARTS)
+        yield
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    """(folder of runs, folder of the report, the cells that were run)."""
+def finished(tmp_path_factory):
+    """(Folders, folder of the report, the cells that were run, starts among them)."""
     folder = tmp_path_factory.mktemp("study")
-    wanted = ("data_main", "coarse", "i3d_pretrained", "tsd_T10_Ts5", "data_target", "tsd_T10_Ts5_split2")
-    cells = grid.cells(TINY, CHOICES, folder / "runs", folder / "data")
-    cells = [cell for cell in cells if cell.name in {f"seed0/{name}" for name in wanted}]
-    order = {f"seed0/{name}": place for place, name in enumerate(wanted)}
-    cells.sort(key=lambda cell: order[cell.name])
-    assert len(cells) == len(wanted)
-    for cell in cells:
-        run_cell.run_cell(cell, folder / "runs")
-    results.collect(cells, folder / "runs", folder / "data", TINY, CHOICES, 1, folder / "report")
-    report.write_example_frames(cells, folder / "runs", folder / "report")
+    folders = run_cell.Folders(folder / "runs/tiny", folder / "data/tiny")
+    wanted = with_starts(cells())
+    for cell in wanted:
+        run_cell.run_cell(cell, folders)
+    results.merge(folder / "report", wanted, results.finished(wanted, folders), tiny())
+    report.write_example_frames(cells(), folders, folder / "report")
     report.write(folder / "report")
-    return folder / "runs", folder / "report", cells
+    return folders, folder / "report", wanted
 
 
-def test_every_cell_leaves_what_it_found(folders):
-    runs, _, cells = folders
-    found = {cell.name: json.loads(run_cell.result_path(runs, cell.name).read_text()) for cell in cells}
-    tsd = found["seed0/tsd_T10_Ts5"]
-    assert tsd["main_network_updates"] == 2
+@pytest.fixture(scope="module")
+def found(finished):
+    """{name: result}."""
+    return {cell["cell"].removeprefix("seed0/"): cell for cell in results.read(finished[1])["cells"]}
+
+
+def test_every_cell_leaves_what_it_found(found):
+    assert set(WANTED) < set(found)
+    tsd = found["tsd_T5_Ts2"]
+    assert tsd["updates"] == 3
     (test,) = tsd["tests"]
-    assert len(test["labels"]) == 12
+    assert (len(test["labels"]), set(test["clips"])) == (12, {"1", "3", "10"})
     for clips in test["clips"].values():
         right = sum(one == other for one, other in zip(test["labels"], clips["predicted"], strict=True))
         assert clips["top1"] == pytest.approx(right / 12)
-    assert 0 < tsd["matrix"]["mass_in_event"] < 1
-    assert [entry["coding"] for entry in tsd["compression"]][0] == "uint8"
-    assert 0 < tsd["compression"][0]["bytes"] - 5 * 64 * 64 * 3 < 150  # what the request says beside its frames
-    sizes = [entry["bytes"] for entry in tsd["compression"] if entry["coding"].startswith("JPEG")]
-    assert sizes == sorted(sizes)
-    sizes = [entry["bytes"] for entry in tsd["compression"] if entry["coding"].startswith("H.264")]
-    assert (len(sizes), sizes) == (6, sorted(sizes, reverse=True))
-    assert found["seed0/tsd_T10_Ts5_split2"]["ucf_split"] == 2
+    assert 0 < test["matrix"]["mass_in_event"] < 1
+    # Five frames never show a whole event of ten, but the examples show some of it.
+    assert test["matrix"]["whole_event"] == {"clips": 0, "top1": None, "top1_of_event": None}
+    assert all(example["event"] for example in test["matrix"]["examples"])
+    assert found["tsd_T5_Ts2_split2"]["ucf_split"] == 2
     # A third of the videos, and none of them among those that it was trained on.
-    assert len(found["seed0/tsd_T10_Ts5_split2"]["tests"][0]["labels"]) == 12
+    assert len(found["tsd_T5_Ts2_split2"]["tests"][0]["labels"]) == 12
     assert {cell["cpu_seconds"] > 0 for cell in found.values()} == {True}
+    assert {cell["environment"]["cores_of_cell"] > 0 for cell in found.values()} == {True}
 
 
-def test_a_finished_cell_is_not_run_again(folders):
-    runs, _, cells = folders
-    before = run_cell.result_path(runs, cells[-1].name).stat().st_mtime_ns
-    run_cell.run_cell(cells[-1], runs)
-    assert run_cell.result_path(runs, cells[-1].name).stat().st_mtime_ns == before
+def test_the_map_is_tested_by_the_length_of_the_event(finished, found):
+    folders, _, _ = finished
+    assert [test["split"] for test in found["map_i3d_e_Ts2"]["tests"]] == ["test_3", "test_24"]
+    for length in (3, 24):
+        events = event_clips.read_events(folders.data / "seed0_map", data.exact_split(length))
+        assert {frames for _, frames in events.values()} == {length}
+    trained = event_clips.read_events(folders.data / "seed0_map", "train")
+    assert len({frames for _, frames in trained.values()}) > 3
 
 
-def test_the_report_is_made_of_the_json_alone(folders, tmp_path):
-    _, written, _ = folders
-    (tmp_path / results.FILE).write_text((written / results.FILE).read_text())
+def test_bytes_are_those_that_travel(found):
+    codings = {(one["what"], one["codec"], one["quality"]): one for one in found["bytes_T5_Ts2"]["codings"]}
+    assert len(codings) == 9
+    raw = codings["distilled", "raw", None]
+    assert 0 < raw["bytes_per_clip"] - 2 * 64 * 64 * 3 < 150  # what the request says beside its frames
+    assert codings["distilled", "jpeg", 5]["bytes_per_clip"] < codings["distilled", "jpeg", 90]["bytes_per_clip"]
+    for what in ("distilled", "whole_clip", "uniform"):
+        assert codings[what, "h264", 40]["bytes_per_clip"] < codings[what, "h264", 18]["bytes_per_clip"]
+
+
+def test_what_is_finished_is_not_run_again(finished):
+    folders, _, wanted = finished
+    before = {cell.name: folders.result(cell.name).stat().st_mtime_ns for cell in wanted}
+    scheduler.run(wanted, folders, workers=1)
+    assert before == {cell.name: folders.result(cell.name).stat().st_mtime_ns for cell in wanted}
+
+
+def test_the_report_is_made_of_the_json_alone(finished, found, tmp_path):
+    _, written, _ = finished
+    shutil.copy(written / results.FILE, tmp_path)
     report.write(tmp_path)
     assert (written / "figure2_frames.png").stat().st_size > 1000
     for path in written.iterdir():
         if path.suffix in (".md", ".csv"):
             assert (tmp_path / path.name).read_text() == path.read_text()
-    assert {"figure3_frames.png", "figure3_bytes.png", "figure2_matrices.png"} <= {p.name for p in tmp_path.iterdir()}
+    pictures = {"figure3_frames.png", "figure3_bytes.png", "figure2_matrices.png", "map.png"}
+    assert pictures <= {path.name for path in tmp_path.iterdir()}
     with (tmp_path / "table2.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    found = results.read(tmp_path)
-    (tsd,) = [cell for cell in found["cells"] if cell["cell"] == "seed0/tsd_T10_Ts5"]
-    assert rows[0]["I3D+TSD"] == f"{100 * tsd['tests'][0]['clips']['3']['top1']:.1f}"
+        (row,) = csv.DictReader(file)
+    assert row["I3D+TSD"] == f"{100 * found['tsd_T5_Ts2']['tests'][0]['clips']['3']['top1']:.1f}"
+    assert row["seeds"] == "1"
+    text = (written / "tables.md").read_text()
+    for title in (
+        "Table 2",
+        "Table 3",
+        "Where does each method win?",
+        "Bytes at equal accuracy",
+        "Table 4",
+        "Figure 2",
+    ):
+        assert f"## {title}" in text
 
 
-def test_the_json_does_not_say_where_it_was_run(folders):
-    runs, written, _ = folders
-    text = (written / results.FILE).read_text()
-    assert str(runs.parent) not in text
-    found = json.loads(text)
-    (tsd,) = [cell for cell in found["cells"] if cell["cell"] == "seed0/tsd_T10_Ts5"]
-    assert (tsd["config"]["data_dir"], tsd["config"]["mobilenet_weights"]) == (
-        "tiny/seed0_main",
-        "seed0/coarse/coarse.weights.h5",
+def test_the_program_adds_what_is_finished_to_the_results_and_reports(finished, tmp_path):
+    """The quick study's program, with the cells of this test in place of its own."""
+    folders, written, _ = finished
+    code = (
+        "from study import __main__ as program, grid, settings\n"
+        "import study_test\n"
+        "settings.quick, found = study_test.tiny, study_test.cells()\n"
+        "grid.cells = lambda sizes: found\n"
+        "program.start()\n"
     )
-    assert 0 < found["wall_seconds"] <= sum(cell["wall_seconds"] for cell in found["cells"]) + 1
+    flags = [f"--output_dir={tmp_path}", f"--runs_dir={folders.runs.parent}", f"--data_dir={folders.data.parent}"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--quick", *flags],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (FOLDER.parents[1], FOLDER, OWN_PARTS)))},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert (done.returncode, done.stdout) == (0, f"Tables: {tmp_path}/quick/tables.md; pictures beside it\n"), (
+        done.stderr
+    )
+    names = {path.name for path in written.iterdir()}
+    assert {path.name for path in (tmp_path / "quick").iterdir()} == names
+    for name in names:
+        assert (tmp_path / "quick" / name).read_bytes() == (written / name).read_bytes(), name
 
 
-def test_elapsed_time_counts_cells_side_by_side_once_and_pauses_not():
-    cells = [
-        {"ended_at": 110.0, "wall_seconds": 10.0},
-        {"ended_at": 112.0, "wall_seconds": 7.0},
-        {"ended_at": 109.0, "wall_seconds": 1.0},
-        {"ended_at": 500.0, "wall_seconds": 20.0},
-    ]
-    assert results.elapsed_seconds(cells) == 32.0
+def test_the_json_does_not_say_where_it_was_run(finished, found):
+    folders, written, _ = finished
+    assert str(folders.runs.parents[1]) not in (written / results.FILE).read_text()
+    assert found["tsd_T5_Ts2"]["recipe"]["config"]["data_dir"] == "seed0_main"
 
 
-def test_tables_of_several_seeds():
-    found = {"settings": dataclasses.asdict(settings.full()), "cells": []}
-    answers = {("tsd", 20, 5): ("0101", "0100"), ("i3d_e", 20, 5): ("0000", "0001"), ("i3d", 10, 10): ("0100", "0101")}
-    for (method, length, distilled), by_seed in answers.items():
-        for seed, predicted in enumerate(by_seed):
-            top1 = sum(one == other for one, other in zip(predicted, "0101", strict=True)) / 4
-            test = {"labels": "0101", "clips": {"3": {"top1": top1, "predicted": predicted}}}
-            cell = {"group": "table2", "seed": seed, "method": method, "T": length, "Ts": distilled, "tests": [test]}
-            found["cells"].append(cell)
-    cells, sizes = found["cells"], found["settings"]
-    rows = tables.table2(cells, sizes).rows
-    assert rows == [
-        ["5", "20", "", "", "", "62.5 ± 17.7", "87.5 ± 17.7"],
-        ["10", "10", "87.5 ± 17.7", "", "", "", ""],
-    ]
-    best, twice = tables.target(cells, sizes).rows
-    assert best[:3] == ["20 to 5", "the best of the others: I3D_E 20 to 5", "+25.0 ± 35.4"]
-    assert twice[:3] == ["20 to 5", "I3D at 2 T_s: I3D 10 to 10", "+0.0 ± 35.4"]
+def test_attention_is_tested_at_any_number_of_frames(finished, tmp_path):
+    """Its weights do not depend on T_s, so one training serves all."""
+    folders, _, _ = finished
+    (cell,) = [cell for cell in grid.cells(tiny()) if cell.name == "seed0/i3d_a_T5"]
+    config = run_cell.config_here(cell, folders)
+    run = WorkDirectory(tmp_path / "run")
+    (run.checkpoints_path / "step_00000001").mkdir(parents=True)
+    build_network(config).save_weights(run.checkpoints_path / "step_00000001" / "network.weights.h5")
+    tests = [testing.run_test(run, config, Test("test", 5, count, (1,), matrix=True)) for count in (2, 5)]
+    assert [test["Ts"] for test in tests] == [2, 5]
+    # The T_s best frames, one in each column.
+    assert [len(test["matrix"]["examples"][0]["P"][0]) for test in tests] == [2, 5]
+    assert all(test["matrix"]["maximum"] == 1 for test in tests)

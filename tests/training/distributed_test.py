@@ -167,6 +167,53 @@ def test_two_workers_end_with_the_weights_of_one_and_only_the_chief_writes(confi
     assert "tsd_stage1" not in results[1][2]
 
 
+def test_the_tasks_of_a_slurm_job_train_together(sample_shards, tmp_path):
+    """deploy/slurm/train.sh, with an srun that starts two tasks here, as SLURM would on two nodes."""
+    bin_dir = tmp_path / "bin"
+    bin_dir.mkdir()
+    # SLURM would answer n[1-2] with the names of two nodes; both are this machine, so the ports have to differ.
+    (bin_dir / "scontrol").write_text("#!/bin/sh\necho localhost\n")
+    (bin_dir / "srun").write_text(
+        "#!/bin/bash\nshift\n"
+        'for rank in 0 1; do SLURM_PROCID=$rank "$@" > "$OUT/stdout$rank" 2> "$OUT/stderr$rank" & jobs+=($!); done\n'
+        'for job in "${jobs[@]}"; do wait "$job" || exit 1; done\n'
+    )
+    (bin_dir / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    for path in bin_dir.iterdir():
+        path.chmod(0o755)
+    step = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_STEP_NODELIST": "n1", "SLURM_STEP_TASKS_PER_NODE": "2"}
+    (tmp_path / "small.py").write_text(
+        "import keras\n\ndef network(shape, num_classes):\n"
+        "    pool = keras.layers.GlobalAveragePooling3D()\n"
+        "    return keras.Sequential([keras.Input(shape), pool, keras.layers.Dense(num_classes)])\n"
+    )
+    environment = {**os.environ, **step, "PATH": f"{bin_dir}:{os.environ['PATH']}", "OUT": str(tmp_path)}
+    environment["PYTHONPATH"] = str(tmp_path)
+    flags = ["--preset=sample", "--method=i3d", "--main_network=small:network", "--batch_size=1", "--max_steps=1"]
+    flags += [f"--data_dir={sample_shards}", f"--workdir={tmp_path}/run"]
+    command = ["bash", str(ROOT / "deploy/slurm/train.sh"), *flags]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
+    outputs = [(tmp_path / f"stderr{rank}").read_text() for rank in (0, 1)]
+    assert done.returncode == 0, outputs
+    assert all("Waiting for 2 workers" in output for output in outputs)
+    assert (tmp_path / "run/finished").exists()
+    assert (tmp_path / "stdout0").read_text().splitlines()[-1] == f"Trained i3d_network: {tmp_path}/run"
+    assert (tmp_path / "stdout1").read_text() == ""
+
+
+def test_a_sweep_of_slurm_takes_a_recipe_for_each_task_of_the_array(tmp_path):
+    (tmp_path / "some recipes").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / f"some recipes/{name}.json").write_text("{}")
+    (tmp_path / "python").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / "python").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_ARRAY_TASK_ID": "1"}
+    command = ["bash", str(ROOT / "deploy/slurm/sweep.sh"), "some recipes", "--T=40"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    expected = ["train_kinetics.py", "--config=some recipes/b.json", "--workdir=runs/some recipes/b", "--T=40"]
+    assert done.stdout.splitlines() == expected
+
+
 def test_two_replicas_end_with_the_weights_of_one_also_when_they_are_killed_in_between(config, alone, tmp_path):
     code, *_ = finish(train(tmp_path / "run", config, 1, None, num_devices=2, die_at=["tsd_stage1", 1]))
     assert code == -9

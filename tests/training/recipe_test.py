@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -73,6 +74,19 @@ def test_a_second_method_starts_from_the_same_main_network(runs, tiny_config, tm
     assert (runs / "i3d/log.jsonl").read_text() == log
     assert difference(network.main_network, WorkDirectory(runs / "i3d").load_network().main_network) == 0
     assert difference(network.main_network, WorkDirectory(runs / "tsd").load_network().main_network) > 0
+
+
+def test_a_main_network_of_other_classes_is_refused(runs, tiny_config, sample_shards, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(sample_shards, data)
+    (data / "labels.txt").write_text("kick\ncartwheel\ncrawl\nbackflip\nroll\nspin kick\n")
+    config = tiny_config(method="i3d_e", data_dir=str(data))
+    start = {"i3d_config": i3d_config(tiny_config), "i3d_workdir": runs / "i3d"}
+    match = r"of .*/i3d tells other classes apart than those of .*: label 0 is 'red horizontal' there and 'kick' here"
+    for named in (None, runs / "i3d"):
+        with pytest.raises(UserError, match=match):
+            recipe.train_on_kinetics(config, tmp_path / "i3d_e", **start, main_network_weights=named)
+    assert not (tmp_path / "i3d_e").exists()
 
 
 def test_a_main_network_that_is_named_replaces_the_default_one(runs, tiny_config, tmp_path):

@@ -47,6 +47,19 @@ def test_stage_1_leaves_the_main_networks_batch_norm_in_inference_mode(config, n
     assert any(moved)
 
 
+def test_stage_1_keeps_the_main_networks_dropout_and_nothing_else_of_training(tiny_config):
+    frames = np.random.default_rng(0).uniform(-1, 1, (2, 5, 64, 64, 3)).astype("float32")
+    for dropout_rate in (0.0, 0.5):
+        config = tiny_config(dropout_rate=dropout_rate)
+        network = build_network(config)
+        stage_model(config.stages[0], network, config)
+        one, other = (np.asarray(network.main_network(frames, training=True)) for _ in range(2))
+        used = np.asarray(network.main_network(frames, training=False))
+        assert np.array_equal(one, other) == (dropout_rate == 0.0)
+        if dropout_rate == 0.0:
+            np.testing.assert_allclose(one, used, atol=1e-6)
+
+
 def test_stage_2_trains_everything(config, network):
     stage_model(config.stages[0], network, config)
     stage = stage_model(config.stages[1], network, config)

@@ -8,6 +8,9 @@ import tensorflow as tf
 
 from tsd_tf.config import Stage
 from tsd_tf.contract.errors import UserError
+from tsd_tf.contract.hashing import place_of
+from tsd_tf.data.evaluation_clips import EvaluationClips
+from tsd_tf.data.training_clips import TrainingClips
 from tsd_tf.training import checkpoints, initialization
 from tsd_tf.training.observer import Observer
 from tsd_tf.training.trainer import Trainer
@@ -267,6 +270,41 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_records(tiny_conf
     ]
     assert directory.checkpoints() == {}
     assert not directory.finished()
+
+
+def test_what_is_held_out_chooses_the_best_weights_and_is_never_trained_on(tiny_config, tmp_path, monkeypatch):
+    seen = {"train": [], "validate": []}
+
+    def recording(source, name):
+        class Recording(source):
+            def __iter__(self):
+                for batch in super().__iter__():
+                    seen[name] += batch["media_id"].numpy().tolist()
+                    yield batch
+
+        return Recording
+
+    monkeypatch.setattr("tsd_tf.training.trainer.TrainingClips", recording(TrainingClips, "train"))
+    monkeypatch.setattr("tsd_tf.training.validation.EvaluationClips", recording(EvaluationClips, "validate"))
+    stage = Stage("tsd_stage1", "client", 8, 0.01, batch_size=3)
+    directory, config = WorkDirectory(tmp_path / "run"), tiny_config(stages=(stage,), held_out_share=0.3)
+    Trainer(directory, config).run()
+    ids = [media_id.decode() for media_id in set(seen["train"] + seen["validate"])]
+    assert len(ids) == 12
+    held_out = {one for one in ids if place_of(one.partition("_")[0]) < 0.3}  # without Kinetics' seconds
+    assert 0 < len(held_out) < 12
+    assert {one.decode() for one in seen["validate"]} == held_out
+    assert {one.decode() for one in seen["train"]} == set(ids) - held_out
+    result = checkpoints.best_result(directory)
+    assert (result["split"], result["held_out_share"], result["videos"]) == ("train", 0.3, len(set(seen["validate"])))
+
+
+def test_of_little_data_nothing_is_held_out_and_it_is_said(tiny_config, tmp_path, capsys):
+    stage = Stage("tsd_stage1", "client", 1, 0.01, batch_size=1)
+    directory = WorkDirectory(tmp_path / "run")
+    Trainer(directory, tiny_config(stages=(stage,), held_out_share=1e-9)).run()
+    assert "No validation while it trains: a share of 1e-09 of train holds no video" in capsys.readouterr().out
+    assert (directory.finished(), directory.best()) == (True, None)
 
 
 @pytest.fixture

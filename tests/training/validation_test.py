@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 
@@ -10,6 +11,7 @@ from tsd_tf.contract.clip_spec import ClipSpec
 from tsd_tf.contract.errors import UserError
 from tsd_tf.data import tfrecord
 from tsd_tf.data.evaluation_clips import EvaluationClips
+from tsd_tf.data.part import Part
 from tsd_tf.data.records import Records
 from tsd_tf.data.shards import find_shards
 from tsd_tf.network import FewFrameNetwork
@@ -60,10 +62,15 @@ def labels(sample_shards):
     return next(iter(clips))["label"].numpy().tolist()
 
 
+def records_of(plan, config, **options):
+    _, shards, part = plan.videos(config)
+    return Records(shards, part=part, **options)
+
+
 @pytest.fixture
 def validation(network, tiny_config, tmp_path):
     config = tiny_config()
-    return Validation(WorkDirectory(tmp_path), network, config, PLAN, Records(PLAN.shards(config.data_dir)))
+    return Validation(WorkDirectory(tmp_path), network, config, PLAN, records_of(PLAN, config), "test")
 
 
 def test_the_best_weights_stay(validation, network, labels, tmp_path):
@@ -79,7 +86,7 @@ def test_the_best_weights_stay(validation, network, labels, tmp_path):
         assert (result["top1"], result["videos"], result["total_steps"]) == (top1, 2, step)
         assert [path.name for path in validation.work_directory.checkpoints_path.iterdir()] == [f"best_{best:08d}"]
     kept = json.loads((tmp_path / "checkpoints/best_00000002/validation.json").read_text())
-    assert (kept["top1"], kept["split"], kept["stage"]) == (0.5, "test", "tsd_stage1")
+    assert (kept["top1"], kept["split"], kept["held_out_share"], kept["stage"]) == (0.5, "test", 0.0, "tsd_stage1")
     network.load_weights(tmp_path / "checkpoints/best_00000002/network.weights.h5")
     np.testing.assert_array_equal(np.asarray(network.main_network.bias), np.eye(6)[labels[0]])
 
@@ -87,15 +94,15 @@ def test_the_best_weights_stay(validation, network, labels, tmp_path):
 def test_a_resumed_run_remembers_the_best(validation, network, labels, tiny_config):
     network.main_network.always(labels[0])
     validation.run(state(network, 7))
-    again = Validation(validation.work_directory, network, tiny_config(), PLAN, validation.clips.records)
+    again = Validation(validation.work_directory, network, tiny_config(), PLAN, validation.clips.records, "test")
     again.run(state(network, 8))
     assert checkpoints.best_result(again.work_directory)["total_steps"] == 7
 
 
 def test_when_it_is_due(network, tiny_config, tmp_path):
     def due(plan, stage, step, at_checkpoint):
-        records = Records(plan.shards(tiny_config().data_dir))
-        validation = Validation(WorkDirectory(tmp_path), network, tiny_config(), plan, records)
+        records = records_of(plan, tiny_config())
+        validation = Validation(WorkDirectory(tmp_path), network, tiny_config(), plan, records, "test")
         return validation.is_due(state(network, step, stage, at_checkpoint))
 
     assert due(PLAN, CLIENT, 3, at_checkpoint=True)
@@ -126,8 +133,8 @@ def test_later_validations_read_no_record_whole_and_tell_of_damage_once(
     shutil.copytree(sample_shards, tmp_path / "data")
     name = damage_record(tmp_path / "data", "test")
     plan = ValidationPlan(split="test")
-    records = Records(plan.shards(tmp_path / "data"), damaged_share=0.2)
-    validation = Validation(WorkDirectory(tmp_path / "run"), network, tiny_config(), plan, records)
+    records = records_of(plan, tiny_config(data_dir=str(tmp_path / "data")), damaged_share=0.2)
+    validation = Validation(WorkDirectory(tmp_path / "run"), network, tiny_config(), plan, records, "test")
     read, read_record = [], tfrecord.read_record
     monkeypatch.setattr(tfrecord, "read_record", lambda *place: read.append(place) or read_record(*place))
     for step in (1, 2, 3):
@@ -137,19 +144,33 @@ def test_later_validations_read_no_record_whole_and_tell_of_damage_once(
     assert capfd.readouterr().err.count(f"damaged, left out: {name}: expected a label from 0 to 5, got 99") == 1
 
 
-def test_validate_is_the_default_split_where_it_is_there(sample_shards, tmp_path, capsys):
-    assert ValidationPlan(split="test", num_videos=0).shards(sample_shards) == []
-    assert ValidationPlan().shards(sample_shards) == []
-    assert f"{sample_shards} has no validate shards" in capsys.readouterr().out
-    for path in sample_shards.glob("test-*-of-*"):
-        shutil.copy(path, tmp_path / path.name.replace("test", "validate"))
-    assert [path.rpartition("/")[2] for path in ValidationPlan().shards(tmp_path)] == [
-        "validate-00000-of-00002",
-        "validate-00001-of-00002",
-    ]
+def names(found):
+    split, shards, part = found
+    return split, [path.rpartition("/")[2] for path in shards], part
+
+
+def test_without_a_split_it_is_what_training_holds_out(tiny_config, capsys):
+    config = tiny_config(held_out_share=0.3)
+    part = Part(0.3, is_held_out=True)
+    assert names(ValidationPlan().videos(config)) == ("train", ["train-00000-of-00002", "train-00001-of-00002"], part)
+    assert names(ValidationPlan(split="test").videos(config))[::2] == ("test", None)
+    assert ValidationPlan(split="test", num_videos=0).videos(config) is None
     assert capsys.readouterr().out == ""
 
 
-def test_a_split_that_is_named_must_be_there(sample_shards):
+def test_without_either_it_is_validate_unless_that_is_the_test_set(tiny_config, sample_shards, tmp_path, capsys):
+    assert ValidationPlan().videos(tiny_config()) is None
+    assert f"no split is named, and {sample_shards} has no validate shards" in capsys.readouterr().out
+    for path in sample_shards.glob("test-*-of-*"):
+        shutil.copy(path, tmp_path / path.name.replace("test", "validate"))
+    config = tiny_config(data_dir=str(tmp_path))
+    shards = ["validate-00000-of-00002", "validate-00001-of-00002"]
+    assert names(ValidationPlan().videos(config)) == ("validate", shards, None)
+    assert capsys.readouterr().out == ""
+    assert ValidationPlan().videos(dataclasses.replace(config, evaluation_split="validate")) is None
+    assert "no split is named, and validate is what evaluate.py tests on" in capsys.readouterr().out
+
+
+def test_a_split_that_is_named_must_be_there(tiny_config):
     with pytest.raises(UserError, match="no holdout shards"):
-        ValidationPlan(split="holdout").shards(sample_shards)
+        ValidationPlan(split="holdout").videos(tiny_config())

@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from tsd_tf.building import procedural_videos
+from tsd_tf.building.sprite_videos import SpriteVideos
 from tsd_tf.contract.errors import MissingEncoderError, UnreadableVideoError, UserError
 from tsd_tf.video import clip_coding, codec, priority
 
@@ -20,7 +20,7 @@ _SHA256 = "cf18770c87ce4781fa7d61c3c06770f345fa686920af22eab7b326d978b30463"
 
 @pytest.fixture(scope="module")
 def frames():
-    return procedural_videos.render([0], 0, procedural_videos.VideoSettings()).frames[:10:2]
+    return SpriteVideos().render([0], 0).frames[:10:2]
 
 
 def psnr(a, b):

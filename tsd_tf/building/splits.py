@@ -1,10 +1,10 @@
 """Which split a video belongs to, where nobody has said so."""
 
-import hashlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tsd_tf.contract.errors import UserError
+from tsd_tf.contract.hashing import place_of
 
 if TYPE_CHECKING:
     from tsd_tf.building.annotations import Row
@@ -38,7 +38,7 @@ def splits_by_hash(sources: Iterable[str], validate_share: float, test_share: fl
             "`validate_share` and `test_share` must be at least 0 and together less than 1. "
             f"Received: validate_share={validate_share}, test_share={test_share}"
         )
-    places = sorted((_place(source), source) for source in set(sources))
+    places = sorted((place_of(source), source) for source in set(sources))
     num_test = max(sum(place < test_share for place, _ in places), test_share > 0)
     num_held_out = max(sum(place < test_share + validate_share for place, _ in places), num_test + (validate_share > 0))
     if num_held_out >= len(places):
@@ -73,9 +73,3 @@ def by_split(rows: "Iterable[Row]", validate_share: float, test_share: float) ->
     if not found[TRAIN]:
         raise UserError(f"expected rows of the split train, got none in {len(rows)} rows")
     return {split: members for split, members in found.items() if members}
-
-
-def _place(source: str) -> float:
-    """A source's place among all that there might be, from 0 to 1."""
-    digest = hashlib.sha256(source.encode("utf-8", "surrogateescape")).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64

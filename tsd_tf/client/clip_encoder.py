@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tsd_tf.client.connection import UnknownSignatureError
+from tsd_tf.client.errors import UnknownSignatureError
 from tsd_tf.contract.errors import MissingEncoderError, UserError
 from tsd_tf.video import codec as codecs
 

@@ -5,16 +5,16 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 
-def sliding(frames: Iterable[Any], num_frames: int, stride: int) -> Iterator[tuple[int, list[Any]]]:
+def sliding(frames: Iterable[Any], num_frames: int, stride: int, loops: bool = True) -> Iterator[tuple[int, list[Any]]]:
     """Cuts a stream into clips that cover all of its frames.
 
-    A clip starts every `stride` frames, and the last one ends with the stream. A stream shorter than a clip is looped,
-    as in evaluation.
+    A clip starts every `stride` frames, and the last one ends with the stream.
 
     Args:
         frames: the stream; of any type.
         num_frames: T.
         stride: frames between the starts of two clips, 1 to T.
+        loops: whether a stream shorter than a clip is looped, as in evaluation; otherwise it makes none.
 
     Yields:
         (start, clip): index of the clip's first frame and the list of its T frames.
@@ -28,6 +28,8 @@ def sliding(frames: Iterable[Any], num_frames: int, stride: int) -> Iterator[tup
             yield count - num_frames, list(window)
             next_end += stride
     if 0 < count < num_frames:
+        if not loops:
+            return
         looped = list(window)
         yield 0, [looped[index % count] for index in range(num_frames)]
     elif count and count != next_end - stride:

@@ -1,14 +1,11 @@
 """The client half on LiteRT."""
 
-import hashlib
 import os
-import pathlib
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 
-from tsd_tf.contract import signatures
-from tsd_tf.contract.errors import UserError
+from tsd_tf.client.exported_client import ExportedClient
+from tsd_tf.contract import lite_interpreter, signatures
 
 
 class Distiller:
@@ -27,23 +24,9 @@ class Distiller:
     """
 
     def __init__(self, path: str | os.PathLike, num_threads: int = 2) -> None:
-        path = pathlib.Path(path)
-        sidecar = path.with_name(signatures.SIDECAR_FILE)
-        try:
-            contents = path.read_bytes()
-            self.model = signatures.ClientModel.from_json(sidecar.read_text())
-            self.labels = path.with_name(signatures.LABELS_FILE).read_text().splitlines()
-        except OSError as error:
-            raise UserError(
-                f"no client half: looked for {path} with {signatures.SIDECAR_FILE} and {signatures.LABELS_FILE} beside "
-                f"it, but {error.filename} is missing; python -m tsd_tf.export makes them"
-            ) from error
-        except ValueError as error:
-            raise UserError(f"{sidecar}: {error}") from error
-        hashes = {variant.file: variant.sha256 for variant in self.model.variants}
-        if hashes.get(path.name) != hashlib.sha256(contents).hexdigest():
-            raise UserError(f"{path} is not the file that {sidecar} describes; export again, or copy both files")
-        self._interpreter = Interpreter(model_content=contents, num_threads=num_threads)
+        exported = ExportedClient.read(path)
+        self.model, self.labels = exported.model, exported.labels
+        self._interpreter = lite_interpreter.load(exported.contents, num_threads)
         self._runners = {name: self._interpreter.get_signature_runner(name) for name in self.model.signatures}
 
     def distill(self, clip: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -67,7 +50,12 @@ class Distiller:
         return self._runners[signatures.ENCODE_FRAME](frame=frame[None])[signatures.FEATURES][0]
 
     def distill_features(self, clip: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """As `distill`, from frames whose coarse features, float32 (T, h, w, c), are already known."""
+        """As `distill`, from frames of which the coarse features of every coarse_stride-th are already known.
+
+        Args:
+            clip: uint8 RGB (T, H, W, 3).
+            features: float32 (T', h, w, c), of clip[::model.coarse_stride].
+        """
         return self._answer(self._runners[signatures.DISTILL_FEATURES](frames=clip[None], features=features[None]))
 
     @staticmethod

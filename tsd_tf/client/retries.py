@@ -1,56 +1,57 @@
-"""Asking again when a server is unavailable or busy."""
+"""When to ask again."""
 
 import dataclasses
+import datetime
+import email.utils
+import math
 import random
-import time
-from collections.abc import Callable
-from typing import Any
 
-
-class UnavailableError(Exception):
-    """One attempt found no server, or one that is busy; the message says why.
-
-    Args:
-        message: why.
-        retry_after: seconds after which a busy server asks to be asked again; None of one that is not there.
-    """
-
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
+_MOST_DOUBLINGS = 30
 
 
 @dataclasses.dataclass(frozen=True)
 class Retries:
-    """How often and how fast a request is sent again while the server is unavailable.
+    """How long and how fast a request is sent again while the server is away or busy.
 
     Attributes:
-        attempts: how often it is sent.
+        retry_for: seconds; no attempt begins later than that. 0 to ask once.
         first_pause: seconds before the second attempt; every further pause is twice as long.
-        longest_pause: seconds; a busy server's own wish may be longer.
+        longest_pause: seconds; a server's own wish may be longer.
     """
 
-    attempts: int = 4
+    retry_for: float = 60.0
     first_pause: float = 0.2
-    longest_pause: float = 2.0
+    longest_pause: float = 5.0
 
     def __post_init__(self) -> None:
-        if self.attempts < 1:
-            raise ValueError(f"`attempts` must be at least 1. Received: attempts={self.attempts}")
-        for name in ("first_pause", "longest_pause"):
-            if getattr(self, name) < 0:
+        for name in ("retry_for", "first_pause", "longest_pause"):
+            if not getattr(self, name) >= 0:
                 raise ValueError(f"`{name}` must not be negative. Received: {name}={getattr(self, name)}")
 
-    def run(self, attempt: Callable[[], Any]) -> Any:
-        """Calls `attempt()` until it does not raise UnavailableError; the last attempt's is raised."""
-        for number in range(self.attempts - 1):
-            try:
-                return attempt()
-            except UnavailableError as error:
-                # Clients that lost the same server should not come back in step.
-                if error.retry_after is None:
-                    pause = min(self.first_pause * 2**number, self.longest_pause) * random.uniform(0.75, 1.25)
-                else:
-                    pause = error.retry_after * random.uniform(1.0, 1.25)
-                time.sleep(pause)
-        return attempt()
+    def pause(self, number: int, retry_after: float | None = None) -> float:
+        """Seconds after an attempt that failed; at random, so that clients that lost a server do not come back in step.
+
+        Args:
+            number: of the attempt, from 1.
+            retry_after: seconds that the server asks for, or None.
+        """
+        pause = min(self.first_pause * 2 ** min(number - 1, _MOST_DOUBLINGS), self.longest_pause)
+        pause *= random.uniform(0.5, 1.0)
+        return pause if retry_after is None else max(pause, retry_after * random.uniform(1.0, 1.25))
+
+
+def seconds_of(retry_after: str | None) -> float | None:
+    """The seconds that a header Retry-After asks for, as a number or as a date; None if it asks for nothing."""
+    if not retry_after:
+        return None
+    try:
+        seconds = float(retry_after)
+    except ValueError:
+        try:
+            then = email.utils.parsedate_to_datetime(retry_after)
+        except (TypeError, ValueError):
+            return None
+        if then.tzinfo is None:  # "-0000", which is UTC
+            then = then.replace(tzinfo=datetime.timezone.utc)
+        seconds = max(0.0, (then - datetime.datetime.now(datetime.timezone.utc)).total_seconds())
+    return seconds if seconds >= 0 and math.isfinite(seconds) else None

@@ -8,6 +8,7 @@ from tsd_tf.contract.errors import UserError
 
 _PORTS = {"grpc": None, "grpcs": None, "http": 80, "https": 443}
 _ENCRYPTED = ("grpcs", "https")
+_UNIX = "unix:/"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,8 +17,8 @@ class ServerAddress:
 
     Attributes:
         scheme: "grpc", "grpcs", "http" or "https".
-        host: a name or an IP address, without brackets.
-        port: of TCP.
+        host: a name or an IP address, without brackets; or "unix:/path", a socket in a folder of this machine.
+        port: of TCP; 0 for such a socket.
     """
 
     scheme: str
@@ -28,9 +29,13 @@ class ServerAddress:
     def parse(cls, server: str) -> "ServerAddress":
         """Reads "host:port", "grpc://host:port", "grpcs://host:port", "http://host[:port]" or "https://host[:port]".
 
+        And "unix:/path", where gRPC is spoken without TLS.
+
         Raises:
             UserError: `server` is none of these.
         """
+        if server.startswith(_UNIX):
+            return cls("grpc", server, 0)
         try:
             parts = urllib.parse.urlsplit(server if "://" in server else f"grpc://{server}")
             port = parts.port or _PORTS[parts.scheme]
@@ -41,8 +46,8 @@ class ServerAddress:
             more = more or parts.path.strip("/")
         if parts.scheme not in _PORTS or not parts.hostname or not port or more:
             raise UserError(
-                "`server` must be host:port, grpc://host:port, grpcs://host:port (with TLS), http://host:port or "
-                f"https://host:port. Received: server={server}"
+                "`server` must be host:port, grpc://host:port, grpcs://host:port (with TLS), http://host:port, "
+                f"https://host:port or unix:/path. Received: server={server}"
             )
         return cls(parts.scheme, parts.hostname, port)
 
@@ -57,9 +62,11 @@ class ServerAddress:
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
-            return self.host == "localhost"
+            return self.host == "localhost" or self.host.startswith(_UNIX)
 
     @property
     def host_and_port(self) -> str:
         """As gRPC and URLs write it."""
+        if self.host.startswith(_UNIX):
+            return self.host
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

@@ -23,6 +23,26 @@ def short_name(text: str) -> str:
     return text.rpartition(":")[2]
 
 
+def name_of(part: Callable[..., Any], field: str) -> str:
+    """The reference that stands for a class or function.
+
+    Args:
+        part: defined at the top of a module.
+        field: the argument or field that holds it, for errors.
+
+    Raises:
+        UserError: it cannot be found again under its name, as a lambda or a function within another one.
+    """
+    name = f"{getattr(part, '__module__', None)}:{getattr(part, '__qualname__', None)}"
+    module = sys.modules.get(getattr(part, "__module__", None) or "")
+    if not is_reference(name) or getattr(module, name.rpartition(":")[2], None) is not part:
+        raise UserError(
+            f"`{field}` must be functions at the top of a module: a run keeps their names and finds them again. "
+            f"Received: {field}={part!r}"
+        )
+    return name
+
+
 def resolve(reference: str, field: str) -> Callable[..., Any]:
     """Imports the class or function that a reference names, from the current folder or from an installed package.
 

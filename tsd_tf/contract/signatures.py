@@ -22,7 +22,8 @@ ORDER = "order"
 # Signatures of the client half, batch size 1.
 DISTILL = "distill"  # FRAMES: uint8 (1, T, H, W, 3)
 ENCODE_FRAME = "encode_frame"  # FRAME: uint8 (1, H, W, 3) -> FEATURES: float32 (1, h, w, c)
-DISTILL_FEATURES = "distill_features"  # FRAMES: uint8 (1, T, H, W, 3), FEATURES: float32 (1, T, h, w, c)
+# FRAMES: uint8 (1, T, H, W, 3), FEATURES: float32 (1, T', h, w, c), of every coarse_stride-th frame from the first on
+DISTILL_FEATURES = "distill_features"
 
 FRAME = "frame"
 FRAMES = "frames"
@@ -42,7 +43,19 @@ CLOUD_DIR = "cloud"
 CLIENT_DIR = "client"
 LABELS_FILE = "labels.txt"
 SIDECAR_FILE = "client.json"
-REPORT_FILE = "report.json"  # how far both SavedModels and every TFLite file differ from the Keras network
+REPORT_FILE = "report.json"  # how far both halves, in every form, differ from the Keras network
+
+# Beside the SavedModel of a version of the cloud half.
+WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"  # where TensorFlow Serving looks for them; some with answers
+OPENVINO_DIR = "assets.extra/openvino"
+# In OPENVINO_DIR: a SavedModel of what is not the main network. Its signatures are JPEG, FRAMES_BYTES to FRAMES;
+# SERVING_DEFAULT, LOGITS (batch, num_classes) to the answer; VIDEO, LOGITS (batch, Q, num_classes) to the answer.
+OPENVINO_REST = "rest"
+
+
+def openvino_file(precision: str) -> str:
+    """In OPENVINO_DIR: the main network, FRAMES to LOGITS; float32 and bfloat16 share one."""
+    return "network_int8.xml" if precision == "int8" else "network.xml"
 
 
 def tflite_file(variant: str) -> str:
@@ -58,7 +71,7 @@ class Variant:
         name: "float32", "float16" or "int8".
         file: file name beside the sidecar.
         num_bytes, sha256: of the file.
-        transformation_matrix_difference: largest absolute difference of P.
+        transformation_matrix_difference: largest absolute difference of P, of whole clips and of frames one by one.
         distilled_frames_difference: largest absolute difference of Y, in levels of 255.
         distilled_frames_mean_difference: mean absolute difference of Y, in levels of 255.
         logits_difference, probabilities_difference: largest absolute differences after the cloud half.
@@ -89,6 +102,7 @@ class ClientModel:
         short_side: pixels that a video's short side is resized to before the centre crop.
         frames_per_second: rate of the frames of a clip.
         square_pixels: whether a video's ratio of the pixels' sides is obeyed.
+        coarse_stride: frames from one whose features P is made of to the next.
         num_classes: classes of the cloud half.
         feature_shape: (h, w, c) of the coarse features of one frame, or None where the method has none.
         signatures: names of the signatures in the TFLite files.
@@ -109,6 +123,7 @@ class ClientModel:
     variants: tuple[Variant, ...]
     value_range: tuple[int, int] = (0, 255)
     square_pixels: bool = False
+    coarse_stride: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "signatures", tuple(self.signatures))

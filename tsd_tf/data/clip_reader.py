@@ -1,7 +1,7 @@
 """From a record's place to the JPEGs of a clip: the phases read, parse and sample."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -11,6 +11,8 @@ from tsd_tf.contract.clip_spec import ClipSpec
 from tsd_tf.data import clip_sampling, remote, sequence_example, tfrecord
 from tsd_tf.data.records import Records
 from tsd_tf.video import jpeg
+
+_GAP = 16  # frames between two that are wanted, which are read rather than left out
 
 DAMAGED, LOST = "damaged", "lost"  # the record is wrong; its shard can no longer be read
 
@@ -35,10 +37,12 @@ class ClipReader:
     Args:
         records: a Records, which keeps what is known of each record.
         spec: a ClipSpec; frames must not be smaller than its crop.
+        choose: the function of clip_sampling that chooses a clip's frames: `frames`, or one of those that do alike.
     """
 
     records: Records
     spec: ClipSpec
+    choose: Callable[[int, int, np.ndarray], np.ndarray] = clip_sampling.frames
 
     def read(self, shard: int, index: int, draws: np.ndarray) -> tuple[np.ndarray | np.int32, ...]:
         """Reads the clips of one record.
@@ -71,12 +75,14 @@ class ClipReader:
                         raise ValueError(f"expected JPEG frames under {schema.IMAGE_ENCODED}, got none")
                     records.known[shard, index], steps = known, dict(enumerate(found))
                 media_id = known.media_id
-                frames = clip_sampling.frames(len(known.bounds) - 1, num_frames, draws)
+                frames = self.choose(len(known.bounds) - 1, num_frames, draws)
                 order = np.arange(num_frames)
                 if draws.ndim:
                     frames, order = np.unique(frames, return_inverse=True)
                 if not steps:
-                    steps = self._steps(file, shard, index, known.bounds, frames.min(), frames.max() + 1)
+                    wanted = np.unique(frames)
+                    for part in np.split(wanted, np.flatnonzero(np.diff(wanted) > _GAP) + 1):
+                        steps |= self._steps(file, shard, index, known.bounds, part[0], part[-1] + 1)
             pictures = [sequence_example.step_value(steps[frame]) for frame in frames]
             size = self._size(pictures, frames)
             jpegs, label, places = pictures, known.label, order.reshape(places.shape).astype(np.int32)
@@ -86,7 +92,8 @@ class ClipReader:
         except remote.ERRORS as error:
             kind, reason = LOST, remote.reason(error)
         name = f" ({media_id.decode(errors='replace')})" if media_id else ""
-        problem = f"{kind} {shard} {index} record {index}{name} of shard {records.shards[shard]}: {reason}"
+        number = records.number_in_shard(shard, index)
+        problem = f"{kind} {shard} {index} record {number}{name} of shard {records.shards[shard]}: {reason}"
         return (
             np.array(jpegs, object),
             places,

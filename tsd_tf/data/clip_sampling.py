@@ -55,6 +55,43 @@ def frames(video_length: int, num_frames: int, draws: np.ndarray) -> np.ndarray:
     return (starts[..., None] + np.arange(num_frames)) % video_length
 
 
+def segment_frames(video_length: int, num_frames: int, draws: np.ndarray) -> np.ndarray:
+    """Indices of a random frame from each of `num_frames` equal segments of the video, in time order.
+
+    The sparse sampling of Temporal Segment Networks (Wang et al., 2016, Section 3.1). Segments of less than a frame
+    share it.
+
+    Args:
+        video_length: frames of the video, at least 1.
+        num_frames: segments.
+        draws: uint32 array (...,) of `start_draw`.
+
+    Returns:
+        int64 (..., num_frames), each in [0, video_length).
+    """
+    draws = np.asarray(draws)
+    # The bits of Philox are promised to stay the same in every NumPy, other distributions are not.
+    bits = [np.random.Philox(key=int(draw)).random_raw(num_frames) for draw in draws.ravel()]
+    within = (np.stack(bits) >> np.uint64(11)) * 2.0**-53
+    places = ((np.arange(num_frames) + within) * video_length / num_frames).astype(np.int64)
+    return np.minimum(places, video_length - 1).reshape(*draws.shape, num_frames)
+
+
+def segment_test_frames(video_length: int, num_frames: int, draws: np.ndarray) -> np.ndarray:
+    """As `segment_frames`, for the clips of a test: the first one takes the middle of every segment.
+
+    Args:
+        video_length, num_frames: as for `segment_frames`.
+        draws: uint32 (num_clips,).
+
+    Returns:
+        int64 (num_clips, num_frames), each in [0, video_length).
+    """
+    found = segment_frames(video_length, num_frames, draws)
+    found[0] = (2 * np.arange(num_frames) + 1) * video_length // (2 * num_frames)
+    return found
+
+
 def selection_seed(seed: tf.Tensor) -> tf.Tensor:
     """The seed from which a selector that draws at random draws the frames of the clip: int32 (2,)."""
     return _fold_in(seed, _SELECTION)
@@ -75,6 +112,15 @@ def random_crop(height: tf.Tensor, width: tf.Tensor, crop_size: int, seed: tf.Te
 def centre_crop(height: tf.Tensor, width: tf.Tensor, crop_size: int) -> tf.Tensor:
     """The square window in the middle of a frame: int32 (4,) of y, x, height, width, in pixels."""
     return tf.stack([(height - crop_size) // 2, (width - crop_size) // 2, crop_size, crop_size])
+
+
+def corner_crops(height: tf.Tensor, width: tf.Tensor, crop_size: int) -> list[tf.Tensor]:
+    """The square windows in the corners of a frame: top left, top right, bottom left, bottom right.
+
+    Each is int32 (4,) of y, x, height, width, in pixels.
+    """
+    bottom, right = height - crop_size, width - crop_size
+    return [tf.stack([y, x, crop_size, crop_size]) for y in (0, bottom) for x in (0, right)]
 
 
 def random_flip(seed: tf.Tensor) -> tf.Tensor:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from tsd_tf.contract.clip_spec import ClipSpec
+from tsd_tf.contract.clip_spec import SEGMENTS, ClipSpec
 from tsd_tf.contract.errors import UserError
 from tsd_tf.data import clip_sampling
 from tsd_tf.data.clip_reader import ClipReader
@@ -66,7 +66,8 @@ def training_batches(
         blocks = _records(places, group_shards).batch(_BLOCK).enumerate().map(_as_it_is(shuffle))
         return blocks.unbatch().skip(skip).map(_as_it_is(lambda record: (epoch, record[0], record[1])))
 
-    reader = ClipReader(records, spec)
+    choose = clip_sampling.segment_frames if spec.frame_sampling == SEGMENTS else clip_sampling.frames
+    reader = ClipReader(records, spec, choose)
 
     def clip_of_record(epoch, shard, index):
         clip_seed = clip_sampling.seed_of(seed, _RECORD, epoch, shard, index)
@@ -90,14 +91,17 @@ def training_batches(
     return _batches(visits, clip_of_record, batch_size, is_training=True)
 
 
-def evaluation_batches(records: Records, spec: ClipSpec, num_clips: int, batch_size: int, seed: int) -> tf.data.Dataset:
+def evaluation_batches(
+    records: Records, spec: ClipSpec, num_clips: int, batch_size: int, seed: int, with_corners: bool = False
+) -> tf.data.Dataset:
     """The dataset of EvaluationClips, which explains the arguments, with "damage" in every batch.
 
     Raises:
         UserError: a shard that cannot be read, or whose records cannot be found.
     """
     crop_size = spec.crop_size
-    reader = ClipReader(records, spec)
+    choose = clip_sampling.segment_test_frames if spec.frame_sampling == SEGMENTS else clip_sampling.frames
+    reader = ClipReader(records, spec, choose)
 
     def clips_of_record(record):
         shard, index = record[0], record[1]
@@ -105,10 +109,13 @@ def evaluation_batches(records: Records, spec: ClipSpec, num_clips: int, batch_s
         clip = _read(reader, shard, index, clip_sampling.start_draws(num_clips, clip_seed))
 
         def decode():
-            window = clip_sampling.centre_crop(clip["size"][0], clip["size"][1], crop_size)
-            return tf.gather(_decode(clip["jpegs"], window, crop_size), clip["places"])
+            windows = [clip_sampling.centre_crop(clip["size"][0], clip["size"][1], crop_size)]
+            if with_corners:
+                windows += clip_sampling.corner_crops(clip["size"][0], clip["size"][1], crop_size)
+            views = [tf.gather(_decode(clip["jpegs"], window, crop_size), clip["places"]) for window in windows]
+            return tf.reshape(tf.stack(views, axis=1), shape)
 
-        shape = (num_clips, spec.num_frames, crop_size, crop_size, 3)
+        shape = (num_clips * (5 if with_corners else 1), spec.num_frames, crop_size, crop_size, 3)
         return _finished(clip, decode, shape, clip_sampling.selection_seeds(num_clips, clip_seed))
 
     return _batches(_records(records.places, records.numbers), clips_of_record, batch_size, is_training=False)

@@ -4,13 +4,16 @@ import concurrent.futures
 import functools
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import tensorflow as tf
 from tqdm import tqdm
 
 from tsd_tf.contract.errors import UserError
-from tsd_tf.data import remote, tfrecord
+from tsd_tf.data import remote, sequence_example, tfrecord
+from tsd_tf.data.part import Part
+
+_HEAD = 4096  # bytes of a record that nearly always hold its context
 
 
 class Records:
@@ -23,9 +26,10 @@ class Records:
         shards: list of paths.
         damaged_share: the share of the records that may be damaged, from 0 to 1; more end the run.
         num_hosts, host: every host reads the shards whose number is `host` modulo `num_hosts`.
+        part: the Part of the records that counts, as if there were no others; None for all of them.
 
     Attributes:
-        shards: as given.
+        shards, part: as given.
         numbers: which of them this host reads.
         known: {(number of the shard, index in it): what ClipReader remembers of the record}.
         damaged: {(number of the shard, index in it): what is wrong, a sentence that names the record}.
@@ -34,7 +38,14 @@ class Records:
         UserError: fewer shards than hosts, or a share that is none.
     """
 
-    def __init__(self, shards: Sequence[str], damaged_share: float = 0.0, num_hosts: int = 1, host: int = 0) -> None:
+    def __init__(
+        self,
+        shards: Sequence[str],
+        damaged_share: float = 0.0,
+        num_hosts: int = 1,
+        host: int = 0,
+        part: Part | None = None,
+    ) -> None:
         if not 0 <= damaged_share <= 1:
             raise UserError(f"`damaged_share` must lie in [0, 1]. Received: damaged_share={damaged_share}")
         if not 0 <= host < num_hosts or len(shards) < num_hosts:
@@ -43,6 +54,8 @@ class Records:
             )
         self.shards = list(shards)
         self.damaged_share = damaged_share
+        self.part = part
+        self._kept: dict[str, list[int]] = {}
         self.numbers = list(range(host, len(shards), num_hosts))
         self.known: dict[tuple[int, int], Any] = {}
         self.damaged: dict[tuple[int, int], str] = {}
@@ -51,7 +64,8 @@ class Records:
     def places(self) -> dict[int, list[tuple[int, int]]]:
         """{number of the shard: the (offset, length) of each of its records}, of this host's shards.
 
-        They are found when first asked for, by the lengths alone, without reading what lies between.
+        They are found when first asked for, by the lengths alone, without reading what lies between; of a part of the
+        records, by the first bytes of each.
 
         Raises:
             UserError: names a shard that is empty or cannot be read, or whose records cannot be found, and the byte.
@@ -61,13 +75,33 @@ class Records:
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
             # Local shards take no time; the bar is for those behind a network.
             shown = {"desc": "finding records", "unit": "shard", "delay": 3, "leave": False}
-            found = list(tqdm(pool.map(_index, shards), total=len(shards), **shown))
+            found = list(tqdm(pool.map(self._index, shards), total=len(shards), **shown))
         return dict(zip(self.numbers, found, strict=True))
 
     @property
     def total(self) -> int:
         """Records of this host's shards, damaged ones included."""
         return sum(map(len, self.places.values()))
+
+    def _index(self, shard: str) -> list[tuple[int, int]]:
+        try:
+            with remote.open_file(shard) as file:
+                places = tfrecord.index(file)
+                if self.part is None:
+                    return places
+                kept = [(number, one) for number, one in enumerate(places) if self.part.has(_context(file, *one))]
+                self._kept[shard] = [number for number, _ in kept]
+                return [place for _, place in kept]
+        except tfrecord.DamagedRecordError as error:
+            raise UserError(
+                f"shard {shard}: {error}; what follows cannot be found, so build the shard again"
+            ) from error
+        except remote.ERRORS as error:
+            raise UserError(f"cannot read shard {shard}: {remote.reason(error)}") from error
+
+    def number_in_shard(self, shard: int, index: int) -> int:
+        """Which record of its shard one of `places` is, from 0; all records count."""
+        return index if self.part is None else self._kept[self.shards[shard]][index]
 
     def add_damage(self, shard: int, index: int, message: str) -> None:
         """Takes note of a damaged record, and shows it unless it is known already.
@@ -103,11 +137,13 @@ def check_sizes(shards: Sequence[str]) -> None:
             raise UserError(f"shard {shard} is empty, expected at least one record; build it again")
 
 
-def _index(shard: str) -> list[tuple[int, int]]:
+def _context(file: BinaryIO, offset: int, length: int) -> dict[str, list]:
+    """The context of a record, from its first bytes; empty of one that is damaged."""
+    head = tfrecord.read_part(file, offset, 0, min(length, _HEAD))
+    end = min(sequence_example.context_end(head) or length, length)
+    if end > len(head):
+        head = tfrecord.read_part(file, offset, 0, end)
     try:
-        with remote.open_file(shard) as file:
-            return tfrecord.index(file)
-    except tfrecord.DamagedRecordError as error:
-        raise UserError(f"shard {shard}: {error}; what follows cannot be found, so build the shard again") from error
-    except remote.ERRORS as error:
-        raise UserError(f"cannot read shard {shard}: {remote.reason(error)}") from error
+        return sequence_example.decode(head[:end])[0]
+    except ValueError:
+        return {}

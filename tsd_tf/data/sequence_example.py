@@ -74,6 +74,24 @@ def decode(message: bytes) -> tuple[dict[str, list], dict[str, list[list]]]:
     return _read(message, lambda key, value, at: [_values(step) for _, step, _ in _fields(value)])
 
 
+def context_end(head: bytes) -> int | None:
+    """Where the context ends in a serialised SequenceExample that begins with it, as those of every writer do.
+
+    Args:
+        head: its first bytes, at least eleven unless it is shorter.
+
+    Returns:
+        An offset, perhaps beyond `head`; None where something else comes first.
+    """
+    try:
+        if head[0] != (1 << 3 | _LENGTH_DELIMITED):
+            return None
+        length, begin = _read_varint(head, 1)
+    except IndexError:
+        return None
+    return begin + length
+
+
 def context_and_steps(message: bytes, key: str) -> tuple[dict[str, list], list[memoryview], list[int]]:
     """Reads the context of a serialised SequenceExample, and finds the steps of one feature list without reading them.
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -62,6 +63,12 @@ def read_labels(data_dir: str | os.PathLike) -> list[str]:
         raise UserError(
             f"no class names: looked for {path}; python -m {_builder(str(data_dir))} writes them"
         ) from error
+
+
+def labels_difference(there: Sequence[str], here: Sequence[str]) -> str:
+    """The first label that two lists of class names do not agree on, in words; "" if there is none."""
+    pairs = enumerate(zip(there, here, strict=False))
+    return next((f"label {n} is {one!r} there and {other!r} here" for n, (one, other) in pairs if one != other), "")
 
 
 def _list(data_dir: str, split: str) -> list[str]:

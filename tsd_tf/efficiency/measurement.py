@@ -81,18 +81,34 @@ def measure(row: Row, example: np.ndarray, timing_runs: int = 0) -> Measurement:
 
 @functools.cache
 def _of_one_clip(config: Config, timing_runs: int) -> tuple[dict[str, int], dict[str, Any]]:
-    """The parameters, and what one clip costs, by the attributes of Measurement; none of a client that there is not."""
+    """`of_one_clip` of a network of `config`."""
     # The variables of a main network do not depend on the length of its clips, so rows share them.
     network = FewFrameNetwork(build_selector(config), _main_network(config.main_network))
-    clip = (1, config.num_frames, config.crop_size, config.crop_size, 3)
-    distilled = (1, config.num_distilled_frames, *clip[2:])
-    network.build(clip)
+    network.build((1, config.num_frames, config.crop_size, config.crop_size, 3))
+    return of_one_clip(network, config.crop_size, timing_runs)
+
+
+def of_one_clip(
+    network: FewFrameNetwork, crop_size: int, timing_runs: int = 0
+) -> tuple[dict[str, int], dict[str, Any]]:
+    """What a built network holds, and what a clip costs it.
+
+    Args:
+        network: a FewFrameNetwork.
+        crop_size: pixels of its square frames.
+        timing_runs: as for `measure`.
+
+    Returns:
+        (parameters, costs), by the attributes of Measurement; none of a client that has no weights.
+    """
+    clip = (1, network.selector.num_frames, crop_size, crop_size, 3)
+    distilled = (1, network.selector.num_distilled_frames, *clip[2:])
     sizes = {"cloud_parameters": parameters(network.main_network)}
     costs: dict[str, Any] = {"cloud_macs": multiply_accumulates(network.cloud, distilled)}
     if timing_runs:
         costs["cloud_milliseconds"] = milliseconds(network.cloud, distilled, timing_runs)
     if network.selector.weights:
-        matrix = (1, config.num_frames, config.num_distilled_frames)
+        matrix = (1, clip[1], distilled[1])
         sizes["client_parameters"] = parameters(network.selector)
         costs["client_macs"] = multiply_accumulates(network.transformation_matrix, clip)
         costs["distillation_macs"] = multiply_accumulates(network.frame_distillation, clip, matrix)

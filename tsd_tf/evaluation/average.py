@@ -39,7 +39,7 @@ def of(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
         deviation over the runs (of a sample: divided by n - 1).
     """
     first = summaries[0]
-    shared = ("clips", "split", *_SETTING, "num_frames", "num_distilled_frames")
+    shared = ("clips", "crops", "split", *_SETTING, "num_frames", "num_distilled_frames")
     splits = [summary["split_of_ucf101"] for summary in summaries]
     measures = {}
     for name in _MEASURES:
@@ -51,6 +51,7 @@ def of(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "runs": [summary["workdir"] for summary in summaries],
         "splits_of_ucf101": splits if all(splits) else None,
         "videos": [summary["videos"] for summary in summaries],
+        "chosen_on_test_videos": any(summary.get("chosen_on_test_videos") for summary in summaries),
         **measures,
     }
 
@@ -71,9 +72,10 @@ def write(groups: Sequence[Sequence[tuple[pathlib.Path, dict[str, Any]]]]) -> li
         mean = of([summary for _, summary in group])
         folder = pathlib.Path(os.path.commonpath([path.resolve().parent.parent for path, _ in group]))
         network = "" if mean["main_network"] == "inception_i3d" else f"_{mean['main_network']}"
+        crops = "" if mean["crops"] == 1 else f"_crops{mean['crops']}"
         path = folder / (
             f"average_{mean['method']}{network}_{mean['split']}_T{mean['num_frames']}"
-            f"_Ts{mean['num_distilled_frames']}_clips{mean['clips']}.json"
+            f"_Ts{mean['num_distilled_frames']}_clips{mean['clips']}{crops}.json"
         )
         files.write_json(path, mean)
         splits = mean["splits_of_ucf101"]

@@ -13,6 +13,7 @@ from tsd_tf.client.distiller import Distiller
 from tsd_tf.contract import signatures
 from tsd_tf.contract.errors import UserError
 from tsd_tf.data.preprocessing import to_network_input
+from tsd_tf.engines import choice
 from tsd_tf.evaluation.coding import DISTILLED, UNIFORM, WHOLE_CLIP, WHOLE_CLIP_UNIFORM, Coding
 from tsd_tf.network import FewFrameNetwork
 from tsd_tf.selectors import Uniform
@@ -29,11 +30,13 @@ class ExportedHalves:
         variant: of the client half: "float32", "float16" or "int8".
         codings: how the clips travel; each gives an answer of its own.
         uniform: a FewFrameNetwork, whose main network answers where uniform frames are sent or used.
+        engine, precision: what runs the cloud half; see tsd_tf.engines.choice.load.
 
     Attributes:
         model: ClientModel, the sidecar of the client half.
         labels: the class names, by label.
         codings: as given.
+        precision: what the cloud half computes in.
 
     Raises:
         UserError: a file is missing, or the halves do not belong together.
@@ -45,6 +48,8 @@ class ExportedHalves:
         variant: str,
         codings: Sequence[Coding],
         uniform: FewFrameNetwork | None = None,
+        engine: str = "tensorflow",
+        precision: str = "float32",
     ) -> None:
         export_dir = pathlib.Path(export_dir)
         self._distiller = Distiller(export_dir / signatures.tflite_file(variant))
@@ -52,12 +57,15 @@ class ExportedHalves:
         self.model, self.labels = self._distiller.model, self._distiller.labels
         path = export_dir / signatures.CLOUD_DIR / str(self.model.version)
         try:
-            self._cloud = tf.saved_model.load(str(path))
+            self._cloud = choice.load(path, engine, precision)
+        except UserError:
+            raise
         except (OSError, ValueError) as error:
             raise UserError(
                 f"no cloud half: looked for version {self.model.version} of the client half as a SavedModel in {path}; "
                 "python -m tsd_tf.export makes both"
             ) from error
+        self.precision = self._cloud.precision
         self._uniform_indices = Uniform(self.model.num_frames, self.model.num_distilled_frames).indices()
         self._bytes: collections.Counter[Coding] = collections.Counter()
         self._clips = 0
@@ -128,6 +136,4 @@ class ExportedHalves:
 
     def _ask(self, clips: list[codec.EncodedClip]) -> np.ndarray:
         inputs = {name: np.concatenate([clip.inputs[name] for clip in clips]) for name in clips[0].inputs}
-        signature = self._cloud.signatures[clips[0].signature]
-        answer = signature(**{name: tf.constant(value) for name, value in inputs.items()})
-        return answer[signatures.PROBABILITIES].numpy()
+        return self._cloud.call(clips[0].signature, inputs)[signatures.PROBABILITIES]

@@ -13,9 +13,13 @@ class NetworkClassifier:
     Args:
         network: a FewFrameNetwork, built in the scope of `strategy`.
         strategy: a tf.distribute strategy of one process; None for the default one, of one replica.
+
+    Attributes:
+        network: as given.
     """
 
     def __init__(self, network: FewFrameNetwork, strategy: tf.distribute.Strategy | None = None) -> None:
+        self.network = network
         self._strategy = strategy or tf.distribute.get_strategy()
         self._share = 0
 

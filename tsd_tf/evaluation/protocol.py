@@ -76,13 +76,16 @@ def collect(
     classify: Callable[[tf.Tensor, tf.Tensor], tuple[np.ndarray, np.ndarray]],
     batches: Iterable[dict[str, tf.Tensor]],
     transmission: TransmissionMeter | None = None,
+    with_mirrors: bool = False,
 ) -> Predictions:
-    """Classifies all clips.
+    """Classifies all clips; the probabilities of a clip are the mean over its crops.
 
     Args:
         classify: a NetworkClassifier or ExportedHalves.
-        batches: iterable of {"frames": uint8 (B, Q, T, h, w, 3), "label": (B,), "media_id": (B,), "seed": (B, Q, 2)}.
-        transmission: a TransmissionMeter, which is given the first clip of every video.
+        batches: iterable of {"frames": uint8 (B, Q * crops, T, h, w, 3), "label": (B,), "media_id": (B,), "seed":
+            (B, Q, 2)}; the crops of a clip follow each other.
+        transmission: a TransmissionMeter, which is given the first crop of the first clip of every video.
+        with_mirrors: also shows the network every crop mirrored left to right.
 
     Returns:
         Predictions.
@@ -94,13 +97,19 @@ def collect(
     labels, probabilities = [], []
     for batch in batches:
         frames, seeds = batch["frames"], batch["seed"]
+        crops = frames.shape[1] // seeds.shape[1]
         answers = []
-        # One clip of every video at a time bounds the memory by the batch, whatever Q is.
-        for clip in range(frames.shape[1]):
-            answer, distilled = classify(frames[:, clip], seeds[:, clip])
-            answers.append(answer)
-            if transmission and clip == 0:
-                transmission.add(distilled)
+        # One view of every video at a time bounds the memory by the batch, whatever Q is.
+        for clip in range(seeds.shape[1]):
+            of_crops = []
+            for view in range(clip * crops, (clip + 1) * crops):
+                answer, distilled = classify(frames[:, view], seeds[:, clip])
+                of_crops.append(answer)
+                if transmission and view == 0:
+                    transmission.add(distilled)
+                if with_mirrors:
+                    of_crops.append(classify(tf.reverse(frames[:, view], [-2]), seeds[:, clip])[0])
+            answers.append(np.mean(of_crops, axis=0))
         probabilities.append(np.stack(answers, axis=1))
         labels.append(batch["label"].numpy())
         media_ids.extend(media_id.decode() for media_id in batch["media_id"].numpy())

@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
+from tsd_tf.contract.clip_spec import CONSECUTIVE
 from tsd_tf.data.stored_frames import StoredFrames
 
 
@@ -22,6 +23,7 @@ class Subject:
         data_dir, split: the shards.
         facts: further entries of the results' JSON: what was tested, of which configuration.
         load: tf.distribute.Strategy -> NetworkClassifier or ExportedHalves.
+        frame_sampling: see ClipSpec.
     """
 
     name: str
@@ -37,3 +39,4 @@ class Subject:
     split: str
     facts: dict[str, Any]
     load: Callable[[Any], Callable]
+    frame_sampling: str = CONSECUTIVE

@@ -81,6 +81,7 @@ def of_run(
         data_dir=data_dir,
         split=split,
         network=lambda: run.load_network(config, checkpoint),
+        validation=work_directory.validation_of(folder),
         facts={"source": "work directory", "workdir": str(run.path), "checkpoint": folder.name},
     )
 
@@ -137,6 +138,7 @@ def of_weights(
         data_dir=data_dir,
         split=split,
         network=network,
+        validation=work_directory.validation_of(path.parent),
         facts={"source": "weights", "workdir": None, "checkpoint": path.name},
     )
 
@@ -150,11 +152,13 @@ def of_export(
     uniform_workdir: WorkDirectory | None = None,
     data_dir: str | None = None,
     split: str | None = None,
+    engine: str = "tensorflow",
+    precision: str = "float32",
 ) -> Subject:
     """The Subject of both exported halves; see ExportedHalves.
 
     Args:
-        export_dir, variant, codings: as for ExportedHalves.
+        export_dir, variant, codings, engine, precision: as for ExportedHalves.
         config: the Config that says what the data are; None where `data_dir` and `split` do.
         uniform_workdir: the run of I3D_E whose network answers where uniform frames are sent or used.
         data_dir, split: the shards; None for the configuration's.
@@ -169,16 +173,19 @@ def of_export(
             "an export does not say what to test it on: give a `work_directory` or a `preset`, or both `data_dir` and "
             "`split`"
         )
-    halves = ExportedHalves(export_dir, variant, codings, uniform_workdir.load_network() if uniform_workdir else None)
+    uniform = uniform_workdir.load_network() if uniform_workdir else None
+    halves = ExportedHalves(export_dir, variant, codings, uniform, engine, precision)
     model = halves.model
     frames = StoredFrames(model.frames_per_second, model.short_side, model.square_pixels)
     if uniform_workdir:
         _require_alike(uniform_workdir, model, frames, halves.labels)
     first = codings[0]
+    described = f"version {model.version}, {variant}, cloud {halves.precision} by {engine}"
+    is_default = (engine, halves.precision) == ("tensorflow", "float32")
     return Subject(
-        name=f"{export_dir} (version {model.version}, {variant}, {', '.join(dict.fromkeys(map(str, codings)))})",
+        name=f"{export_dir} ({described}, {', '.join(dict.fromkeys(map(str, codings)))})",
         folder=pathlib.Path(export_dir),
-        stem=f"evaluation_{variant}_{first}",
+        stem=f"evaluation_{variant}{'' if is_default else f'_{engine}_{halves.precision}'}_{first}",
         num_frames=model.num_frames,
         num_distilled_frames=model.num_distilled_frames,
         crop_size=model.frame_size,
@@ -193,6 +200,8 @@ def of_export(
             "export_dir": str(export_dir),
             "export_version": model.version,
             "variant": variant,
+            "engine": engine,
+            "precision": halves.precision,
             "codec": first.codec,
             "quality": first.quality,
             "uniform_workdir": str(uniform_workdir.path) if uniform_workdir else None,
@@ -224,7 +233,10 @@ def with_frame_counts(config: Config, num_frames: int | None, num_distilled_fram
     """A configuration at other frame counts, which only a network trained as plain I3D allows."""
     if num_frames is None and num_distilled_frames is None:
         return config
-    asked: tuple[Any, Any] = (num_frames or num_distilled_frames, num_distilled_frames or num_frames)
+    asked: tuple[Any, Any] = (
+        num_distilled_frames if num_frames is None else num_frames,
+        num_frames if num_distilled_frames is None else num_distilled_frames,
+    )
     if config.method != "i3d" and asked != (config.num_frames, config.num_distilled_frames):
         raise UserError(
             f"`num_frames` and `num_distilled_frames` must be {config.num_frames} and {config.num_distilled_frames}, "
@@ -270,8 +282,15 @@ def _of_config(
     data_dir: str | None,
     split: str | None,
     facts: dict[str, Any],
+    validation: dict[str, Any] | None = None,
     **fields: Any,
 ) -> Subject:
+    split = split or config.evaluation_split
+    chosen_on = validation and {
+        "split": validation["split"],
+        "held_out_share": validation.get("held_out_share", 0.0),
+    }
+
     def load(strategy: tf.distribute.Strategy) -> NetworkClassifier:
         with strategy.scope():
             built = network()
@@ -284,10 +303,13 @@ def _of_config(
         num_distilled_frames=config.num_distilled_frames,
         crop_size=config.crop_size,
         num_classes=config.num_classes,
+        frame_sampling=config.frame_sampling,
         data_dir=data_dir or config.data_dir,
-        split=split or config.evaluation_split,
+        split=split,
         facts={
             **facts,
+            "chosen_on": chosen_on,
+            "chosen_on_test_videos": chosen_on is not None and chosen_on["split"] == split,
             "dataset": config.dataset,
             "method": config.method,
             "main_network": config.main_network,

@@ -30,6 +30,7 @@ class ClientHalf:
         weights: the tf.Variables that the signatures read.
         feature_shape: (h, w, c) of the coarse features of one frame; None where P is not made of these alone, by a TSD
             block.
+        coarse_stride: see CoarseSelector; 1 for other selectors.
     """
 
     def __init__(self, network: FewFrameNetwork, frame_size: int) -> None:
@@ -39,6 +40,7 @@ class ClientHalf:
         self._tsd_block: Any = None
         self._constant: np.ndarray | None = None
         self.feature_shape: tuple[int, int, int] | None = None
+        self.coarse_stride = self._selector.coarse_stride if self._selector.is_coarse else 1
         block, extractor = self._selector.tsd_block, self._selector.coarse_extractor
         if self._selector.is_coarse and block is not None:
             self.feature_shape = tuple(extractor.output_shape[1:])
@@ -56,13 +58,28 @@ class ClientHalf:
             levels = ops.image.resize(levels, size, interpolation="bilinear")
         return to_network_input(levels)
 
+    def _seen(self, frames):
+        if self.coarse_stride == 1:
+            return frames
+        # LiteRT copies what lies along the last axis at once: a frame, and not a pixel.
+        flat = tf.reshape(frames, (frames.shape[0], -1))
+        return tf.reshape(flat[:: self.coarse_stride], (-1, *frames.shape[1:]))
+
     def _transposed_matrix(self, frames):
         if self._constant is not None:
             return tf.constant(self._constant)
         if self._tsd_block:
-            return self._tsd_block(self._selector.encode_frames(self._coarse(frames), training=False))
+            seen = self._coarse(self._seen(frames))
+            return self._matrix_of_features(self._selector.encode_frames(seen, training=False))
         seen = self._coarse(frames) if self._selector.is_coarse else to_network_input(frames)
         return tf.transpose(self._selector(seen[None], training=False)[0])
+
+    def _matrix_of_features(self, features):
+        shares = self._selector.interpolation
+        if shares is not None:
+            features = tf.matmul(tf.constant(shares)[None], tf.reshape(features, (1, shares.shape[1], -1)))
+            features = tf.reshape(features, (len(shares), *self.feature_shape))
+        return self._tsd_block(features)
 
     def _answer(self, frames, transposed_matrix):
         # The columns of P are weights that sum to 1. So (X / 127.5 - 1) P = XP / 127.5 - 1, Equation 1 holds for
@@ -95,8 +112,8 @@ class ClientHalf:
         return {signatures.FEATURES: self._selector.encode_frames(coarse, training=False)}
 
     def distill_features(self, frames: tf.Tensor, features: tf.Tensor) -> dict[str, tf.Tensor]:
-        """A clip, uint8 (1, T, H, W, 3), and the features of its frames, float32 (1, T, h, w, c) -> as `distill`."""
-        return self._answer(tf.squeeze(frames, 0), self._tsd_block(tf.squeeze(features, 0)))
+        """A clip, uint8 (1, T, H, W, 3), and the features of every coarse_stride-th frame -> as `distill`."""
+        return self._answer(tf.squeeze(frames, 0), self._matrix_of_features(tf.squeeze(features, 0)))
 
     def signatures(self) -> dict[str, Any]:
         """The signatures as TensorFlow functions, by name; see tsd_tf.contract.signatures."""
@@ -106,7 +123,8 @@ class ClientHalf:
         arguments: dict[str, tuple[Any, list[tf.TensorSpec]]] = {signatures.DISTILL: (self.distill, [clip])}
         if self.feature_shape is not None:
             picture = tf.TensorSpec((1, *frame), tf.uint8, signatures.FRAME)
-            features = tf.TensorSpec((1, num_frames, *self.feature_shape), tf.float32, signatures.FEATURES)
+            num_seen = len(range(0, num_frames, self.coarse_stride))
+            features = tf.TensorSpec((1, num_seen, *self.feature_shape), tf.float32, signatures.FEATURES)
             arguments[signatures.ENCODE_FRAME] = (self.encode_frame, [picture])
             arguments[signatures.DISTILL_FEATURES] = (self.distill_features, [clip, features])
         return {name: tf.function(*given, autograph=False) for name, given in arguments.items()}

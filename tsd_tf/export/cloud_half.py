@@ -66,7 +66,10 @@ class CloudHalf:
             self._main_network, self.weights = main_network, [variable.value for variable in main_network.variables]
         self._labels = list(labels)
 
-    def _answer(self, logits, probabilities):
+    def _logits(self, frames):
+        return ops.cast(self._main_network(to_network_input(frames), training=False), "float32")
+
+    def _named(self, logits, probabilities):
         scores, indices = tf.math.top_k(probabilities, k=min(signatures.TOP_K, len(self._labels)))
         return {
             signatures.LOGITS: logits,
@@ -75,16 +78,16 @@ class CloudHalf:
             signatures.SCORES: scores,
         }
 
-    def _logits(self, frames):
-        return ops.cast(self._main_network(to_network_input(frames), training=False), "float32")
+    def answer(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Logits of clips, float32 (batch, num_classes), to the answer of each."""
+        return self._named(logits, tf.nn.softmax(logits))
 
-    def classify(self, frames: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Clips, uint8 (batch, T_s, H, W, 3), to the answer of each."""
-        logits = self._logits(frames)
-        return self._answer(logits, tf.nn.softmax(logits))
+    def answer_videos(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Logits of the Q clips of videos, float32 (batch, Q, num_classes), to one answer a video."""
+        return self._named(tf.reduce_mean(logits, axis=1), tf.reduce_mean(tf.nn.softmax(logits), axis=1))
 
-    def classify_pictures(self, frames_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Clips of encoded pictures, string (batch, T_s), to the answer of each.
+    def decode(self, frames_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Clips of encoded pictures, string (batch, T_s), to their frames, uint8 (batch, T_s, H, W, 3).
 
         A picture's size is read from its header first: one of another size is refused before memory is spent on it.
         """
@@ -101,14 +104,21 @@ class CloudHalf:
         pictures = tf.map_fn(
             decode, tf.reshape(frames_bytes, (-1,)), fn_output_signature=tf.TensorSpec((*size, 3), tf.uint8)
         )
-        return self.classify(tf.reshape(pictures, (-1, *self.clip_shape)))
+        return {signatures.FRAMES: tf.reshape(pictures, (-1, *self.clip_shape))}
+
+    def classify(self, frames: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Clips, uint8 (batch, T_s, H, W, 3), to the answer of each."""
+        return self.answer(self._logits(frames))
+
+    def classify_pictures(self, frames_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Clips of encoded pictures, string (batch, T_s), to the answer of each; see `decode`."""
+        return self.classify(self.decode(frames_bytes)[signatures.FRAMES])
 
     def classify_videos(self, frames: tf.Tensor) -> dict[str, tf.Tensor]:
         """The Q clips of each video, uint8 (batch, Q, T_s, H, W, 3), to one answer a video: probabilities averaged."""
         batch, num_clips = tf.unstack(tf.shape(frames)[:2])
         logits = self._logits(tf.reshape(frames, (-1, *self.clip_shape)))
-        logits = tf.reshape(logits, (batch, num_clips, len(self._labels)))
-        return self._answer(tf.reduce_mean(logits, axis=1), tf.reduce_mean(tf.nn.softmax(logits), axis=1))
+        return self.answer_videos(tf.reshape(logits, (batch, num_clips, len(self._labels))))
 
     def signatures(self) -> dict[str, Any]:
         """The signatures as TensorFlow functions, by name; see tsd_tf.contract.signatures."""
@@ -119,4 +129,15 @@ class CloudHalf:
             signatures.SERVING_DEFAULT: tf.function(self.classify, [clips], autograph=False),
             signatures.JPEG: tf.function(self.classify_pictures, [pictures], autograph=False),
             signatures.VIDEO: tf.function(self.classify_videos, [videos], autograph=False),
+        }
+
+    def rest_signatures(self) -> dict[str, Any]:
+        """What the signatures do before and after the main network; see tsd_tf.contract.signatures.OPENVINO_REST."""
+        pictures = tf.TensorSpec((None, self.clip_shape[0]), tf.string, signatures.FRAMES_BYTES)
+        logits = tf.TensorSpec((None, len(self._labels)), tf.float32, signatures.LOGITS)
+        of_videos = tf.TensorSpec((None, None, len(self._labels)), tf.float32, signatures.LOGITS)
+        return {
+            signatures.JPEG: tf.function(self.decode, [pictures], autograph=False),
+            signatures.SERVING_DEFAULT: tf.function(self.answer, [logits], autograph=False),
+            signatures.VIDEO: tf.function(self.answer_videos, [of_videos], autograph=False),
         }

@@ -2,8 +2,8 @@
 
 import dataclasses
 import hashlib
-import itertools
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -18,11 +18,11 @@ from tqdm import tqdm
 from tsd_tf.config import Config
 from tsd_tf.contract import signatures
 from tsd_tf.contract.errors import UserError
-from tsd_tf.data.evaluation_clips import EvaluationClips
-from tsd_tf.data.records import Records
-from tsd_tf.data.shards import find_shards
+from tsd_tf.data.preprocessing import to_network_input, to_uint8
+from tsd_tf.engines import choice, kinds
 from tsd_tf.export import tflite, verification
 from tsd_tf.export.level_quantization import quantize_levels
+from tsd_tf.export.openvino_network import save_openvino
 from tsd_tf.export.saved_model import save_client, save_cloud
 from tsd_tf.main_networks.interface import check_main_network
 from tsd_tf.network import FewFrameNetwork
@@ -41,50 +41,6 @@ def next_version(output_dir: str | os.PathLike) -> int:
     return max(found, default=0) + 1
 
 
-def clips_to_check(config: Config, data_dir: str, count: int) -> tuple[np.ndarray, str]:
-    """Clips to compare on: of the test or validation shards, or seeded noise where there are none.
-
-    Returns:
-        (uint8 (count, T, crop, crop, 3), where they come from).
-    """
-    return _clips(config, data_dir, ("test", "validate"), count)
-
-
-def representative_clips(config: Config, data_dir: str, count: int) -> tuple[np.ndarray, str]:
-    """Clips that the int8 file takes its ranges from; never those of `clips_to_check`.
-
-    They are of the training shards; where there are none, of other videos of the test or validation shards, or other
-    noise.
-
-    Returns:
-        (uint8 (count, T, crop, crop, 3), where they come from).
-    """
-    try:
-        find_shards(data_dir, "train")
-    except UserError:
-        return _clips(config, data_dir, ("test", "validate"), count, skip=count, seed=1)
-    return _clips(config, data_dir, ("train",), count, seed=1)
-
-
-def _clips(
-    config: Config, data_dir: str, splits: Sequence[str], count: int, skip: int = 0, seed: int = 0
-) -> tuple[np.ndarray, str]:
-    for split in splits:
-        try:
-            shards = find_shards(data_dir, split)
-        except UserError:
-            continue
-        # A damaged video is no reason not to export: the next one takes its place.
-        records = Records(shards, damaged_share=1.0)
-        with EvaluationClips(records, config.clip_spec, num_clips=1, batch_size=1, seed=seed) as batches:
-            frames = [batch["frames"].numpy()[:, 0] for batch in itertools.islice(batches, skip, skip + count)]
-        if frames:
-            return np.concatenate(frames), f"{data_dir} ({split})"
-    size = config.crop_size
-    noise = np.random.default_rng(seed).integers(0, 256, (count, config.num_frames, size, size, 3), "uint8")
-    return noise, f"seeded noise (no shards in {data_dir})"
-
-
 def export(
     network: FewFrameNetwork,
     config: Config,
@@ -94,6 +50,8 @@ def export(
     representative: np.ndarray,
     variants: Sequence[str] = VARIANTS,
     tolerances: verification.Tolerances = verification.TOLERANCES,
+    engine: str = "tensorflow",
+    precision: str = kinds.AUTO,
 ) -> tuple[signatures.ClientModel, dict[str, Any]]:
     """Writes both halves as the next version of `output_dir`, after checking them against `network`.
 
@@ -106,14 +64,20 @@ def export(
         labels: the class names, by label.
         output_dir: folder; made where missing.
         clips: uint8 (n, T, crop, crop, 3) to check on.
-        representative: uint8 (n, T, crop, crop, 3), other clips, to take the ranges of the int8 file from.
+        representative: uint8 (n, T, crop, crop, 3), other clips, to take the ranges of files in int8 from.
         variants: the TFLite files to write, of VARIANTS.
         tolerances: how far they may be from `network`.
+        engine: what the cloud half is written for: "tensorflow", or "openvino" as well.
+        precision: what the cloud half is checked in by `engine` beside float32: "bfloat16", "int8" (of openvino, which
+            gets a network of its own for it), or "float32" for nothing else. With "auto" the difference in bfloat16 is
+            measured where a server's "auto" may be it, and forbids nothing.
 
     Returns:
-        (sidecar, report): what client.json holds, and what report.json holds: the differences of both SavedModels and
-        of every TFLite file.
+        (sidecar, report): what client.json holds, and what report.json holds: the differences of every form of both
+        halves.
     """
+    choice.check(engine, precision)
+    config.require_consecutive_frames()
     if len(labels) != config.num_classes:
         raise UserError(f"the run has {config.num_classes} classes, its labels.txt names {len(labels)}")
     frames_shape = (None, config.num_distilled_frames, config.crop_size, config.crop_size, 3)
@@ -122,35 +86,43 @@ def export(
     output_dir.mkdir(parents=True, exist_ok=True)
     version = next_version(output_dir)
     aside = pathlib.Path(tempfile.mkdtemp(prefix=".incoming-", dir=output_dir))
+    cloud_dir, client_dir = aside / signatures.CLOUD_DIR, aside / signatures.CLIENT_DIR
     try:
         with tqdm(total=4 + len(variants), unit="part", desc="export") as progress:
             reference = verification.Reference.of(network, clips)
             progress.update()
-            save_cloud(network, labels, config.crop_size, aside / signatures.CLOUD_DIR)
-            cloud = tf.saved_model.load(str(aside / signatures.CLOUD_DIR))
-            classify = cloud.signatures[signatures.SERVING_DEFAULT]
+            half = save_cloud(
+                network, labels, config.crop_size, cloud_dir, reference.distilled_frames, reference.probabilities
+            )
+            if engine == "openvino":
+                save_openvino(half, cloud_dir, _distilled(network, representative) if precision == "int8" else None)
+            cloud = choice.open_engine(cloud_dir)
             report: dict[str, Any] = {
                 "version": version,
                 "num_clips": len(clips),
                 "num_representative_clips": len(representative),
-                "tolerances": _without_infinities(dataclasses.asdict(tolerances)),
-                "cloud": verification.check_cloud(reference, classify, tolerances),
+                "tolerances": _as_json(dataclasses.asdict(tolerances)),
+                "cloud": {
+                    "tensorflow": {"float32": verification.check_cloud(reference, cloud, tolerances.cloud["float32"])},
+                },
             }
+            for name, limit in _to_check(engine, precision, tolerances).items():
+                opened = choice.open_engine(cloud_dir, engine, name)
+                report["cloud"].setdefault(engine, {})[name] = verification.check_cloud(reference, opened, limit)
             progress.update()
-            client_half = save_client(network, config.crop_size, aside / signatures.CLIENT_DIR)
-            client = tf.saved_model.load(str(aside / signatures.CLIENT_DIR))
-            differences = verification.check_client(
-                "saved_model", reference, client.signatures[signatures.DISTILL], classify, tolerances
-            )
+            client_half = save_client(network, config.crop_size, client_dir)
+            client = tf.saved_model.load(str(client_dir)).signatures
+            differences = verification.check_client("saved_model", reference, client, cloud, tolerances)
             report["client"] = {"saved_model": dataclasses.asdict(differences)}
             progress.update()
-            keys = sorted(client.signatures)
+            keys = sorted(client)
             written = []
             for variant in variants:
-                contents = tflite.convert(aside / signatures.CLIENT_DIR, keys, variant, representative)
-                contents = quantize_levels(contents)
+                contents = quantize_levels(
+                    tflite.convert(client_dir, keys, variant, representative, client_half.coarse_stride)
+                )
                 differences = verification.check_client(
-                    variant, reference, verification.tflite_distill(contents), classify, tolerances
+                    variant, reference, verification.tflite_signatures(contents), cloud, tolerances
                 )
                 report["client"][variant] = dataclasses.asdict(differences)
                 written.append(_write_variant(aside, variant, contents, differences))
@@ -166,11 +138,12 @@ def export(
                 square_pixels=config.square_pixels,
                 num_classes=config.num_classes,
                 feature_shape=client_half.feature_shape,
+                coarse_stride=client_half.coarse_stride,
                 signatures=tuple(keys),
                 variants=tuple(written),
             )
             (aside / signatures.LABELS_FILE).write_text("".join(f"{label}\n" for label in labels))
-            (aside / signatures.REPORT_FILE).write_text(json.dumps(report, indent=2) + "\n")
+            (aside / signatures.REPORT_FILE).write_text(json.dumps(_as_json(report), indent=2) + "\n")
             (aside / signatures.SIDECAR_FILE).write_text(sidecar.to_json())
             _put_in_place(aside, output_dir, version)
             progress.update()
@@ -179,12 +152,28 @@ def export(
     return sidecar, report
 
 
-def _without_infinities(tolerances: dict[str, Any]) -> dict[str, Any]:
-    # What is only reported has no bound, and JSON has no infinity.
-    return {
-        name: {key: value for key, value in limit.items() if value < float("inf")} if isinstance(limit, dict) else limit
-        for name, limit in tolerances.items()
-    }
+def _to_check(engine: str, precision: str, tolerances: verification.Tolerances) -> dict[str, float]:
+    """The precisions of `engine` that the cloud half is checked in beside float32 on TensorFlow, and how far each may
+    be off."""
+    names = ["float32"] if engine == "openvino" else []
+    if precision in ("bfloat16", "int8"):
+        names.append(precision)
+    limits = {name: tolerances.cloud[name] for name in names}
+    if precision == kinds.AUTO and choice.may_be_bfloat16(engine):
+        limits["bfloat16"] = float("inf")  # who serves it decides
+    return limits
+
+
+def _distilled(network: FewFrameNetwork, clips: np.ndarray) -> np.ndarray:
+    """uint8 (n, T_s, H, W, 3), distilled frames of uint8 (n, T, H, W, 3), made one clip at a time."""
+    return np.concatenate([np.asarray(to_uint8(network.client(to_network_input(clip[None])))) for clip in clips])
+
+
+def _as_json(value: Any) -> Any:
+    """Dicts of numbers, with null for those that JSON does not have: no bound, or answers that are not numbers."""
+    if isinstance(value, dict):
+        return {key: _as_json(one) for key, one in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _write_variant(

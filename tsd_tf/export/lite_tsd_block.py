@@ -1,9 +1,12 @@
 """The TSD block in the operations that LiteRT is fast at."""
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 from tsd_tf.layers import TSDBlock
+from tsd_tf.layers.tsd_block import automatic_scale
 
 
 class LiteTSDBlock:
@@ -25,11 +28,12 @@ class LiteTSDBlock:
     def __init__(self, block: TSDBlock, feature_shape: tuple[int, int, int]) -> None:
         self._block = block
         self._feature_shape = feature_shape
+        self._gamma = np.asarray(block.w_gamma.kernel)
         kernel = _fold_width(np.asarray(block.w_beta.kernel), feature_shape[1])
         self._w_alpha = tf.Variable(np.asarray(block.w_alpha.kernel), trainable=False, name="w_alpha")
         self._w_beta = tf.Variable(kernel, trainable=False, name="w_beta")
         # Stored as it is read, output channels first.
-        self._w_gamma = tf.Variable(np.asarray(block.w_gamma.kernel), trainable=False, name="w_gamma")
+        self._w_gamma = tf.Variable(self._gamma, trainable=False, name="w_gamma")
         self.weights = [self._w_alpha, self._w_beta, self._w_gamma]
 
     def __call__(self, features: tf.Tensor) -> tf.Tensor:
@@ -45,6 +49,7 @@ class LiteTSDBlock:
         # (C', H, W, T_s) to (T_s, H, W, C').
         temporal = tf.reshape(temporal, (embedding, height, width, num_distilled_frames))
         temporal = tf.reshape(tf.transpose(temporal, (3, 1, 2, 0)), (-1, embedding))
+        scale = self._scale(features, temporal)
         temporal = tf.matmul(temporal, self._w_gamma, transpose_b=True)
         # LiteRT copies the second factor into an order of its own, so that is the one with fewer frames.
         logits = tf.matmul(
@@ -53,11 +58,20 @@ class LiteTSDBlock:
             transpose_b=True,
         )
         logits = tf.transpose(tf.reshape(logits, (num_frames, -1)))
-        matrix = tf.nn.softmax(logits * self._block.logit_scale)
+        matrix = tf.nn.softmax(logits * scale)
         if not self._block.in_time_order:
             return matrix
         times = tf.reduce_sum(matrix * tf.range(num_frames, dtype=tf.float32), axis=1)
         return tf.gather(matrix, tf.math.top_k(-times, k=num_distilled_frames).indices)
+
+    def _scale(self, features: tf.Tensor, temporal: tf.Tensor) -> Any:
+        """The factor on the logits: a number, or float32 (T_s, 1)."""
+        if self._block.logit_scale != "auto":
+            return self._block.logit_scale
+        temporal = tf.reshape(temporal, (1, self._block.num_distilled_frames, -1))
+        # Of rank 4: delegates know no higher one.
+        features = tf.reshape(features, (1, features.shape[0], -1, features.shape[-1]))
+        return tf.reshape(automatic_scale(features, self._gamma, tf.transpose(temporal, (0, 2, 1))), (-1, 1))
 
 
 def _fold_width(kernel: np.ndarray, width: int) -> np.ndarray:

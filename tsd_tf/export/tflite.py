@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from tensorflow.lite.python.convert import ConverterError
 
 from tsd_tf.contract import signatures
 from tsd_tf.contract.errors import UserError
+from tsd_tf.contract.native_output import without_chatter
 
 # What stays in float32 in the int8 file: the operations around the convolutions and dense layers of P's predictor.
 # Above all the product Y = XP and the softmax, whose output in 8 bits would have steps of 1/256 and columns that do not
@@ -26,6 +28,7 @@ _FLOAT_OPERATIONS = [
     "RESIZE_BILINEAR",
     "SLICE",
     "SOFTMAX",
+    "STRIDED_SLICE",
     "SUB",
     "SUM",
     "TOPK_V2",
@@ -34,7 +37,11 @@ _FLOAT_OPERATIONS = [
 
 
 def convert(
-    saved_model_path: str | pathlib.Path, signature_keys: Sequence[str], variant: str, clips: np.ndarray | None = None
+    saved_model_path: str | pathlib.Path,
+    signature_keys: Sequence[str],
+    variant: str,
+    clips: np.ndarray | None = None,
+    coarse_stride: int = 1,
 ) -> bytes:
     """A client half as TFLite, its signatures kept by name.
 
@@ -44,6 +51,7 @@ def convert(
         variant: "float32"; "float16": weights stored in half precision, computed in float32; "int8": convolutions and
             dense layers of P's predictor in 8 bits, Y = XP exact.
         clips: uint8 (n, T, H, W, 3) that stand for all clips; int8 takes the ranges of activations from them.
+        coarse_stride: of the client half.
 
     Returns:
         The file's contents.
@@ -68,8 +76,12 @@ def convert(
             yield signatures.DISTILL, {signatures.FRAMES: clip[None]}
             if signatures.ENCODE_FRAME in signature_keys:
                 encode = functions[signatures.ENCODE_FRAME]
-                features = [encode(frame=frame[None])[signatures.FEATURES] for frame in clip]
-                yield signatures.ENCODE_FRAME, {signatures.FRAME: clip[:1]}
+                features = []
+                # All that the clip's features are made of, and with that the ranges that `distill` has: the first frame
+                # alone says little of how far activations reach.
+                for frame in clip[::coarse_stride]:
+                    yield signatures.ENCODE_FRAME, {signatures.FRAME: frame[None]}
+                    features.append(encode(frame=frame[None])[signatures.FEATURES])
                 yield (
                     signatures.DISTILL_FEATURES,
                     {signatures.FRAMES: clip[None], signatures.FEATURES: tf.stack(features, axis=1).numpy()},
@@ -79,18 +91,22 @@ def convert(
     converter.representative_dataset = representative_inputs
     # The debugger is the one public way to name the operations that stay in float.
     options = tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=_FLOAT_OPERATIONS)
-    return tf.lite.experimental.QuantizationDebugger(
-        converter=converter, debug_dataset=representative_inputs, debug_options=options
-    ).get_nondebug_quantized_model()
+    with without_chatter(), warnings.catch_warnings():
+        # The debugger's own matter.
+        warnings.filterwarnings("ignore", r"\s*Warning: tf.lite.Interpreter is deprecated")
+        return tf.lite.experimental.QuantizationDebugger(
+            converter=converter, debug_dataset=representative_inputs, debug_options=options
+        ).get_nondebug_quantized_model()
 
 
 def _converted(converter: tf.lite.TFLiteConverter) -> bytes:
-    try:
-        return converter.convert()
-    except ConverterError as error:
-        missing = re.search(r"(?:TF Select|Custom) ops: (.+)", str(error))
-        if missing is None:
-            raise
-        raise UserError(
-            f"the selector cannot run on LiteRT, which has no operation {missing[1].strip()}: make P of others"
-        ) from error
+    with without_chatter():
+        try:
+            return converter.convert()
+        except ConverterError as error:
+            missing = re.search(r"(?:TF Select|Custom) ops: (.+)", str(error))
+            if missing is None:
+                raise
+            raise UserError(
+                f"the selector cannot run on LiteRT, which has no operation {missing[1].strip()}: make P of others"
+            ) from error

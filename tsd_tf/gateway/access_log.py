@@ -1,14 +1,13 @@
 """The access log: a JSON object a line."""
 
 import contextlib
-import datetime
-import json
 import logging
 import sys
 from typing import IO, Any
 
 from tsd_tf.contract.errors import UserError
 from tsd_tf.gateway.request_record import RequestRecord
+from tsd_tf.serving import log_lines
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_VALUE = 256
@@ -41,7 +40,6 @@ class AccessLog(contextlib.AbstractContextManager):
     def write(self, record: RequestRecord) -> None:
         """Adds a line."""
         values: dict[str, Any] = {
-            "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
             "token": record.token,
             "peer": record.peer,
             "protocol": record.protocol,
@@ -58,7 +56,7 @@ class AccessLog(contextlib.AbstractContextManager):
             "reason": record.reason,
         }
         try:
-            self._file.write(json.dumps(values) + "\n")
+            self._file.write(log_lines.json_line("request", values) + "\n")
             self._file.flush()
         except OSError as error:  # requests are answered on a full disk, too
             _LOG.error("the access log cannot be written: %s", error.strerror)

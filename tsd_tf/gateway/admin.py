@@ -7,6 +7,7 @@ from aiohttp import web
 
 from tsd_tf.gateway.metrics import Metrics
 from tsd_tf.gateway.probes import add_probes
+from tsd_tf.serving.http_listener import keep_alive
 
 
 def application(metrics: Metrics, is_ready: Callable[[], bool]) -> web.Application:
@@ -15,7 +16,7 @@ def application(metrics: Metrics, is_ready: Callable[[], bool]) -> web.Applicati
     async def page(request: web.Request) -> web.Response:
         return web.Response(body=metrics.page(), headers={"Content-Type": prometheus_client.CONTENT_TYPE_LATEST})
 
-    app = web.Application()
+    app = web.Application(middlewares=[keep_alive])
     app.router.add_get("/metrics", page)
     add_probes(app, is_ready)
     return app

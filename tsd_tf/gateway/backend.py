@@ -51,13 +51,14 @@ class Backend:
         self._credentials = credentials
 
     async def __aenter__(self) -> "Backend":
-        target = f"{self.address.host}:{self.address.port}"
+        target, path = self.address.target, self.address.rest_socket
         if self._credentials is None:
             self._channel = grpc.aio.insecure_channel(target, _OPTIONS)
         else:
             self._channel = grpc.aio.secure_channel(target, self._credentials, _OPTIONS)
+        connector = aiohttp.TCPConnector(limit=0) if path is None else aiohttp.UnixConnector(path, limit=0)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0), auto_decompress=False, headers={"Accept-Encoding": "identity"}
+            connector=connector, auto_decompress=False, headers={"Accept-Encoding": "identity"}
         )
         return self
 
@@ -95,7 +96,7 @@ class Backend:
         Raises:
             ServingError: UNAVAILABLE if nobody answers, DEADLINE_EXCEEDED if nobody does in time.
         """
-        url = yarl.URL(f"http://{self.address.host}:{self.address.rest_port}{path}", encoded=True)
+        url = yarl.URL(f"{self.address.url}{path}", encoded=True)
         arguments: dict[str, Any] = {
             "data": body or None,
             "headers": headers,

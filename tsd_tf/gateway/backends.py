@@ -11,8 +11,8 @@ import grpc
 
 from tsd_tf.gateway.backend import Backend
 from tsd_tf.gateway.backend_address import BackendAddress
-from tsd_tf.gateway.refusal import Refusal
 from tsd_tf.gateway.rest_answer import RestAnswer
+from tsd_tf.serving.refusal import Refusal
 from tsd_tf.serving.serving_error import ServingError
 
 _LOG = logging.getLogger(__name__)
@@ -30,6 +30,9 @@ class Backends:
         model_name: the model that makes a server healthy.
         health_seconds: between two looks at each server, and what a look may take.
         credentials: of gRPC; None for none.
+
+    Attributes:
+        on_change: called when a server becomes healthy or stops being so.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class Backends:
         self._backends = [Backend(address, credentials) for address in addresses]
         self._model_name, self._health_seconds = model_name, health_seconds
         self._stack = contextlib.AsyncExitStack()
+        self.on_change: Callable[[], None] = lambda: None
 
     @property
     def num_healthy(self) -> int:
@@ -54,7 +58,7 @@ class Backends:
         await asyncio.gather(*map(self._check, self._backends))
         for backend in self._backends:
             if not backend.is_healthy:
-                _LOG.warning("the backend %s is unavailable", backend.address)
+                _tell(backend)
         watches = [asyncio.create_task(self._watch(backend)) for backend in self._backends]
         for watch in watches:
             self._stack.callback(watch.cancel)
@@ -108,9 +112,15 @@ class Backends:
             was_healthy = backend.is_healthy
             await self._check(backend)
             if backend.is_healthy != was_healthy:
-                state = "available again" if backend.is_healthy else "unavailable"
-                _LOG.warning("the backend %s is %s", backend.address, state)
+                _tell(backend)
+                self.on_change()
 
     async def _check(self, backend: Backend) -> None:
         backend.in_doubt.clear()
         await backend.check(self._model_name, self._health_seconds)
+
+
+def _tell(backend: Backend) -> None:
+    state = "available again" if backend.is_healthy else "unavailable"
+    values = {"event": "backend", "backend": str(backend.address), "is_healthy": backend.is_healthy}
+    _LOG.warning("the backend %s is %s", backend.address, state, extra=values)

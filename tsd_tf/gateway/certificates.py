@@ -15,7 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from tsd_tf.contract.errors import UserError
-from tsd_tf.gateway.file_stamp import file_stamp
+from tsd_tf.contract.file_stamp import file_stamp
 
 _LOG = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class Certificates:
                     _LOG.error("%s; the certificate stays as it was", error)
             return self._loaded
 
-    def _stamp(self) -> list[tuple[int, int, int] | None]:
+    def _stamp(self) -> list[tuple[int, ...] | None]:
         return [None if path is None else file_stamp(path) for path in (self._cert, self._key, self._client_ca)]
 
     def _load(self) -> _Loaded:

@@ -7,6 +7,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from tsd_tf.contract import messages, signatures
+from tsd_tf.contract.model_metadata import shape_of, signatures_of
 from tsd_tf.gateway.backends import Backends
 from tsd_tf.serving.serving_error import ServingError
 
@@ -23,7 +24,7 @@ class ClipShapes:
     def __init__(self, backends: Backends) -> None:
         self._backends = backends
         # Of models that exist, so that there are few.
-        self._known: dict[bytes, tuple[float, tuple[int, int, int]]] = {}
+        self._known: dict[tuple[str, int | None, str], tuple[float, tuple[int, int, int]]] = {}
 
     async def of(self, spec: Any, timeout: float, max_age: float = _MAX_AGE) -> tuple[int, int, int]:
         """The frames of one clip.
@@ -39,10 +40,14 @@ class ClipShapes:
         Raises:
             ServingError: there is no such model, or it takes no clips; see also Backends.call.
         """
+        # Field by field: in a message there may be others, of any size and number.
         request = messages.GetModelMetadataRequest(metadata_field=[messages.SIGNATURE_DEF])
-        request.model_spec.CopyFrom(spec)
-        request.model_spec.signature_name = ""
-        key = request.model_spec.SerializeToString(deterministic=True)
+        request.model_spec.name, version = spec.name, None
+        if spec.WhichOneof("version_choice") == "version":
+            version = request.model_spec.version.value = spec.version.value
+        elif spec.version_label:
+            request.model_spec.version_label = spec.version_label
+        key = spec.name, version, request.model_spec.version_label
         since, shape = self._known.get(key, (0.0, None))
         if shape is not None and time.monotonic() - since <= max_age:
             return shape
@@ -60,28 +65,3 @@ class ClipShapes:
             )
         self._known[key] = time.monotonic(), shape
         return shape
-
-
-def signatures_of(response: Any) -> Any:
-    """The SignatureDefMap in a GetModelMetadataResponse; an empty one if there is none.
-
-    Raises:
-        DecodeError: it is damaged.
-    """
-    found = messages.SignatureDefMap()
-    if messages.SIGNATURE_DEF in response.metadata:
-        response.metadata[messages.SIGNATURE_DEF].Unpack(found)
-    return found
-
-
-def shape_of(found: Any) -> tuple[int, int, int] | None:
-    """(T_s, H, W) of the frames that the default signature of a SignatureDefMap takes; None if it takes no clips."""
-    if signatures.SERVING_DEFAULT not in found.signature_def:
-        return None
-    inputs = found.signature_def[signatures.SERVING_DEFAULT].inputs
-    if set(inputs) != {signatures.FRAMES} or inputs[signatures.FRAMES].dtype != messages.DT_UINT8:
-        return None
-    shape = tuple(dim.size for dim in inputs[signatures.FRAMES].tensor_shape.dim)
-    if len(shape) != 5 or shape[4] != 3 or min(shape[1:4]) < 1:
-        return None
-    return shape[1], shape[2], shape[3]

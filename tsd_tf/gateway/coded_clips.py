@@ -1,5 +1,6 @@
 """Answers requests to the signature `coded`: decodes their clips and asks for the frames."""
 
+import math
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,8 +13,9 @@ from tsd_tf.contract import messages, signatures
 from tsd_tf.gateway.backends import Backends
 from tsd_tf.gateway.clip_shapes import ClipShapes
 from tsd_tf.gateway.decoding_pool import DecodingPool
-from tsd_tf.gateway.refusal import Refusal
 from tsd_tf.gateway.request_record import RequestRecord
+from tsd_tf.serving.arrivals import Arrival
+from tsd_tf.serving.refusal import Refusal
 from tsd_tf.serving.serving_error import ServingError
 from tsd_tf.video.codec import CODECS
 
@@ -23,6 +25,7 @@ _INPUTS = {
     signatures.ORDER: ("uint8", messages.DT_UINT8),
 }
 _HIGHEST_RANK = 2  # of the inputs
+_MOST_BYTES = 1 << 16  # of each but the packets
 _YOUNG = 0.5  # seconds
 
 
@@ -32,11 +35,16 @@ class CodedClips:
     Args:
         backends: who are asked for the frames.
         pool: where clips are decoded.
+        shapes: of the clips that the models take.
     """
 
-    def __init__(self, backends: Backends, pool: DecodingPool) -> None:
-        self._backends, self._pool = backends, pool
-        self._shapes = ClipShapes(backends)
+    def __init__(self, backends: Backends, pool: DecodingPool, shapes: ClipShapes) -> None:
+        self._backends, self._pool, self._shapes = backends, pool, shapes
+
+    @property
+    def max_bytes(self) -> int:
+        """Of the coded pictures of a request."""
+        return self._pool.max_bytes
 
     async def answer(
         self,
@@ -45,6 +53,7 @@ class CodedClips:
         output_filter: Iterable[str],
         timeout: float,
         record: RequestRecord,
+        arrival: Arrival,
     ) -> Any:
         """What the model says to the clips.
 
@@ -54,18 +63,19 @@ class CodedClips:
             output_filter: names of the outputs that are wanted; empty for all.
             timeout: seconds for all of it.
             record: where the times are noted.
+            arrival: is told of the bytes of the frames.
 
         Returns:
             A PredictResponse.
 
         Raises:
-            ServingError: see ClipShapes, DecodingPool and Backends.
+            ServingError: see ClipShapes, DecodingPool, Arrival and Backends.
         """
         end = time.monotonic() + timeout
         note(record, inputs)
         if any(not array.ndim for array in inputs.values()):
             raise _bad_clip("expected an entry for each clip in every input, got a scalar")
-        frames = await self._decode(spec, inputs, end, record)
+        frames = await self._decode(spec, inputs, end, record, arrival)
         request = messages.PredictRequest(output_filter=output_filter)
         request.model_spec.CopyFrom(spec)
         request.model_spec.signature_name = signatures.SERVING_DEFAULT
@@ -80,10 +90,11 @@ class CodedClips:
         return response
 
     async def _decode(
-        self, spec: Any, inputs: Mapping[str, np.ndarray], end: float, record: RequestRecord
+        self, spec: Any, inputs: Mapping[str, np.ndarray], end: float, record: RequestRecord, arrival: Arrival
     ) -> np.ndarray:
         start = time.monotonic()
         shape = await self._shapes.of(spec, end - start)
+        arrival.add(min(record.clips or 0, self._pool.max_clips) * math.prod(shape) * 3)
         start = time.monotonic()
         try:
             return await self._pool.decode(inputs, shape)
@@ -99,17 +110,25 @@ class CodedClips:
             record.decode_seconds = time.monotonic() - start
 
 
-def read_inputs(request: Any) -> dict[str, np.ndarray]:
-    """The inputs of a PredictRequest to the signature `coded`.
+def read_inputs(tensors: Mapping[str, bytes]) -> dict[str, np.ndarray]:
+    """The inputs of a request to the signature `coded`.
+
+    Args:
+        tensors: {name: bytes of a TensorProto}, as in a PredictEnvelope.
 
     Raises:
         Refusal: INVALID_ARGUMENT.
     """
     arrays = {}
     for name, (kind, dtype) in _INPUTS.items():
-        if name not in request.inputs:
+        if name not in tensors:
             raise _bad_clip(f"no input {name}")
-        tensor = request.inputs[name]
+        if name != signatures.PACKETS and len(tensors[name]) > _MOST_BYTES:
+            raise _bad_clip(f"expected at most {_MOST_BYTES} bytes in {name}")
+        try:
+            tensor = messages.TensorProto.FromString(tensors[name])
+        except DecodeError as error:
+            raise _bad_clip(f"tensor parsing error: {name}") from error
         if tensor.dtype != dtype:
             raise _bad_clip(f"expected {name} as {kind}, got DataType {tensor.dtype}")
         if (rank := len(tensor.tensor_shape.dim)) > _HIGHEST_RANK:  # NumPy has limits of its own, here and there
@@ -118,7 +137,7 @@ def read_inputs(request: Any) -> dict[str, np.ndarray]:
             arrays[name] = messages.read_tensor(tensor)
         except (ValueError, OverflowError) as error:
             raise _bad_clip(f"tensor parsing error: {name}: {error}") from error
-    if extra := sorted(set(request.inputs) - set(arrays)):
+    if extra := sorted(set(tensors) - set(arrays)):
         raise _bad_clip(f"no input is called {extra[0]}")
     return arrays
 

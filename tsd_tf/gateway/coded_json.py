@@ -1,20 +1,24 @@
 """Requests to the signature `coded` in TensorFlow Serving's JSON."""
 
 import base64
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import grpc
 import numpy as np
 
 from tsd_tf.contract import signatures
-from tsd_tf.gateway.refusal import Refusal
+from tsd_tf.serving.json_cost import JsonCost
+from tsd_tf.serving.refusal import Refusal
 
 _NAMES = (signatures.PACKETS, signatures.CODEC, signatures.ORDER)
 _MARK = json.dumps(signatures.CODED).encode()
 # Those of sixteen clips are a tenth of it. More would keep the parser, and with it the whole process, busy.
 _MOST_VALUES = 50_000
+_LONGEST_NAME = 1024  # bytes; a longer string may be a picture
+_MORE_BYTES = 1 << 20  # of JSON around pictures
 
 
 class CodedRequest(NamedTuple):
@@ -29,28 +33,69 @@ class CodedRequest(NamedTuple):
     row: bool
 
 
-def may_be_coded(body: bytes) -> bool:
-    """Whether it is worth while to `read` the body; fast, also for large ones."""
-    return _MARK in body and body.count(b",") < _MOST_VALUES
+class PictureRequest(NamedTuple):
+    """A request to the signature `jpeg`.
+
+    Attributes:
+        texts: strings in it that may be pictures, in Base64.
+    """
+
+    texts: list[str]
+
+    def contents(self) -> Iterator[bytes]:
+        """What they hold; those that are no Base64 are for whoever is asked next."""
+        for text in self.texts:
+            with contextlib.suppress(ValueError):
+                yield base64.b64decode(text)
 
 
-def read(body: bytes) -> CodedRequest | None:
+def may_be_coded(body: bytes, cost: JsonCost, max_bytes: int) -> bool:
+    """Whether it is worth while to `read` the body; fast, also for large ones.
+
+    Args:
+        body: JSON, or anything.
+        cost: has seen all of it.
+        max_bytes: of the coded pictures of a request.
+
+    Raises:
+        Refusal: it holds both many values and long strings, or too many bytes of strings: nobody writes frames in that
+            way, and whoever looks for pictures in it would be busy for long.
+    """
+    has_strings = cost.has_escapes or cost.longest_string > _LONGEST_NAME
+    if not has_strings and _MARK not in body:
+        return False
+    if cost.num_values >= _MOST_VALUES:
+        if not has_strings:
+            return False
+        message = f"expected less than {_MOST_VALUES} values in a body with long strings, got {cost.num_values}"
+        raise Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, message, "too_many_values")
+    if len(body) > max_bytes * 4 // 3 + _MORE_BYTES:
+        message = f"expected at most {max_bytes} bytes of coded pictures in a body"
+        raise Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, message, "too_large")
+    return True
+
+
+def read(body: bytes) -> CodedRequest | PictureRequest | None:
     """The inputs of a predict request, in row ("instances") or columnar ("inputs") format.
 
     Args:
         body: JSON, or anything.
 
     Returns:
-        None if it is no request to the signature `coded`.
+        None if it is no request to the signatures `coded` and `jpeg`.
 
     Raises:
         Refusal: INVALID_ARGUMENT.
     """
     try:
-        document = json.loads(body)
+        document = json.loads(body, parse_int=_short_int)
     except (ValueError, RecursionError):
         return None  # whoever is asked next will say so
-    if not isinstance(document, dict) or document.get("signature_name") != signatures.CODED:
+    if not isinstance(document, dict):
+        return None
+    if document.get("signature_name") == signatures.JPEG:
+        return PictureRequest(list(_long_strings(document)))
+    if document.get("signature_name") != signatures.CODED:
         return None
     row = "instances" in document
     if row == ("inputs" in document):
@@ -74,6 +119,21 @@ def read(body: bytes) -> CodedRequest | None:
         {signatures.PACKETS: padded, signatures.CODEC: names, signatures.ORDER: _numbers(order)},
         row,
     )
+
+
+def _short_int(text: str) -> int:
+    """Python takes long for long ones."""
+    if len(text) > _LONGEST_NAME:
+        raise ValueError("a number that nobody needs")
+    return int(text)
+
+
+def _long_strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str) and len(value) > _LONGEST_NAME:
+        yield value
+    elif isinstance(value, list | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _long_strings(part)
 
 
 def _columns(instances: Any) -> dict[str, list]:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from tsd_tf.contract import messages, signatures
-from tsd_tf.gateway.clip_shapes import shape_of, signatures_of
+from tsd_tf.contract.model_metadata import shape_of, signatures_of
 
 _METHOD = "tensorflow/serving/predict"
 _TYPES = {messages.DT_STRING: "DT_STRING", messages.DT_UINT8: "DT_UINT8"}

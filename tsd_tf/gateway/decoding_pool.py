@@ -5,9 +5,6 @@ import contextlib
 import logging
 import math
 import os
-import pickle
-import socket
-import subprocess
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,8 +12,9 @@ import grpc
 import numpy as np
 
 from tsd_tf.contract import signatures
-from tsd_tf.gateway import decoding_worker
-from tsd_tf.gateway.refusal import Refusal
+from tsd_tf.serving import worker as protocol
+from tsd_tf.serving.refusal import Refusal
+from tsd_tf.serving.worker_process import WorkerProcess
 
 _LOG = logging.getLogger(__name__)
 # Of a clip; encoders make one a picture. The smallest clips come in packets of their own for parameter sets.
@@ -25,14 +23,14 @@ _START_SECONDS = 60.0
 _PAUSE_SECONDS = 1.0  # before a process that did not start is started again
 _RETRY_AFTER = 1.0
 _ATTEMPTS = 2
+_WORKER = "tsd_tf.gateway.decoding_worker"  # a module that only the process imports
 _CRASH = "the clips crashed the decoder"
 
 
 class DecodingPool:
     """Decodes clips from anyone: `async with DecodingPool() as pool: frames = await pool.decode(inputs, shape)`.
 
-    Not with `multiprocessing` or a pool on top of it: their processes answer in pickles, and what comes out of a
-    process that reads hostile clips is only as trustworthy as those. Here it is frames or a message.
+    Not in this process: see WorkerProcess.
 
     Args:
         num_workers: processes; None for one a core.
@@ -42,7 +40,9 @@ class DecodingPool:
         max_waiting: requests that wait for a process; further ones are refused.
 
     Attributes:
+        max_clips, max_bytes: see above.
         restarts: processes that were lost and replaced.
+        num_waiting: requests that wait for a process.
     """
 
     def __init__(
@@ -58,15 +58,15 @@ class DecodingPool:
         self.restarts = 0
         self._num_workers = num_workers or os.cpu_count() or 1
         self._seconds, self._max_memory = seconds, max_memory
-        self._max_clips, self._max_bytes = max_clips, max_bytes
-        self._max_waiting, self._waiting = max_waiting, 0
-        self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
+        self.max_clips, self.max_bytes = max_clips, max_bytes
+        self._max_waiting, self.num_waiting = max_waiting, 0
+        self._idle: asyncio.Queue[WorkerProcess] = asyncio.Queue()
         self._tasks: set[asyncio.Task] = set()
 
     async def __aenter__(self) -> "DecodingPool":
         started = await asyncio.gather(*(self._start() for _ in range(self._num_workers)), return_exceptions=True)
         for worker in started:
-            if isinstance(worker, _Worker):
+            if isinstance(worker, WorkerProcess):
                 self._in_background(self._keep(worker))
         for error in started:
             if isinstance(error, BaseException):
@@ -94,7 +94,7 @@ class DecodingPool:
                 requests wait.
         """
         self._check(inputs, shape)
-        if self._waiting >= self._max_waiting:
+        if self.num_waiting >= self._max_waiting:
             message = f"more than {self._max_waiting} requests wait to be decoded"
             raise Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, message, "decoding_queue", _RETRY_AFTER)
         for _ in range(_ATTEMPTS):
@@ -107,32 +107,36 @@ class DecodingPool:
     def _check(self, inputs: Mapping[str, np.ndarray], shape: tuple[int, int, int]) -> None:
         """Refusal for what is not to be handed to a process at all; that checks the rest."""
         batch = max((len(array) for array in inputs.values() if array.ndim), default=0)
-        if batch > self._max_clips:
-            raise _bad_clip(f"expected at most {self._max_clips} clips a request, got {batch}", "too_many_clips")
+        if batch > self.max_clips:
+            raise _bad_clip(f"expected at most {self.max_clips} clips a request, got {batch}", "too_many_clips")
         strings = [array for array in inputs.values() if array.dtype == object]
         most = _PACKETS_PER_FRAME * shape[0] + _MORE_PACKETS
         if any(array.size > most * max(batch, 1) for array in strings):
             raise _bad_clip(f"expected at most {most} packets a clip", "too_many_packets")
         num_bytes = sum(array.nbytes for array in inputs.values())
         num_bytes += sum(len(string) for array in strings for string in array.flat) + sum(map(len, inputs))
-        if num_bytes > self._max_bytes:
-            raise _bad_clip(f"expected at most {self._max_bytes} bytes a request, got {num_bytes}", "too_many_bytes")
+        if num_bytes > self.max_bytes:
+            raise _bad_clip(f"expected at most {self.max_bytes} bytes a request, got {num_bytes}", "too_many_bytes")
 
-    async def _take(self) -> "_Worker":
+    async def _take(self) -> WorkerProcess:
         """Waits for a process that has nothing to do."""
-        self._waiting += 1
+        self.num_waiting += 1
         try:
             while (worker := await self._idle.get()).is_lost:
                 pass
             return worker
         finally:
-            self._waiting -= 1
+            self.num_waiting -= 1
 
-    async def _ask(self, worker: "_Worker", inputs: dict[str, np.ndarray], shape: tuple[int, int, int]) -> np.ndarray:
+    async def _ask(
+        self, worker: WorkerProcess, inputs: dict[str, np.ndarray], shape: tuple[int, int, int]
+    ) -> np.ndarray:
         """Has a process decode a request, and puts it back where the next one takes it from."""
         num_bytes = inputs[signatures.CODEC].size * math.prod(shape) * 3 if signatures.CODEC in inputs else 0
         try:
-            kind, content = await asyncio.wait_for(worker.ask((inputs, shape), num_bytes), self._seconds)
+            kind, content = await asyncio.wait_for(
+                worker.ask((inputs, shape), lambda length: length == num_bytes), self._seconds
+            )
         except asyncio.TimeoutError as error:
             worker.kill()
             raise _bad_clip(f"decoding the clips took more than {self._seconds:g} s", "decoding_time") from error
@@ -142,19 +146,20 @@ class DecodingPool:
         except EOFError as error:
             worker.kill()
             raise _bad_clip(_CRASH, "decoding_crash") from error
-        if kind == decoding_worker.MEMORY:  # the process ends itself
+        if kind == protocol.MEMORY:  # the process ends itself
             worker.kill()
             megabytes = self._max_memory >> 20
             raise _bad_clip(f"decoding the clips took more than {megabytes} MB of memory", "decoding_memory")
         self._idle.put_nowait(worker)
-        if kind == decoding_worker.BAD_CLIP:
+        if kind == protocol.REFUSED:
             raise _bad_clip(bytes(content).decode(errors="replace"), "bad_clip")
         return content.reshape(-1, *shape, 3)
 
-    async def _start(self) -> "_Worker":
-        worker = _Worker()
+    async def _start(self) -> WorkerProcess:
+        worker = WorkerProcess()
         try:
-            await asyncio.wait_for(worker.start(self._seconds, self._max_memory), _START_SECONDS)
+            start = worker.start(_WORKER, self._seconds, self._max_memory)
+            await asyncio.wait_for(start, _START_SECONDS)
         except BaseException:
             worker.kill()
             await worker.wait()
@@ -162,7 +167,7 @@ class DecodingPool:
         self._idle.put_nowait(worker)
         return worker
 
-    async def _keep(self, worker: "_Worker") -> None:
+    async def _keep(self, worker: WorkerProcess) -> None:
         """Puts another process in the place of one that has ended, as long as the pool exists."""
         try:
             while True:
@@ -174,7 +179,7 @@ class DecodingPool:
             worker.kill()
             await worker.wait()
 
-    async def _restart(self) -> "_Worker":
+    async def _restart(self) -> WorkerProcess:
         while True:
             try:
                 return await self._start()
@@ -192,79 +197,6 @@ class DecodingPool:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # else asyncio complains if nobody waits for it any more
-
-
-class _Worker:
-    """A process that decodes, and the socket to it."""
-
-    def __init__(self) -> None:
-        self._process: asyncio.subprocess.Process | None = None
-        self._socket, self._theirs = socket.socketpair()
-        self._socket.setblocking(False)
-        self._in_use = asyncio.Lock()
-        self.is_lost = False
-
-    async def start(self, seconds: float, max_memory: int) -> None:
-        """Returns when the process is ready."""
-        with self._theirs:
-            channel = self._theirs.fileno()
-            self._process = await asyncio.create_subprocess_exec(
-                # It ends itself later than it is ended, which counts only if this process is gone.
-                *decoding_worker.command(channel, seconds + 1.0, max_memory),
-                pass_fds=(channel,),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-        async with self._in_use:
-            await self._receive(decoding_worker.ANSWER.size)
-
-    async def ask(self, request: Any, num_bytes: int) -> tuple[bytes, np.ndarray]:
-        """Sends a request and returns the kind and the content of its answer.
-
-        Args:
-            num_bytes: of the frames that are expected.
-
-        Raises:
-            ConnectionError: the process ended before it had read the request.
-            EOFError: it ended, or answered something else.
-        """
-        content = pickle.dumps(request, protocol=pickle.HIGHEST_PROTOCOL)
-        async with self._in_use:
-            await asyncio.get_running_loop().sock_sendall(
-                self._socket, decoding_worker.REQUEST.pack(len(content)) + content
-            )
-            kind, length = decoding_worker.ANSWER.unpack((await self._receive(decoding_worker.ANSWER.size)).data)
-            are_frames = kind == decoding_worker.FRAMES and length == num_bytes
-            is_message = kind in decoding_worker.MESSAGES and length <= decoding_worker.LONGEST_MESSAGE
-            if not are_frames and not is_message:
-                raise EOFError(f"an answer of kind {kind} with {length} bytes")
-            return kind, await self._receive(length)
-
-    async def wait(self) -> int | None:
-        """Returns the exit code once the process has ended; None if there was none."""
-        code = await self._process.wait() if self._process else None
-        self.is_lost = True
-        async with self._in_use:  # whoever still reads has found its end
-            self._socket.close()
-        return code
-
-    def kill(self) -> None:
-        """Ends the process, whatever it is doing."""
-        self.is_lost = True
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-
-    async def _receive(self, count: int) -> np.ndarray:
-        content = np.empty(count, np.uint8)
-        view, loop = content.data, asyncio.get_running_loop()
-        while view:
-            received = await loop.sock_recv_into(self._socket, view)
-            if not received:
-                raise EOFError("the process has ended")
-            view = view[received:]
-        return content
 
 
 def _bad_clip(message: str, reason: str) -> Refusal:

@@ -1,15 +1,14 @@
 """Who may reach the gateway without what."""
 
-import ipaddress
-
 from tsd_tf.contract.errors import UserError
+from tsd_tf.serving.listen_address import ListenAddress
 
 
 def protection(host: str, *, tls: bool, tokens: bool, client_ca: bool, behind_proxy: bool) -> str:
     """What protects a gateway on `host`, in words.
 
     Args:
-        host: address to listen on.
+        host: address to listen on; see ListenAddress.
         tls: whether it speaks TLS only.
         tokens: whether it wants tokens.
         client_ca: whether it wants clients' certificates.
@@ -21,7 +20,7 @@ def protection(host: str, *, tls: bool, tokens: bool, client_ca: bool, behind_pr
     said = ["TLS" if tls else "no TLS", "tokens" if tokens else "no tokens"]
     if client_ca:
         said.append("client certificates")
-    if _is_loopback(host):
+    if ListenAddress(host, 0, "").is_local:
         said.append("this machine only")
     elif not (tls and (tokens or client_ca)):
         if not behind_proxy:
@@ -31,10 +30,3 @@ def protection(host: str, *, tls: bool, tokens: bool, client_ca: bool, behind_pr
             )
         said.append("left to a proxy")
     return ", ".join(said)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -1,14 +1,13 @@
-"""The gateway's gRPC: TensorFlow Serving's services as far as tensors go, and gRPC's own health service."""
+"""The gateway's gRPC: TensorFlow Serving's services as far as tensors go."""
 
-import asyncio
+import contextlib
 import logging
-import math
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
-from grpc_health.v1 import health_pb2
 
 from tsd_tf.contract import messages, signatures
 from tsd_tf.gateway import coded_clips, coded_signature
@@ -16,15 +15,21 @@ from tsd_tf.gateway.backends import Backends
 from tsd_tf.gateway.coded_clips import CodedClips
 from tsd_tf.gateway.intake import Intake
 from tsd_tf.gateway.limits import Limits
-from tsd_tf.gateway.refusal import Refusal
+from tsd_tf.gateway.picture_requests import PictureRequests
 from tsd_tf.gateway.request_record import RequestRecord
 from tsd_tf.gateway.tokens import Tokens
+from tsd_tf.serving import grpc_calls, grpc_message
+from tsd_tf.serving.arrivals import Arrival
+from tsd_tf.serving.grpc_intake import GrpcIntake
+from tsd_tf.serving.peer import Peer
+from tsd_tf.serving.refusal import Refusal
 from tsd_tf.serving.serving_error import ServingError
 
 _LOG = logging.getLogger(__name__)
-_HEALTH_CHECK = "/grpc.health.v1.Health/Check"
-_SERVICES = ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
-_Work = Callable[[bytes, float, RequestRecord], Awaitable[bytes]]
+SERVICES = ("tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
+METHODS = (messages.PREDICT, messages.GET_MODEL_METADATA, messages.GET_MODEL_STATUS)
+_MORE_BYTES = 1 << 20  # of a message around coded pictures
+_Work = Callable[[bytes, float, RequestRecord, Arrival], Awaitable[bytes]]
 
 
 class GrpcFront(grpc.GenericRpcHandler):
@@ -35,122 +40,121 @@ class GrpcFront(grpc.GenericRpcHandler):
     Args:
         backends: who are asked.
         coded: who answers requests with coded clips.
+        pictures: who looks at requests with pictures.
         intake: where requests come in.
         limits: of messages and times.
         tokens: who may ask; None for everybody.
-        is_ready: whether to say so to who asks for the health.
+        calls: reads messages; it leaves the entering of METHODS to this class.
     """
 
     def __init__(
         self,
         backends: Backends,
         coded: CodedClips,
+        pictures: PictureRequests,
         intake: Intake,
         limits: Limits,
         tokens: Tokens | None,
-        is_ready: Callable[[], bool],
+        calls: GrpcIntake,
     ) -> None:
-        self._backends, self._coded, self._intake, self._limits = backends, coded, intake, limits
-        self._tokens, self._is_ready = tokens, is_ready
-        self._methods: dict[str, _Work] = {
-            messages.PREDICT: self._predict,
-            messages.GET_MODEL_METADATA: self._metadata,
-            messages.GET_MODEL_STATUS: self._status,
-        }
+        self._backends, self._coded, self._pictures = backends, coded, pictures
+        self._intake, self._limits, self._calls = intake, limits, calls
+        self._tokens = tokens
+        works: tuple[_Work, ...] = (self._predict, self._metadata, self._status)
+        self._methods = dict(zip(METHODS, works, strict=True))
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         method = handler_call_details.method
-        if method != _HEALTH_CHECK and method not in self._methods:
+        if method not in self._methods:
             return None
 
         async def answer(requests: Any, context: grpc.aio.ServicerContext) -> bytes:
             try:
-                if method == _HEALTH_CHECK:
-                    return self._health(await self._read(context))
                 return await self._answer(method, context)
             except ServingError as error:
-                await _end(context, error.code, error.message, _trailing_metadata(error))
+                await grpc_calls.end(context, error)
             except Exception:
                 _LOG.exception("%s", method)
-                await _end(context, grpc.StatusCode.INTERNAL, "internal error")
+                await grpc_calls.end(context, ServingError(grpc.StatusCode.INTERNAL, "internal error"))
             raise AssertionError("unreachable")
 
         # Of unary calls, but as a stream: so that who asks is known before a message is waited for, and how long.
         return grpc.stream_unary_rpc_method_handler(answer)
 
-    async def _answer(self, method: str, context: grpc.aio.ServicerContext) -> bytes:
+    @contextlib.contextmanager
+    def admitted(self, context: grpc.aio.ServicerContext, method: str) -> Iterator[tuple[RequestRecord, Arrival]]:
+        """Goes around the answering of a call of whoever may ask.
+
+        Args:
+            context: of the call.
+            method: "/service/method".
+
+        Yields:
+            What is known of it, and its entry among the requests.
+
+        Raises:
+            Refusal: who asks may not.
+        """
         record = RequestRecord("grpc", context.peer(), method)
-        with self._intake.request(record):
+        with self._intake.request(record, Peer.of_grpc(context.peer())) as arrival:
             if self._tokens is not None:
                 metadata = dict(context.invocation_metadata() or ())
                 record.token = self._tokens.name_of(_text(metadata.get("authorization")))
-            content = await self._read(context)
+            yield record, arrival
+
+    async def _answer(self, method: str, context: grpc.aio.ServicerContext) -> bytes:
+        with self.admitted(context, method) as (record, arrival):
+            content = await self._calls.receive(context, arrival)
             record.bytes_in = len(content)
             if self._tokens is not None:
                 self._tokens.count(record.token, record.bytes_in)
+            arrival.whole()
             remaining = context.time_remaining()
             timeout = self._limits.backend_timeout if remaining is None else remaining
             try:
-                return await self._methods[method](content, timeout, record)
+                return await self._methods[method](content, timeout, record, arrival)
             except DecodeError as error:
-                name = method.rpartition("/")[2]
-                message = f"the message cannot be read as a request to {name}"
+                message = f"the message cannot be read as a request to {method.rpartition('/')[2]}"
                 raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, message, "bad_message") from error
 
-    async def _read(self, context: grpc.aio.ServicerContext) -> bytes:
-        try:
-            content = await asyncio.wait_for(context.read(), self._limits.body_seconds)
-        except asyncio.TimeoutError as error:
-            message = f"no message within {self._limits.body_seconds:g} s"
-            raise Refusal(grpc.StatusCode.DEADLINE_EXCEEDED, message, "slow_body") from error
-        if content is grpc.aio.EOF:  # gRPC itself has said so to who sent it
-            message = f"no message, or one that is larger than {self._limits.max_message_bytes} bytes"
-            raise Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, message, "too_large")
-        return content
-
-    async def _predict(self, content: bytes, timeout: float, record: RequestRecord) -> bytes:
-        request = messages.PredictRequest.FromString(content)
+    async def _predict(self, content: bytes, timeout: float, record: RequestRecord, arrival: Arrival) -> bytes:
+        end = time.monotonic() + timeout
+        request = await grpc_message.parse(messages.PREDICT, content, messages.PredictEnvelope.FromString)
         _note(record, request)
         if record.signature == signatures.CODED:
-            inputs = coded_clips.read_inputs(request)
-            response = await self._coded.answer(request.model_spec, inputs, request.output_filter, timeout, record)
+            if (size := len(content)) > self._coded.max_bytes + _MORE_BYTES:
+                message = f"expected at most {self._coded.max_bytes} bytes of coded pictures, got {size}"
+                raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, message, "too_many_bytes")
+            inputs = coded_clips.read_inputs(request.inputs)
+            response = await self._coded.answer(
+                request.model_spec, inputs, request.output_filter, timeout, record, arrival
+            )
             return response.SerializeToString()
         record.codec = "jpeg" if record.signature == signatures.JPEG else "raw"
         for tensor in request.inputs.values():
-            record.clips = tensor.tensor_shape.dim[0].size if tensor.tensor_shape.dim else None
+            shape = messages.TensorHead.FromString(tensor).tensor_shape
+            record.clips = shape.dim[0].size if shape.dim else None
+        if record.signature == signatures.JPEG and signatures.FRAMES_BYTES in request.inputs:
+            tensor = request.inputs[signatures.FRAMES_BYTES]
+            await self._pictures.check(
+                request.model_spec, lambda: messages.TensorProto.FromString(tensor).string_val, timeout
+            )
+        del request
         with record.asking():
-            return await self._backends.call(messages.PREDICT, content, timeout)
+            return await self._backends.call(messages.PREDICT, content, end - time.monotonic())
 
-    async def _metadata(self, content: bytes, timeout: float, record: RequestRecord) -> bytes:
-        _note(record, messages.GetModelMetadataRequest.FromString(content))
+    async def _metadata(self, content: bytes, timeout: float, record: RequestRecord, arrival: Arrival) -> bytes:
+        parser = messages.GetModelMetadataRequest.FromString
+        _note(record, await grpc_message.parse(messages.GET_MODEL_METADATA, content, parser))
         with record.asking():
             answer = await self._backends.call(messages.GET_MODEL_METADATA, content, timeout)
         return coded_signature.add_to_message(answer)
 
-    async def _status(self, content: bytes, timeout: float, record: RequestRecord) -> bytes:
-        _note(record, messages.GetModelStatusRequest.FromString(content))
+    async def _status(self, content: bytes, timeout: float, record: RequestRecord, arrival: Arrival) -> bytes:
+        parser = messages.GetModelStatusRequest.FromString
+        _note(record, await grpc_message.parse(messages.GET_MODEL_STATUS, content, parser))
         with record.asking():
             return await self._backends.call(messages.GET_MODEL_STATUS, content, timeout)
-
-    def _health(self, content: bytes) -> bytes:
-        try:
-            service = health_pb2.HealthCheckRequest.FromString(content).service
-        except DecodeError as error:
-            raise ServingError(grpc.StatusCode.INVALID_ARGUMENT, "no HealthCheckRequest") from error
-        if service not in _SERVICES:
-            raise ServingError(grpc.StatusCode.NOT_FOUND, f"no service {service}")
-        statuses = health_pb2.HealthCheckResponse
-        status = statuses.SERVING if self._is_ready() else statuses.NOT_SERVING
-        return statuses(status=status).SerializeToString()
-
-
-async def _end(
-    context: grpc.aio.ServicerContext, code: grpc.StatusCode, message: str, metadata: tuple[tuple[str, str], ...] = ()
-) -> None:
-    try:
-        await context.abort(code, message, metadata)
-    except grpc.aio.InternalError as error:  # gRPC has ended the call already, as for a message that is too large
-        raise asyncio.CancelledError from error
 
 
 def _note(record: RequestRecord, request: Any) -> None:
@@ -159,8 +163,3 @@ def _note(record: RequestRecord, request: Any) -> None:
 
 def _text(value: str | bytes | None) -> str | None:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-
-
-def _trailing_metadata(error: ServingError) -> tuple[tuple[str, str], ...]:
-    retry_after = error.retry_after if isinstance(error, Refusal) else None
-    return () if retry_after is None else (("retry-after", str(math.ceil(retry_after))),)

@@ -9,51 +9,39 @@ import grpc
 
 from tsd_tf.gateway.access_log import AccessLog
 from tsd_tf.gateway.metrics import Metrics
-from tsd_tf.gateway.refusal import Refusal
 from tsd_tf.gateway.request_record import RequestRecord
+from tsd_tf.serving.arrivals import Arrival
+from tsd_tf.serving.peer import Peer
+from tsd_tf.serving.refusal import Refusal
+from tsd_tf.serving.server_intake import ServerIntake
 from tsd_tf.serving.serving_error import ServingError
-
-_RETRY_AFTER = 1.0
 
 
 class Intake:
     """Bounds the requests under way, and writes down how each of them ended.
 
     Args:
-        max_concurrent_requests: of both protocols together.
+        bounds: of requests and connections.
         metrics: where requests are counted.
         access_log: where they are written; None for nowhere.
 
     Attributes:
-        under_way: requests that are not answered yet.
         is_draining: whether the gateway is about to stop.
     """
 
-    def __init__(self, max_concurrent_requests: int, metrics: Metrics, access_log: AccessLog | None) -> None:
-        self._max_concurrent_requests = max_concurrent_requests
-        self._metrics, self._access_log = metrics, access_log
-        self.under_way = 0
+    def __init__(self, bounds: ServerIntake, metrics: Metrics, access_log: AccessLog | None) -> None:
+        http = bounds.http_connections
+        self._connections = {"grpc": bounds.grpc_connections, "rest": http, "page": http}
+        self._arrivals, self._metrics, self._access_log = bounds.arrivals, metrics, access_log
         self.is_draining = False
-        metrics.watch("requests_under_way", "Requests that are not answered yet", lambda: self.under_way)
 
     @contextlib.contextmanager
-    def request(self, record: RequestRecord) -> Iterator[None]:
-        """Goes around the answering of a request, which raises a ServingError if it cannot be answered.
-
-        Raises:
-            Refusal: RESOURCE_EXHAUSTED: there are too many under way.
-        """
+    def request(self, record: RequestRecord, peer: Peer) -> Iterator[Arrival]:
+        """Goes around the answering of a request, which raises a ServingError if it cannot be answered."""
         start = time.monotonic()
-        self.under_way += 1
         try:
-            if self.under_way > self._max_concurrent_requests:
-                raise Refusal(
-                    grpc.StatusCode.RESOURCE_EXHAUSTED,
-                    f"more than {self._max_concurrent_requests} requests at the same time",
-                    "busy",
-                    _RETRY_AFTER,
-                )
-            yield
+            with self._arrivals.request(peer, self._connections[record.protocol]) as arrival:
+                yield arrival
             record.status = record.status or "OK"
         except ServingError as error:
             record.status = _status(record, error)
@@ -68,7 +56,6 @@ class Intake:
             record.reason = "bug"
             raise
         finally:
-            self.under_way -= 1
             record.total_seconds = time.monotonic() - start
             self._metrics.count(record)
             if self._access_log is not None:
@@ -76,4 +63,4 @@ class Intake:
 
 
 def _status(record: RequestRecord, error: ServingError) -> str:
-    return str(error.http_status) if record.protocol == "rest" else error.code.name
+    return error.code.name if record.protocol == "grpc" else str(error.http_status)

@@ -6,6 +6,8 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from tsd_tf.gateway.request_record import RequestRecord
+from tsd_tf.serving import refusal_log
+from tsd_tf.serving.refusal import Refusal
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -20,6 +22,9 @@ class Metrics:
         )
         self._refusals = self._counter(
             "refusals", "Requests that were not answered, by reason and name of the token", "reason", "token"
+        )
+        self._ended = self._counter(
+            "connections_ended", "Connections that were ended for a bound, by which", "protocol", "reason"
         )
         self._clips = self._counter("clips", "Clips of requests that were answered", "codec")
         self._bytes_in = self._counter("received_bytes", "Bytes of requests with frames", "codec")
@@ -37,6 +42,14 @@ class Metrics:
         """Shows tsd_gateway_<name>, whose value is asked for when the page is."""
         Gauge(f"tsd_gateway_{name}", text, registry=self._registry).set_function(value)
 
+    def count_refusal(self, refusal: Refusal) -> None:
+        """Counts a call of another service, such as the health, that was refused."""
+        self._refusals.labels(refusal.reason, "").inc()
+
+    def count_ended(self, protocol: str, reason: str) -> None:
+        """Counts a connection of "http" or "grpc" that was ended for a bound."""
+        self._ended.labels(protocol, reason).inc()
+
     def count(self, record: RequestRecord) -> None:
         """Counts a request that is over."""
         self._requests.labels(record.protocol, record.status).inc()
@@ -46,6 +59,8 @@ class Metrics:
             self._bytes_in.labels(record.codec).inc(record.bytes_in)
             if not record.reason:
                 self._clips.labels(record.codec).inc(record.clips or 0)
+        if record.protocol == "page":  # which costs next to nothing, and would hide what others wait
+            return
         for histogram, seconds in (
             (self._decode, record.decode_seconds),
             (self._backend, record.backend_seconds),
@@ -53,6 +68,10 @@ class Metrics:
         ):
             if seconds is not None:
                 histogram.observe(seconds)
+
+    def refusals(self) -> dict[str, float]:
+        """{reason: requests so far} of those that were not answered, and whose clients waited for an answer."""
+        return refusal_log.by_label(self._refusals, "reason", but="cancelled")
 
     def page(self) -> bytes:
         """The page that Prometheus scrapes, in its text format."""

@@ -11,7 +11,7 @@ class RequestRecord:
     """Filled in while a request is answered; never with a token or with contents.
 
     Attributes:
-        protocol: "grpc" or "rest".
+        protocol: "grpc", "rest", or "page" for the web page's files.
         peer: address of whoever is connected.
         method: of gRPC, or of HTTP with its path.
         token: name of the token; "" if there is none.

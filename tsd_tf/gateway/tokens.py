@@ -12,12 +12,13 @@ import grpc
 import limits
 
 from tsd_tf.contract.errors import UserError
-from tsd_tf.gateway.file_stamp import file_stamp
-from tsd_tf.gateway.refusal import Refusal
+from tsd_tf.contract.file_stamp import file_stamp
 from tsd_tf.gateway.token_entry import QUOTAS, TokenEntry
+from tsd_tf.serving.refusal import Refusal
 
 _LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_LOOKS = 0.25
+_CLOCK_IS_SET = 5.0  # seconds by which it jumps
 
 
 def parse(text: str, path: str | os.PathLike) -> list[TokenEntry]:
@@ -69,7 +70,8 @@ class Tokens:
     """Admits whoever shows a token of a file, which is read anew when it changes.
 
     A file that cannot be understood leaves the entries as they were and says so in the log; one that is gone leaves
-    nobody. Quotas are those of a name: they outlast changes of the file, and begin anew with the process.
+    nobody. Quotas are those of a name: they outlast changes of the file, and begin anew with the process, and when the
+    clock is set.
 
     Args:
         path: of the file, see `parse`.
@@ -82,7 +84,8 @@ class Tokens:
         self._path = pathlib.Path(path)
         self._stamp, self._entries = file_stamp(path), parse(read(path), path)
         self._looked = time.monotonic()
-        storage = limits.storage.MemoryStorage()
+        self._clock = time.time() - time.monotonic()
+        self._storage = storage = limits.storage.MemoryStorage()
         # Both count what is asked for while the quota lasts, and nothing that is refused.
         self._limiters = {
             "rate": limits.strategies.MovingWindowRateLimiter(storage),
@@ -132,6 +135,10 @@ class Tokens:
             Refusal: RESOURCE_EXHAUSTED beyond a quota.
         """
         with self._lock:
+            clock = time.time() - time.monotonic()
+            if abs(clock - self._clock) > _CLOCK_IS_SET:  # what was counted would hold for hours, or for no time
+                self._storage.reset()
+            self._clock = clock
             for entry in self._entries:
                 if entry.name == name:
                     self._count(entry, {"rate": 1, "bytes": num_bytes})

@@ -65,6 +65,7 @@ def code(frames: Any, step: float, chroma: str = "4:2:0") -> tuple[Any, Any]:
     Returns:
         (decoded, cost): decoded frames of the same shape, of whole levels as uint8 has them; and the costs (batch,).
     """
+    frames = ops.convert_to_tensor(frames)
     _, num_frames, height, width, _ = frames.shape
     levels = rounded(clipped((frames + 1.0) * 127.5, 0.0, 255.0))
     planes = ops.matmul(levels, ops.convert_to_tensor(_TO_YUV.T.astype("float32")))

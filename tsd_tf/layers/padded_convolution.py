@@ -1,6 +1,7 @@
-"""A convolution of an explicitly padded input, and a faster gradient for inputs of few channels."""
+"""A convolution of an explicitly padded input, and a gradient for inputs of few channels that is faster on CPU."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -8,6 +9,33 @@ from keras import ops
 
 # Up to this many input channels, the gradient of a strided convolution is slow to compute; frames have three.
 _FEW_CHANNELS = 4
+_WAYS = ("auto", "plain", "blocks")
+_way = "auto"
+
+
+@contextlib.contextmanager
+def input_gradients(way: str) -> Iterator[None]:
+    """A context that chooses how gradients to frames are computed by the steps that are traced, or run, in it.
+
+    Args:
+        way: "plain", the backend's own gradient; "blocks", `input_gradient`; or "auto", what holds outside of any such
+            context: blocks where TensorFlow or JAX finds no GPU or TPU, else plain.
+    """
+    global _way
+    if way not in _WAYS:
+        raise ValueError(f"`way` must be one of {', '.join(_WAYS)}. Received: way={way!r}")
+    before, _way = _way, way
+    try:
+        yield
+    finally:
+        _way = before
+
+
+def _in_blocks() -> bool:
+    if _way != "auto":
+        return _way == "blocks"
+    # PyTorch has no compiler that would leave the gradient out where nobody asks for it, and no keras.distribution.
+    return keras.backend.backend() != "torch" and keras.distribution.list_devices()[0].startswith("cpu")
 
 
 def padded_convolution(
@@ -17,7 +45,7 @@ def padded_convolution(
 
     When a client is trained, the gradient runs through the main network's first convolution to the frames. On a CPU,
     TensorFlow spends more time on this gradient than on the rest of the convolution's training; `input_gradient` is
-    faster.
+    faster, and takes its place there; see `input_gradients`.
 
     Args:
         convolution: a built keras.layers.Conv2D or Conv3D that does not pad.
@@ -29,7 +57,7 @@ def padded_convolution(
         The output of `convolution` on the padded inputs.
     """
     padded = ops.pad(inputs, [(0, 0), *padding, (0, 0)])
-    if not training or max(convolution.strides) == 1 or inputs.shape[-1] > _FEW_CHANNELS:
+    if not training or max(convolution.strides) == 1 or inputs.shape[-1] > _FEW_CHANNELS or not _in_blocks():
         return convolution(padded)
     outputs = convolution(ops.stop_gradient(padded))
     kernel = ops.stop_gradient(ops.cast(convolution.kernel, outputs.dtype))

@@ -7,6 +7,9 @@ from keras import ops
 
 from tsd_tf.layers.configured_layer import ConfiguredLayer
 
+_STILL = 1e-3  # least variance over time, as a share of the features' mean square
+_TINY = 1e-20
+
 
 @keras.saving.register_keras_serializable("tsd_tf")
 class TSDBlock(ConfiguredLayer):
@@ -25,7 +28,8 @@ class TSDBlock(ConfiguredLayer):
         embedding_channels: C'; 512 reproduces the paper's client parameters and FLOPs.
         output_kernel: edge of w_beta's cubic kernel.
         initializer_stddev: standard deviation of the Gaussian that the three kernels are drawn from (Section 4.2).
-        logit_scale: factor on G'O' before the softmax; 1 / sqrt(H W C') keeps P from saturating at small widths.
+        logit_scale: factor on G'O' before the softmax, or "auto" for one that fits any map, width and deviation of the
+            weights; see `automatic_scale`. The paper has none.
         in_time_order: sorts the columns of P by their expected time, sum_i i P_ij. It adds no weights.
             The paper does not sort: the order of the distilled frames that its main network reads has no meaning.
 
@@ -39,11 +43,13 @@ class TSDBlock(ConfiguredLayer):
         embedding_channels: int = 512,
         output_kernel: int = 3,
         initializer_stddev: float = 0.01,
-        logit_scale: float = 1.0,
+        logit_scale: float | str = 1.0,
         in_time_order: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if isinstance(logit_scale, str) and logit_scale != "auto":
+            raise ValueError(f"`logit_scale` must be a number or 'auto'. Received: logit_scale={logit_scale!r}")
         for name, value in (
             ("num_distilled_frames", num_distilled_frames),
             ("embedding_channels", embedding_channels),
@@ -93,7 +99,11 @@ class TSDBlock(ConfiguredLayer):
         )
         feature = ops.reshape(self.w_gamma(features), (-1, num_frames, temporal.shape[1]))
         # The sum over HWC' is float32 under mixed precision too: float16 overflows, bfloat16 keeps eight bits.
-        logits = ops.matmul(ops.cast(feature, "float32"), ops.cast(temporal, "float32")) * self.logit_scale
+        logits = ops.matmul(ops.cast(feature, "float32"), ops.cast(temporal, "float32"))
+        if self.logit_scale == "auto":
+            logits *= automatic_scale(ops.cast(features, "float32"), self.w_gamma.kernel, ops.cast(temporal, "float32"))
+        else:
+            logits *= self.logit_scale
         matrix = ops.softmax(logits, axis=1)
         return _sorted_by_expected_time(matrix) if self.in_time_order else matrix
 
@@ -109,3 +119,30 @@ def _sorted_by_expected_time(matrix: Any) -> Any:
     times = ops.reshape(ops.arange(matrix.shape[1], dtype="float32"), (1, -1, 1))
     order = ops.argsort(ops.sum(matrix * times, axis=1), axis=1)
     return ops.matmul(matrix, ops.transpose(ops.one_hot(order, matrix.shape[2], dtype="float32"), (0, 2, 1)))
+
+
+def automatic_scale(features: Any, w_gamma: Any, temporal: Any) -> Any:
+    """The factor on G'O' that gives the logits of random weights unit deviation over time, whatever the sizes are.
+
+        1 / (sqrt(H W C' C) std_t(f) rms(w_gamma) rms(O_j))
+
+    An entry of G'O' sums H W C' products of O_j with sums of C products of f and w_gamma; the softmax over T sees only
+    how f deviates from its mean over time. Of a matrix P that is one-hot from the first updates on, nothing is learned
+    any more; so the logits may grow by what the weights have learned, but not by how large they are.
+
+    Args:
+        features: f, (batch, T, H, W, C) float32; H and W may be one axis.
+        w_gamma: (C, C').
+        temporal: O', (batch, H W C', T_s) float32.
+
+    Returns:
+        (batch, 1, T_s) float32.
+    """
+    weights = ops.mean(ops.square(ops.cast(w_gamma, "float32")))
+    places = tuple(range(2, len(features.shape)))
+    deviation = ops.mean(ops.var(features, axis=1, keepdims=True), axis=places)
+    # A picture that stands still has no deviation; what remains of it is noise, not to be blown up.
+    deviation += _STILL * ops.mean(ops.square(features), axis=(1, *places))[:, None]
+    products = features.shape[-1] * temporal.shape[1]
+    power = products * weights * deviation[..., None] * ops.mean(ops.square(temporal), axis=1, keepdims=True)
+    return ops.rsqrt(power + _TINY)

@@ -59,9 +59,8 @@ class C3D(MainNetwork):
             units = layer.units
         return (shape[0], units)
 
-    def call(self, frames: Any, training: bool | None = None) -> Any:
-        x = self._run_blocks(frames, training)
-        x = ops.reshape(x, (-1, math.prod(x.shape[1:])))
+    def head(self, features: Any, training: bool | None = None) -> Any:
+        x = ops.reshape(features, (-1, math.prod(features.shape[1:])))
         for layer in self.dense:
             x = self.dropout(layer(x), training=training)
         return ops.cast(self.logits(x), "float32")

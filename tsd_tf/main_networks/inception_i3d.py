@@ -77,11 +77,11 @@ class InceptionI3D(MainNetwork):
         for block in self.blocks:
             x = block(x, training=training)
             outputs[block.name] = x
-        pool = tuple(min(size, left) for size, left in zip(_HEAD_POOL, x.shape[1:4], strict=True))
-        x = ops.average_pool(x, pool, strides=1, padding="valid")
-        x = self.logits(self.dropout(x, training=training))
-        outputs["Logits"] = ops.cast(ops.mean(ops.cast(x, "float32"), axis=(1, 2, 3)), "float32")
+        outputs["Logits"] = self.head(x, training=training)
         return outputs
 
-    def call(self, frames: Any, training: bool | None = None) -> Any:
-        return self.endpoints(frames, training=training)["Logits"]
+    def head(self, features: Any, training: bool | None = None) -> Any:
+        pool = tuple(min(size, left) for size, left in zip(_HEAD_POOL, features.shape[1:4], strict=True))
+        x = ops.average_pool(features, pool, strides=1, padding="valid")
+        x = self.logits(self.dropout(x, training=training))
+        return ops.cast(ops.mean(ops.cast(x, "float32"), axis=(1, 2, 3)), "float32")

@@ -11,7 +11,7 @@ from tsd_tf.layers.configured_layer import ConfiguredLayer
 class MainNetwork(ConfiguredLayer, keras.Model):
     """Base of the networks that turn distilled frames into class logits: blocks, one after the other, and a last layer.
 
-    Subclasses fill `blocks`.
+    Subclasses fill `blocks`. Calling the network is `head` of `features`.
 
     Args:
         num_classes: number of logits.
@@ -68,7 +68,15 @@ class MainNetwork(ConfiguredLayer, keras.Model):
         return shape
 
     def call(self, frames: Any, training: bool | None = None) -> Any:
-        return self._classify(ops.mean(self._run_blocks(frames, training), axis=(1, 2, 3)), training)
+        return self.head(self.features(frames, training=training), training=training)
+
+    def features(self, frames: Any, training: bool | None = None) -> Any:
+        """The last features that have a place in time and space, (batch, time, height, width, channels)."""
+        return self._run_blocks(frames, training)
+
+    def head(self, features: Any, training: bool | None = None) -> Any:
+        """Logits (batch, num_classes), float32, of `features`."""
+        return self._classify(ops.mean(features, axis=(1, 2, 3)), training)
 
     def _run_blocks(self, x: Any, training: bool | None) -> Any:
         """The output of the last block; Keras drops `training` for layers that do not take it."""

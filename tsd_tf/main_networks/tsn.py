@@ -64,7 +64,10 @@ class TSN(MainNetwork):
     def _build_blocks(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return super()._build_blocks((None, *shape[2:]))
 
-    def call(self, frames: Any, training: bool | None = None) -> Any:
+    def features(self, frames: Any, training: bool | None = None) -> Any:
         x = self._run_blocks(ops.reshape(frames, (-1, *frames.shape[2:])), training)
-        scores = self._classify(ops.mean(x, axis=(1, 2)), training)
-        return ops.mean(ops.reshape(scores, (-1, frames.shape[1], self.num_classes)), axis=1)
+        return ops.reshape(x, (-1, frames.shape[1], *x.shape[1:]))
+
+    def head(self, features: Any, training: bool | None = None) -> Any:
+        x = ops.reshape(ops.mean(features, axis=(2, 3)), (-1, features.shape[-1]))
+        return ops.mean(ops.reshape(self._classify(x, training), (-1, features.shape[1], self.num_classes)), axis=1)

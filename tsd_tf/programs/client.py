@@ -7,7 +7,8 @@
     python -m tsd_tf.client --camera=rtsp://host/stream
     python -m tsd_tf.client video.mp4 --server=grpcs://host:8500 --ca=ca.pem --token_file=token --codec=av1
 
-Needs a server: python -m tsd_tf.gateway, or, for pictures alone, python -m tsd_tf.serving or TensorFlow Serving.
+Needs a server: python -m tsd_tf.gateway, or, for pictures alone, python -m tsd_tf.serving or TensorFlow Serving. Goes
+on where a server restarts, or a camera drops. The last line says how many clips were answered and lost.
 Imports neither TensorFlow nor Keras.
 """
 
@@ -27,16 +28,15 @@ from tsd_tf.programs import command_line, video_flags
 from tsd_tf.video import VIDEO_SUFFIXES, finding
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from tsd_tf.client.recognizer import Recognition
+    from tsd_tf.client.recognizer import Recognition, Recognizer
+    from tsd_tf.video.distilled_clip import DistilledClip
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", "export/client.tflite", "the client half, with client.json and labels.txt beside it")
 flags.DEFINE_string(
     "server",
     "127.0.0.1:8500",
-    "host:port or grpc://host:port of gRPC, grpcs://host:port with TLS; http://host:port or https://host:port of REST",
+    "host:port or unix:/path of gRPC, grpcs://host:port with TLS; http://host:port or https://host:port of REST",
 )
 flags.DEFINE_string("ca", None, "PEM file of the authorities whose certificates are believed (default: the system's)")
 flags.DEFINE_string("cert", None, "PEM file of the client's own certificate, for servers that ask for one")
@@ -65,13 +65,30 @@ flags.DEFINE_string(
     None,
     "picture to write the distilled frames to, one row per clip; a folder if there are several videos",
 )
+flags.DEFINE_string(
+    "save_clips",
+    None,
+    "NumPy .npz file to write the clips to, with P and the distilled frames of each; a folder if there are several "
+    "videos",
+)
 flags.DEFINE_integer("num_threads", 2, "threads of LiteRT", lower_bound=1)
-flags.DEFINE_float("timeout", 30.0, "seconds that one request may take", lower_bound=0.001)
-flags.DEFINE_integer("attempts", 4, "how often to ask a server that is unavailable", lower_bound=1)
+flags.DEFINE_float(
+    "timeout", 30.0, "seconds that one request may take, to the last byte of its answer", lower_bound=0.001
+)
+flags.DEFINE_float(
+    "retry_for",
+    60.0,
+    "seconds for which a server that is away or busy is asked again, and a camera that is lost is opened again",
+    lower_bound=0,
+)
+flags.DEFINE_float(
+    "stall_seconds", 10.0, "a camera or stream that delivers nothing for so long is lost", lower_bound=0.1
+)
 
 
 def _note(text: str) -> None:
-    print(command_line.in_flags(" ".join(text.split())), file=sys.stderr)
+    # In one piece, since several threads have something to say.
+    sys.stderr.write(f"{command_line.one_line(command_line.in_flags(text))}\n")
 
 
 def _videos(arguments: list[str]) -> list[pathlib.Path]:
@@ -96,16 +113,16 @@ def _camera(text: str) -> int | str:
     return text
 
 
-def _picture_paths(videos: list[pathlib.Path]) -> dict[pathlib.Path, pathlib.Path]:
-    """{video: its picture}: in a folder, the pictures lie as the videos do, so that no two share a name."""
-    path = pathlib.Path(FLAGS.save_distilled)
+def _paths(given: str, videos: list[pathlib.Path], suffix: str) -> dict[pathlib.Path, pathlib.Path]:
+    """{video: its file}: in a folder, the files lie as the videos do, so that no two share a name."""
+    path = pathlib.Path(given)
     if len(videos) == 1 and path.suffix:
         return {videos[0]: path}
     root = os.path.commonpath([video.parent.absolute() for video in videos])
     places = {video: pathlib.Path(os.path.relpath(video.absolute(), root)) for video in videos}
     stems = collections.Counter(place.with_suffix("") for place in places.values())
     return {
-        video: path / (place.with_suffix(".png") if stems[place.with_suffix("")] == 1 else f"{place}.png")
+        video: path / (place.with_suffix(suffix) if stems[place.with_suffix("")] == 1 else f"{place}{suffix}")
         for video, place in places.items()
     }
 
@@ -132,26 +149,82 @@ def _show(result: "Recognition") -> None:
     print(json.dumps(dataclasses.asdict(result)) if FLAGS.json else _text(result), flush=True)
 
 
+def _watch(recognizer: "Recognizer", camera: int | str) -> None:
+    from tsd_tf.client.lost_clip import LostClip
+    from tsd_tf.client.stream_gap import StreamGap
+
+    for event in recognizer.watch(camera):
+        if isinstance(event, LostClip | StreamGap):
+            if FLAGS.json:
+                kind = "lost" if isinstance(event, LostClip) else "gap"
+                print(json.dumps({kind: dataclasses.asdict(event)}), flush=True)
+            elif isinstance(event, LostClip):  # of gaps it has been told when they began and ended
+                _note(f"{event.source}: the clip at {event.start:.1f} s is lost: {event.reason}")
+        else:
+            _show(event)
+
+
+def _recognize(recognizer: "Recognizer", videos: list[pathlib.Path], answered: list[pathlib.Path]) -> None:
+    """Shows the answers for videos, and adds those that have one to `answered`."""
+    from tsd_tf.client.errors import ServerAwayError, UnansweredError
+    from tsd_tf.video import distilled_clip, pictures
+
+    picture_paths = _paths(FLAGS.save_distilled, videos, ".png") if FLAGS.save_distilled else {}
+    clips_paths = _paths(FLAGS.save_clips, videos, ".npz") if FLAGS.save_clips else {}
+    for video in videos:
+        clips: list[DistilledClip] = []
+        try:
+            _show(recognizer.recognize(video, clips.append if picture_paths or clips_paths else None))
+        except ServerAwayError:
+            raise
+        except (UnreadableVideoError, UnansweredError) as error:
+            # One bad file must not keep the others of a folder from their answers.
+            where = "" if isinstance(error, UnreadableVideoError) else f"{video}: "
+            _note(f"error: {where}{error}")
+            continue
+        answered.append(video)
+        if picture_paths:
+            rows = [clip.distilled_frames for clip in clips]
+            pictures.write(picture_paths[video], pictures.rows_of_frames(rows))
+        if clips_paths:
+            distilled_clip.write(clips_paths[video], clips)
+
+
+def _show_tally(recognizer: "Recognizer", num_videos: int, without: int) -> None:
+    tally = recognizer.tally
+    if FLAGS.json:
+        counts = dataclasses.asdict(tally)
+        print(json.dumps({"summary": {**counts, "videos": num_videos, "videos_without_answer": without}}), flush=True)
+        return
+    print(tally.in_words() + (f", {without} of {num_videos} videos without an answer" if without else ""), flush=True)
+
+
 @command_line.program()
 def start(argv: list[str]) -> int:
-    """Recognises what the arguments and flags name; returns 1 if a video was unreadable."""
+    """Recognises what the arguments and flags name; returns 1 if anything has no answer."""
     if (FLAGS.camera is None) == (len(argv) < 2):
         raise UserError("name a video, a folder of videos, or --camera=0: python -m tsd_tf.client video.mp4")
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it tells of its handshakes on stderr
+    if FLAGS.camera is not None and (FLAGS.save_distilled or FLAGS.save_clips):
+        raise UserError("--save_distilled and --save_clips are for videos, which end: expected neither beside --camera")
+    with command_line.interruptible():
+        return _run(_videos(argv[1:]), _camera(FLAGS.camera) if FLAGS.camera is not None else None)
+
+
+def _run(videos: list[pathlib.Path], camera: int | str | None) -> int:
     from tsd_tf.client.credentials import Credentials
     from tsd_tf.client.distiller import Distiller
     from tsd_tf.client.grpc_connection import GrpcConnection
     from tsd_tf.client.recognizer import Recognizer
     from tsd_tf.client.rest_connection import RestConnection
     from tsd_tf.client.retries import Retries
-    from tsd_tf.video import pictures
+    from tsd_tf.video.limits import keep_freed_memory
 
-    videos = _videos(argv[1:])
-    camera = _camera(FLAGS.camera) if FLAGS.camera is not None else None
+    keep_freed_memory()  # of one clip for the next
     credentials = Credentials.read(FLAGS.ca, FLAGS.cert, FLAGS.key, FLAGS.token_file)
     distiller = Distiller(FLAGS.model, FLAGS.num_threads)
     kind = RestConnection if FLAGS.server.startswith(("http://", "https://")) else GrpcConnection
-    connection = kind(FLAGS.server, FLAGS.model_name, FLAGS.timeout, Retries(FLAGS.attempts), credentials)
+    retries = Retries(FLAGS.retry_for)
+    connection = kind(FLAGS.server, FLAGS.model_name, FLAGS.timeout, retries, credentials, _note)
     recognizer = Recognizer(
         distiller,
         connection,
@@ -162,29 +235,20 @@ def start(argv: list[str]) -> int:
         preset=FLAGS.preset,
         encoder=FLAGS.encoder,
         note=_note,
+        retry_for=FLAGS.retry_for,
+        stall_seconds=FLAGS.stall_seconds,
     )
+    answered: list[pathlib.Path] = []
     try:
         if camera is not None:
-            for result in recognizer.watch(camera):
-                _show(result)
-            return 0
-        unreadable = 0
-        picture_paths = _picture_paths(videos) if FLAGS.save_distilled else {}
-        for video in videos:
-            distilled: list[np.ndarray] = []
-            try:
-                _show(recognizer.recognize(video, distilled.append if FLAGS.save_distilled else None))
-            except UnreadableVideoError as error:
-                # One bad file must not keep the others of a folder from their answers.
-                unreadable += 1
-                print(f"error: {error}", file=sys.stderr)
-                continue
-            if FLAGS.save_distilled:
-                pictures.write(picture_paths[video], pictures.rows_of_frames(distilled))
-        return 1 if unreadable else 0
+            _watch(recognizer, camera)
+        else:
+            _recognize(recognizer, videos, answered)
     finally:
-        recognizer.close()
         connection.close()
+        recognizer.close()
+        _show_tally(recognizer, len(videos), len(videos) - len(answered))
+    return 1 if len(answered) < len(videos) or recognizer.tally.lost else 0
 
 
 if __name__ == "__main__":

@@ -4,16 +4,21 @@ import contextlib
 import functools
 import io
 import json
+import logging as standard_logging
 import os
 import pathlib
 import re
 import select
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from absl import app, flags, logging
 
 from tsd_tf.contract.errors import UserError
+from tsd_tf.contract.text import printable
+from tsd_tf.programs.quiet_import import QuietImport
 
 # The library's names of arguments and fields -> the programs' flags, where the two differ.
 _FLAGS = {
@@ -36,13 +41,17 @@ def run(
         extra: the extra of this distribution whose packages the program needs; None for the base's.
         backends: the Keras backends that the program runs on; None for a program that does not need Keras.
     """
+    # What goes wrong reaches Python as an exception; what these two tell beside it is of no use to a user.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    sys.meta_path.insert(0, QuietImport("tensorflow"))  # newer ones write before they have read the variable
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: names of files need not be UTF-8
 
     def guarded(argv: list[str]) -> int | None:
-        if flags.FLAGS["verbosity"].using_default_value:
+        if not flags.FLAGS["verbosity"].present:  # which absl has set to that of information
             logging.set_verbosity(logging.WARNING)
+            standard_logging.getLogger("tensorflow").setLevel("ERROR")  # it warns of what it does itself
         try:
             _check_backend(backends)
             with _ending_with_its_reader():
@@ -57,6 +66,11 @@ def run(
             if error.filename is None or error.strerror is None:
                 raise
             return _fail(f"cannot read or write {error.filename}: {error.strerror}")
+        except InterruptedBySignal as error:
+            print("interrupted" if error.number == signal.SIGINT else "terminated", file=sys.stderr)
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()
+            os._exit(128 + error.number)  # threads that wait for a network may go on for long
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             return 130
@@ -84,10 +98,49 @@ def in_flags(message: str) -> str:
     """A message of the library with its arguments as this program's flags: `num_frames` becomes --T."""
 
     def flag(name: str) -> str | None:
-        return f"--{flag_of(name)}" if flag_of(name) in flags.FLAGS else None
+        return next((f"--{known}" for known in (flag_of(name), name) if known in flags.FLAGS), None)
 
     message, received, values = re.sub(r"`(\w+)`", lambda m: flag(m[1]) or m[0], message).partition("Received: ")
     return message + received + re.sub(r"(?<![\w-])(\w+)=", lambda m: f"{flag(m[1]) or m[1]}=", values)
+
+
+class InterruptedBySignal(KeyboardInterrupt):
+    """SIGINT or SIGTERM; see `interruptible`.
+
+    Attributes:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """A context in which SIGINT and SIGTERM raise InterruptedBySignal, once: the next one ends the process.
+
+    Then `run` waits for no thread: the program ends with exit code 130 or 143 as soon as its main has come to an end.
+    """
+    before: dict[int, Any] = {}
+
+    def interrupt(number: int, frame: object) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
+        raise InterruptedBySignal(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def one_line(message: str) -> str:
+    """A message as it is shown: in one line, without commands to the terminal."""
+    return printable(" ".join(message.split()))
 
 
 def no_arguments(argv: list[str]) -> None:
@@ -97,7 +150,13 @@ def no_arguments(argv: list[str]) -> None:
 
 
 def _fail(message: str) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    message = one_line(message)
+    if "log_format" in flags.FLAGS and flags.FLAGS.log_format == "json":  # a server's
+        from tsd_tf.serving.log_lines import json_line
+
+        print(json_line("failed", {"level": "ERROR", "message": message}), file=sys.stderr)
+    else:
+        print(f"error: {message}", file=sys.stderr)
     return 1
 
 

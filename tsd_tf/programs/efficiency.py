@@ -47,6 +47,8 @@ def start(argv: list[str]) -> None:
 
 
 def _notes(example, runs):
+    from tsd_tf.reporting import machine
+
     notes = [
         "GMAC: multiply-accumulates of convolutions and matrix products, in G, of all clips of a video; the paper "
         "calls them FLOPS. Y = XP is apart: the paper does not count it.",
@@ -57,20 +59,12 @@ def _notes(example, runs):
     ]
     if runs:
         notes.append(
-            f"milliseconds: median of {runs} runs of one clip after a warm-up, times the clips, on {_machine()}; the "
-            "paper's are of 8 Titan X."
+            f"milliseconds: median of {runs} runs of one clip after a warm-up, times the clips, on "
+            f"{machine.in_words()}; the paper's are of 8 Titan X."
         )
     else:
         notes.append("milliseconds: not measured here.")
     return notes
-
-
-def _machine():
-    from tsd_tf.reporting import machine
-
-    tensorflow = machine.versions("tensorflow")["tensorflow"]
-    cores = f"{machine.num_cores()} cores of {machine.processor()}"
-    return ", ".join([*machine.gpus(), cores, f"TensorFlow {tensorflow}"])
 
 
 def _example(video):

@@ -17,6 +17,10 @@ the data, as in Table 3. Of UCF101, all splits that are trained are tested, and 
 
 gives top-1 over the bytes that travel, of distilled frames and of the whole clip by the same codecs, and what they take
 at equal accuracy.
+
+    python evaluate.py --workdir=runs/kinetics400/i3d_segments_tsn_bn_inception --Ts=25 --clips=1 --crops=10 --costs
+
+is TSN's own test, 25 segments of ten crops, for the report's Table 1.
 All visible GPUs share the work. python -m tsd_tf.evaluation.report turns results into the paper's tables.
 """
 
@@ -26,7 +30,8 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from tsd_tf.contract.errors import UserError
-from tsd_tf.programs import command_line, run_flags
+from tsd_tf.engines import kinds
+from tsd_tf.programs import command_line, engine_flags, run_flags
 from tsd_tf.video.codec import CODECS
 
 if TYPE_CHECKING:
@@ -36,6 +41,20 @@ if TYPE_CHECKING:
 FLAGS = flags.FLAGS
 
 flags.DEFINE_list("clips", ["10"], "Q: clips a video; several numbers share one pass over the data")
+flags.DEFINE_enum(
+    "crops",
+    "1",
+    ["1", "10"],
+    "crops of every clip, their probabilities averaged: 1, the centre; 10, the centre, the four corners, and the "
+    "mirror image of each, as TSN and ARTNet are tested",
+)
+flags.DEFINE_bool(
+    "costs",
+    False,
+    "also count parameters and multiply-accumulates, and time a clip (--timing_runs): the run then has a row in the "
+    "report's Table 1",
+)
+flags.DEFINE_integer("timing_runs", 5, "with --costs: timed runs of each half, after one that warms up", 0)
 flags.DEFINE_list(
     "workdir", None, "the run to test, or several, to be averaged (default: the newest under --runs_dir, see above)"
 )
@@ -55,6 +74,7 @@ flags.DEFINE_integer("Ts", None, "frames per clip that the main network sees, as
 run_flags.define_parts("with --weights and --preset: ")
 flags.DEFINE_integer("crop_size", None, "with --weights and --preset: pixels of the square crop")
 flags.DEFINE_enum("variant", "float32", ["float32", "float16", "int8"], "with --export_dir: the TFLite file")
+engine_flags.define("with --export_dir: ", kinds.PRECISIONS[0])
 flags.DEFINE_list(
     "codecs",
     ["jpeg"],
@@ -78,7 +98,7 @@ flags.DEFINE_integer("batch_size", 4, "videos a replica and batch", lower_bound=
 flags.DEFINE_integer("seed", 0, "seed of the test clips", lower_bound=0)
 
 _DESCRIBE_WEIGHTS = ("method", "selector", "main_network", "crop_size")
-_DESCRIBE_EXPORT = ("variant", "codecs", "whole_clip")
+_DESCRIBE_EXPORT = ("variant", "codecs", "whole_clip", "engine", "precision")
 
 
 @command_line.program(extra="train", backends=("tensorflow",))
@@ -87,6 +107,7 @@ def start(argv: list[str]) -> None:
     command_line.no_arguments(argv)
     clips = _numbers("clips", "positive integers, as in --clips=1,3,10", 1, 10**6)
     qualities = _numbers("qualities", "JPEG qualities from 1 to 100, as in --qualities=90,50", 1, 100)
+    crops = int(FLAGS.crops)
     _refuse_ignored_flags()
 
     from tsd_tf.evaluation import average, evaluation
@@ -95,19 +116,22 @@ def start(argv: list[str]) -> None:
     subjects = _subjects(qualities[0])
     average.check(subjects)
     for subject in subjects:
-        evaluation.prepare(subject)
+        evaluation.prepare(subject, crops)
     results = []
     for subject in subjects:
         frames = f"T={subject.num_frames}, Ts={subject.num_distilled_frames}"
         print(f"Testing {subject.name} on {subject.split} of {subject.data_dir}: {frames}", flush=True)
         options = {"batch_size": FLAGS.batch_size, "seed": FLAGS.seed, "qualities": qualities, "dump": FLAGS.dump}
-        options["damaged_share"] = FLAGS.damaged_share
+        options |= {"damaged_share": FLAGS.damaged_share, "crops": crops}
+        options["timing_runs"] = FLAGS.timing_runs if FLAGS.costs else None
         results.append(evaluation.evaluate(subject, clips=clips, **options))
         for path, found in results[-1]:
             print(
                 f"Q={found['clips']}: top-1 {found['top1']:.1%} (standard error {found['top1_standard_error']:.1%}), "
                 f"top-5 {found['top5']:.1%}, {found['videos']} videos -> {path}"
             )
+            if found.get("chosen_on_test_videos"):
+                print("These weights were chosen on the very videos that they are tested on: the result is too high")
             for table in accuracy_over_bytes.tables(found.get("codings", [])):
                 print(f"\n{table.markdown()}", end="")
     for line in average.write(list(zip(*results, strict=True))):
@@ -134,6 +158,7 @@ def _subjects(quality: int) -> "list[Subject]":
         config = subjects.preset(FLAGS.preset) if FLAGS.preset else None
         config = WorkDirectory(FLAGS.workdir[0]).config() if FLAGS.workdir else config
         sent = {"variant": FLAGS.variant, "codings": _codings(quality)}
+        sent |= {"engine": FLAGS.engine, "precision": FLAGS.precision}
         sent["uniform_workdir"] = WorkDirectory(FLAGS.uniform_workdir) if FLAGS.uniform_workdir else None
         return [subjects.of_export(FLAGS.export_dir, config, **sent, **data)]
     if FLAGS.workdir:
@@ -163,12 +188,14 @@ def _refuse_ignored_flags() -> None:
         raise UserError(f"expected one of --weights, --export_dir and --workdir, received --{' and --'.join(sources)}")
     needs = {name: {"weights", "preset"} for name in _DESCRIBE_WEIGHTS}
     needs |= {name: {"export_dir"} for name in _DESCRIBE_EXPORT}
-    needs["uniform_workdir"] = {"whole_clip"}
+    needs |= {"uniform_workdir": {"whole_clip"}, "timing_runs": {"costs"}}
     for name in sorted(given & set(needs)):
         if not needs[name] <= given:
             raise UserError(f"--{name} is for use with --{' and --'.join(sorted(needs[name]))}")
     if "checkpoint" in given and given & {"weights", "export_dir"}:
         raise UserError("--checkpoint is of a run: expected neither --weights nor --export_dir beside it")
+    if {"export_dir", "costs"} <= given:
+        raise UserError("--costs is of a Keras network: expected no --export_dir beside it")
     if "export_dir" in given and given & {"T", "Ts"}:
         raise UserError("an export has its T and T_s in it: expected neither --T nor --Ts")
 

@@ -1,11 +1,12 @@
-"""Makes the paper's Tables 2, 3 and 4 and the curves of its Figure 3 from finished runs.
+"""Makes the paper's Tables 1 to 4 and the curves of its Figure 3 from finished runs.
 
     python -m tsd_tf.evaluation.report runs
 
 reads the evaluation_*.json that evaluate.py left in the folders named (work directories, or folders of them), prints
-the tables, and writes report.md, table2.csv, table3.csv, table4.csv, figure3.csv and figure3.png into --output_dir, in
-seconds. Main networks other than I3D, and selectors of one's own, have rows and columns beside the paper's; what
-belongs in no table is listed at the end. Exported halves that were tested with several codecs (evaluate.py --codecs)
+the tables, and writes report.md, table1.csv to table4.csv, figure3.csv and figure3.png into --output_dir, in seconds.
+Table 1 has the counts and times of what was tested with evaluate.py --costs. Main networks other than I3D, and
+selectors of one's own, have rows and columns beside the paper's; what belongs in no table is listed at the end.
+Exported halves that were tested with several codecs (evaluate.py --codecs)
 have their accuracy over bytes, and bytes at equal accuracy, in codings.csv, codings.png and equal_accuracy.csv. A cell
 without a run says "no run". Of several runs of one setting, as of several seeds, it gives the mean and the standard
 deviation. --paper adds the paper's numbers, marked as the paper's.
@@ -22,7 +23,7 @@ FLAGS = flags.FLAGS
 
 flags.DEFINE_string("output_dir", "report", "folder of the report")
 flags.DEFINE_string(
-    "dataset", None, "data set of Tables 2 and 3 and of Figure 3a (default: the one of the runs, or kinetics400)"
+    "dataset", None, "data set of Tables 1 to 3 and of Figure 3a (default: the one of the runs, or kinetics400)"
 )
 flags.DEFINE_integer("clips", 3, "Q: clips a video in Table 2 and in Figure 3a", lower_bound=1)
 flags.DEFINE_integer("quality", 90, "JPEG quality of the bytes transmitted", lower_bound=1, upper_bound=100)
@@ -40,6 +41,7 @@ def start(argv: list[str]) -> None:
     found = results.read(argv[1:])
     dataset = FLAGS.dataset or _only_dataset(found) or tables.KINETICS
     with_paper = FLAGS.paper and dataset == tables.KINETICS  # the paper's Tables 2 and 3 are Kinetics'
+    first = tables.table_1(found, dataset)
     second, third = tables.table_2(found, dataset, FLAGS.clips), tables.table_3(found, dataset)
     fourth = tables.table_4(found)
     curves = [
@@ -56,10 +58,11 @@ def start(argv: list[str]) -> None:
         rendering.exports(found),
         rendering.codings(coded),
         rendering.equal_accuracy(coded),
-        rendering.left_out(tables.left_out(found, [*second, *third, *fourth, *points])),
+        rendering.left_out(tables.left_out(found, [*first, *second, *third, *fourth, *points])),
     ]
     others = [table for table in others if table.rows]
     written = [
+        *([rendering.table_1_in_full(first, with_paper)] if first else []),
         rendering.in_full("table2", second, with_paper),
         rendering.in_full("table3", third, with_paper),
         rendering.in_full("table4", fourth, FLAGS.paper),
@@ -72,12 +75,14 @@ def start(argv: list[str]) -> None:
         "Top-1 in percent. Of several runs of one setting: mean ± standard deviation over runs; the standard error of "
         "a single run is in the CSV files. Δ: points above I3D at the same T_s"
         + ("; of another main network, above that network alone." if len(networks) > 1 else "."),
+        *([_section(rendering.table_1(first, dataset, with_paper))] if first else []),
         *map(_section, rendering.table_2(second, dataset, FLAGS.clips, with_paper)),
         _section(rendering.table_3(third, f"Table 3: effect of the number of clips, {dataset}", with_paper)),
         _section(rendering.table_4(fourth, "Table 4: UCF101, 1 clip", FLAGS.paper)),
         "## Figure 3: accuracy over processed frames, and over bytes transmitted",
         "![Figure 3](figure3.png)",
         "Of several T at one T_s, the longest. Bars: as ± above, or of a single run its standard error.",
+        *filter(None, [rendering.note(entry.accuracy for entry in points)]),
         *(["## Accuracy over the bytes that travel", "![Accuracy over bytes](codings.png)"] if coded else []),
         *map(_section, others),
     ]

@@ -7,31 +7,25 @@ appear in the folder, and ends on SIGTERM or Ctrl-C once its requests are answer
 takes its place: deploy/.
 """
 
-import asyncio
-import signal
-from typing import TYPE_CHECKING
-
-from absl import flags, logging
+from absl import flags
 
 from tsd_tf.contract.errors import UserError
 from tsd_tf.contract.signatures import MODEL_NAME
-from tsd_tf.programs import command_line
+from tsd_tf.programs import command_line, engine_flags, limit_flags, service
 from tsd_tf.serving.limits import Limits
-
-if TYPE_CHECKING:
-    from tsd_tf.serving.server import Server
 
 _DEFAULTS = Limits()
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model_dir", "export/cloud", "folder with one SavedModel per version")
 flags.DEFINE_string("model_name", MODEL_NAME, "the model's name in requests")
-flags.DEFINE_string("host", "127.0.0.1", "address to listen on")
+flags.DEFINE_string("host", "127.0.0.1", service.HOST_HELP)
 flags.DEFINE_integer("port", 8500, "port of gRPC; 0 picks a free one", lower_bound=0, upper_bound=65535)
 flags.DEFINE_integer("rest_port", 8501, "port of REST; 0 picks a free one", lower_bound=0, upper_bound=65535)
 flags.DEFINE_list("version_labels", [], "versions to serve beside the newest, by label: stable:1,canary:2")
 flags.DEFINE_float("poll_seconds", 1.0, "how often to look for a new version; 0 for never", lower_bound=0)
-flags.DEFINE_integer("max_message_bytes", _DEFAULTS.max_message_bytes, "largest message or body", lower_bound=1)
+engine_flags.define()
+limit_flags.define(_DEFAULTS)
 flags.DEFINE_integer("max_batch_size", _DEFAULTS.max_batch_size, "most clips in a request or batch", lower_bound=1)
 flags.DEFINE_integer("max_queue", _DEFAULTS.max_queue, "most clips that wait", lower_bound=1)
 flags.DEFINE_integer("num_batch_threads", _DEFAULTS.num_batch_threads, "batches at the same time", lower_bound=1)
@@ -50,32 +44,15 @@ def _labels(entries: list[str]) -> dict[str, int]:
     return labels
 
 
-async def _serve(server: "Server") -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-
-    def started() -> None:
-        print(
-            f"serving {FLAGS.model_name} from {FLAGS.model_dir}: "
-            f"gRPC {server.host}:{server.port}, REST http://{server.host}:{server.rest_port}",
-            flush=True,
-        )
-
-    await server.serve(started, stop)
-
-
 @command_line.program(extra="serve")
 def start(argv: list[str]) -> None:
     """Serves until a signal ends it."""
     command_line.no_arguments(argv)
-    logging.set_verbosity(logging.WARNING)
     labels = _labels(FLAGS.version_labels)
     from tsd_tf.serving.server import Server
 
     limits = Limits(
-        max_message_bytes=FLAGS.max_message_bytes,
+        **limit_flags.values(),
         max_batch_size=FLAGS.max_batch_size,
         max_queue=FLAGS.max_queue,
         num_batch_threads=FLAGS.num_batch_threads,
@@ -90,8 +67,18 @@ def start(argv: list[str]) -> None:
         labels=labels,
         limits=limits,
         poll_seconds=FLAGS.poll_seconds,
+        engine=FLAGS.engine,
+        precision=FLAGS.precision,
     )
-    asyncio.run(_serve(server))
+
+    def started() -> None:
+        print(
+            f"serving {FLAGS.model_name} from {FLAGS.model_dir}: gRPC {server.address}, REST {server.url}"
+            f"{service.reach(FLAGS.host)}",
+            flush=True,
+        )
+
+    service.run(lambda stop: server.serve(started, stop))
 
 
 if __name__ == "__main__":

@@ -12,18 +12,28 @@ python -m tfrecords.build_kinetics makes the shards; evaluate.py tests the resul
 
 trains on data of your own (docs/own_data.md), its classes taken from labels.txt: from a run on Kinetics as here, from
 DeepMind's I3D (--i3d_checkpoint), or, without either, from nothing.
+
+    python train_kinetics.py --T=40 --Ts=10 --learning_rate=tsd_stage2=0.005 --print_config > recipe.json
+    python train_kinetics.py --config=recipe.json
+
+writes the whole configuration down, and trains it (docs/recipes.md).
+
+    python train_kinetics.py --preset=tsn
+
+trains another network of Table 1 as its authors do: tsn, artnet, c3d or resnet3d_18 (docs/training.md).
 """
 
 import pathlib
 
 from absl import flags
 
+from tsd_tf.config import PUBLISHED
 from tsd_tf.contract.errors import UserError
 from tsd_tf.programs import command_line, run_flags
 
 FLAGS = flags.FLAGS
 
-run_flags.define(["kinetics400", "sample", "custom"])
+run_flags.define(["kinetics400", "sample", "custom", *PUBLISHED])
 flags.DEFINE_string(
     "main_network_weights",
     None,
@@ -50,19 +60,22 @@ flags.DEFINE_string(
 def start(argv: list[str]) -> None:
     """Trains what the flags say."""
     command_line.no_arguments(argv)
-    own, fine_tuned = FLAGS.preset == "custom", "custom_fine_tuned"
+    preset, fine_tuned = run_flags.preset_from_flags(), "custom_fine_tuned"
+    own = preset == "custom"
     source = FLAGS.kinetics_workdir
     if source and not own:
-        raise UserError(f"--kinetics_workdir is for use with --preset=custom. Received: --preset={FLAGS.preset}")
+        raise UserError(f"--kinetics_workdir is for use with --preset=custom. Received: --preset={preset}")
     for name in ("main_network_weights", "i3d_checkpoint", "inception_checkpoint"):
         if source and FLAGS[name].value:
             raise UserError(f"expected one start, received --kinetics_workdir and --{name}")
     i3d_preset = fine_tuned if own and FLAGS.i3d_checkpoint else None
     config = run_flags.config_from_flags(
-        preset_name=fine_tuned if source else i3d_preset if FLAGS.method == "i3d" else None
+        preset_name=fine_tuned if source else i3d_preset if run_flags.run_method() == "i3d" else None
     )
     workdir = run_flags.workdir_from_flags(config)
     i3d_config = run_flags.config_from_flags("i3d", i3d_preset)
+    if run_flags.is_only_printed(config, None if source else i3d_config):
+        return
 
     from tsd_tf.training import recipe
 

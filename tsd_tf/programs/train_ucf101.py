@@ -9,16 +9,19 @@ python -m tfrecords.build_ucf101 makes the shards; evaluate.py tests the result.
 
 import dataclasses
 import pathlib
+import re
 
 from absl import flags
 
-from tsd_tf.config import kinetics400
+from tsd_tf.config import PUBLISHED, kinetics400
 from tsd_tf.programs import command_line, run_flags
 
 FLAGS = flags.FLAGS
 
-run_flags.define(["ucf101"])
-flags.DEFINE_integer("split", 1, "which of UCF101's three train/test splits", lower_bound=1, upper_bound=3)
+run_flags.define(["ucf101", *(f"{name}_ucf101" for name in PUBLISHED)])
+flags.DEFINE_integer(
+    "split", None, "which of UCF101's three train/test splits (default: that of --data_dir or --config, or 1)", 1, 3
+)
 flags.DEFINE_string(
     "kinetics_workdir", None, "the run to start from (default: that of the same method, T and T_s on Kinetics-400)"
 )
@@ -29,9 +32,14 @@ def start(argv: list[str]) -> None:
     """Trains what the flags say."""
     command_line.no_arguments(argv)
     config = run_flags.config_from_flags()
-    if FLAGS.data_dir is None:
-        config = dataclasses.replace(config, data_dir=f"data/ucf101/split{FLAGS.split}")
-    workdir = run_flags.workdir_from_flags(config, f"split{FLAGS.split}_")
+    if FLAGS.data_dir is None and FLAGS.split is not None:
+        data_dir = pathlib.PurePath(config.data_dir).with_name(f"split{FLAGS.split}")
+        config = dataclasses.replace(config, data_dir=str(data_dir))
+    if run_flags.is_only_printed(config):
+        return
+    of_folder = re.fullmatch(r"split([123])", pathlib.PurePath(config.data_dir).name)
+    split = FLAGS.split or (of_folder[1] if of_folder else 1)
+    workdir = run_flags.workdir_from_flags(config, f"split{split}_")
     source = FLAGS.kinetics_workdir or pathlib.Path(FLAGS.runs_dir, kinetics400().dataset, config.run_name)
 
     from tsd_tf.training import recipe

@@ -13,6 +13,7 @@ class Accuracy:
         standard_error: of one run, from its number of videos; None of several.
         runs: how many.
         bytes_per_clip: mean over runs, by coding, of the codings that all of them measured.
+        is_chosen_on_test: whether the weights of one of them were chosen on the videos that they were tested on.
     """
 
     top1: float
@@ -20,6 +21,7 @@ class Accuracy:
     standard_error: float | None
     runs: int
     bytes_per_clip: dict[str, float]
+    is_chosen_on_test: bool = False
 
     @property
     def uncertainty(self) -> float | None:

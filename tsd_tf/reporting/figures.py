@@ -1,5 +1,6 @@
 """The style of every picture: its colours, how it is made without a screen, and how it is saved."""
 
+import io
 import itertools
 import os
 from collections.abc import Iterable
@@ -23,9 +24,15 @@ def new(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height))
 
 
-def save(figure: Figure, path: str | os.PathLike) -> None:
-    """Writes the picture as a whole PNG, whose bytes depend on nothing but what it shows."""
+def png(figure: Figure) -> bytes:
+    """The picture as a PNG, whose bytes depend on nothing but what it shows."""
     figure.tight_layout()
-    with files.whole_file(path) as file:
-        # Without the version of matplotlib, which is written by default.
-        figure.savefig(file, format="png", dpi=110, metadata={"Software": None})
+    contents = io.BytesIO()
+    # Without the version of matplotlib, which is written by default.
+    figure.savefig(contents, format="png", dpi=110, metadata={"Software": None})
+    return contents.getvalue()
+
+
+def save(figure: Figure, path: str | os.PathLike) -> None:
+    """Writes the picture as a whole PNG; see `png`."""
+    files.write(path, png(figure))

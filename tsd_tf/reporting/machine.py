@@ -39,6 +39,12 @@ def describe() -> dict[str, str | int]:
     }
 
 
+def in_words() -> str:
+    """The machine that TensorFlow computes on: its GPUs, cores, and TensorFlow's version."""
+    cores = f"{num_cores()} cores of {processor()}"
+    return ", ".join([*gpus(), cores, f"TensorFlow {versions('tensorflow')['tensorflow']}"])
+
+
 def versions(*packages: str) -> dict[str, str | None]:
     """{package: installed version, or None}."""
     return {package: _version(package) for package in packages}

@@ -1,17 +1,29 @@
 """Entries and results as Tables."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from tsd_tf.reporting import accuracy_over_bytes, names
+from tsd_tf.reporting.accuracy import Accuracy
 from tsd_tf.reporting.results import Result
 from tsd_tf.reporting.table import Table
 from tsd_tf.reporting.tables import Entry
 
 NO_RUN = "no run"
+_MARK = "†"
+CHOSEN_ON_TEST = f"{_MARK} The weights were chosen on the very videos that they are tested on, so this is too high."
 # Columns of the CSV files -> attributes of entries and of results.
 _PLACE = {name: name for name in ("dataset", "split", "clips", "main_network", "method")}
 _PLACE |= {"T": "num_frames", "T_s": "num_distilled_frames"}
 _EXPORT = ("export", "variant", "T", "T_s", "clips")
+# Columns of Table 1 -> the cost of a clip, its unit, and whether every further clip costs it again.
+_COSTS = {
+    "client_parameters_M": ("client_parameters", 1e6, False),
+    "client_GMAC": ("client_macs", 1e9, True),
+    "client_ms": ("client_milliseconds", 1, True),
+    "cloud_parameters_M": ("cloud_parameters", 1e6, False),
+    "cloud_GMAC": ("cloud_macs", 1e9, True),
+    "cloud_ms": ("cloud_milliseconds", 1, True),
+}
 _ACCURACY = ("top1", "standard_deviation", "standard_error")
 
 
@@ -24,7 +36,7 @@ def in_full(name: str, entries: Sequence[Entry], with_paper: bool, quality: int 
         with_paper: adds the column `paper_top1`: what the paper prints, not measured here.
         quality: adds the bytes of a clip and of a video (Q clips) as JPEG of this quality.
     """
-    header = [*_PLACE, "status", *_ACCURACY, "runs", "delta_to_i3d"]
+    header = [*_PLACE, "status", *_ACCURACY, "chosen_on_test_videos", "runs", "delta_to_i3d"]
     if quality is not None:
         header += [f"jpeg_{quality}_bytes_per_clip", f"jpeg_{quality}_bytes_per_video"]
     rows = []
@@ -32,12 +44,50 @@ def in_full(name: str, entries: Sequence[Entry], with_paper: bool, quality: int 
         accuracy = entry.accuracy
         row = [*_place(entry), "measured" if accuracy else NO_RUN]
         row += [_rounded(getattr(accuracy, name, None)) for name in _ACCURACY]
+        row.append(accuracy and accuracy.is_chosen_on_test)
         row += [accuracy.runs if accuracy else 0, _rounded(entry.delta)]
         if quality is not None:
             size = accuracy and accuracy.bytes_per_clip.get(f"jpeg_{quality}")
             row += [_rounded(size), _rounded(size and size * entry.clips)]
         rows.append([*row, entry.paper] if with_paper else row)
     return Table([*header, "paper_top1"] if with_paper else header, rows, name=name)
+
+
+def table_1(entries: Sequence[Entry], dataset: str, with_paper: bool) -> Table:
+    """Table 1: a row an entry; counts and times are of all crops of all clips.
+
+    Args:
+        entries: what tables.table_1 returns.
+        dataset: for the title.
+        with_paper: adds the paper's accuracy.
+    """
+    header = ["Method", "#clips", "#crops", "client: params (M)", "GMAC", "ms", "processed #frames"]
+    header += ["transmitted #frames", "cloud: params (M)", "GMAC", "ms", "Accuracy"]
+    rows = []
+    for entry in entries:
+        costs = ["-" if cost is None else f"{cost:.4g}" for cost in _costs(entry)]
+        frames = [f"{_views(entry) * count}" for count in (entry.num_frames, entry.num_distilled_frames)]
+        row = [_name(entry), entry.clips, entry.crops, *costs[:3], *frames, *costs[3:], _text(entry, with_delta=False)]
+        rows.append([*row, _paper(entry)] if with_paper else row)
+    machines = {entry.costs["machine"]: None for entry in entries if entry.costs.get("machine")}
+    counted = "Counts and times (ms: median of one clip, times the clips and crops) are of runs whose test counted them"
+    counted += f"; times on {'; '.join(machines)}." if machines else "; no time was measured."
+    notes = [counted, note(entry.accuracy for entry in entries)]
+    title = f"Table 1: accuracy and cost, {dataset}"
+    return Table(header + (["paper's accuracy"] if with_paper else []), rows, title, "\n\n".join(filter(None, notes)))
+
+
+def table_1_in_full(entries: Sequence[Entry], with_paper: bool) -> Table:
+    """`in_full` of Table 1, with crops, frames, counts and times behind it."""
+    table = in_full("table1", entries, with_paper)
+    header = [*table.header, "crops", "frames_processed", "frames_transmitted", *_COSTS, "machine"]
+    rows = [
+        [*row, entry.crops, _views(entry) * entry.num_frames, _views(entry) * entry.num_distilled_frames]
+        + [_rounded(cost) for cost in _costs(entry)]
+        + [entry.costs.get("machine")]
+        for row, entry in zip(table.rows, entries, strict=True)
+    ]
+    return Table(header, rows, name=table.name)
 
 
 def table_2(entries: Sequence[Entry], dataset: str, clips: int, with_paper: bool) -> list[Table]:
@@ -64,7 +114,8 @@ def table_2(entries: Sequence[Entry], dataset: str, clips: int, with_paper: bool
             for place, line in lines.items()
         ]
         of_network = "" if network == names.I3D else f", {names.network(network)}"
-        made.append(Table(header, rows, f"Table 2{of_network}: methods, {dataset}, {clips} clips"))
+        title = f"Table 2{of_network}: methods, {dataset}, {clips} clips"
+        made.append(Table(header, rows, title, note(entry.accuracy for entry in mine)))
     return made
 
 
@@ -76,7 +127,8 @@ def table_3(entries: Sequence[Entry], title: str, with_paper: bool) -> Table:
         + ([_paper(entry)] if with_paper else [])
         for entry in entries
     ]
-    return Table(header + (["paper's accuracy"] if with_paper else []), rows, title)
+    found = note(entry.accuracy for entry in entries)
+    return Table(header + (["paper's accuracy"] if with_paper else []), rows, title, found)
 
 
 def table_4(entries: Sequence[Entry], title: str, with_paper: bool) -> Table:
@@ -88,7 +140,21 @@ def table_4(entries: Sequence[Entry], title: str, with_paper: bool) -> Table:
         + ([_paper(first)] if with_paper else [])
         for first, average in zip(entries[::2], entries[1::2], strict=True)
     ]
-    return Table(header + (["paper's accuracy, split 1"] if with_paper else []), rows, title)
+    found = note(entry.accuracy for entry in entries)
+    return Table(header + (["paper's accuracy, split 1"] if with_paper else []), rows, title, found)
+
+
+def note(accuracies: Iterable[Accuracy | None]) -> str:
+    """The footnote of a table of `accuracy_text`, "" where no cell has the mark."""
+    return CHOSEN_ON_TEST if any(accuracy and accuracy.is_chosen_on_test for accuracy in accuracies) else ""
+
+
+def accuracy_text(accuracy: Accuracy) -> str:
+    """An Accuracy as the cell of a table: "68.6", or "68.6 ± 0.3 (3 runs)", with a mark that `note` explains."""
+    text = f"{accuracy.top1:.1f}"
+    if accuracy.standard_deviation is not None:
+        text += f" ± {accuracy.standard_deviation:.1f} ({accuracy.runs} runs)"
+    return text + (f" {_MARK}" if accuracy.is_chosen_on_test else "")
 
 
 def exports(found: Sequence[Result]) -> Table:
@@ -129,13 +195,36 @@ def equal_accuracy(found: Sequence[Result]) -> Table:
 
 def left_out(found: Sequence[Result]) -> Table:
     """The results that no other table shows, a row each."""
-    rows = [(str(result.path), *_place(result), *_percent(result), result.videos) for result in found]
-    header = ("evaluation", *_PLACE, "top1", "standard_error", "videos")
+    rows = [
+        (
+            str(result.path),
+            *_place(result),
+            result.crops,
+            *_percent(result),
+            result.chosen_on_test_videos,
+            result.videos,
+        )
+        for result in found
+    ]
+    header = ("evaluation", *_PLACE, "crops", "top1", "standard_error", "chosen_on_test_videos", "videos")
     note = (
-        "Of another data set or number of clips than the tables above, of one split of UCF101 without the others, or "
-        "tested on other shards than the run's configuration names for tests."
+        "Of another data set or number of clips than the tables above, of ten crops without --costs, of one split of "
+        "UCF101 without the others, or tested on other shards than the run's configuration names for tests."
     )
     return Table(header, sorted(rows), "In none of the tables above", note, "left_out")
+
+
+def _views(entry):
+    return entry.clips * entry.crops
+
+
+def _costs(entry):
+    """The costs by column; None of a half that there is not, or that was not counted."""
+    found = []
+    for name, unit, is_of_every_clip in _COSTS.values():
+        cost = entry.costs.get(name)
+        found.append(None if cost is None else cost * (_views(entry) if is_of_every_clip else 1) / unit)
+    return found
 
 
 def _export(result):
@@ -160,9 +249,7 @@ def _text(entry, with_delta=True):
         return "-"
     if entry.accuracy is None:
         return NO_RUN
-    text = f"{entry.accuracy.top1:.1f}"
-    if entry.accuracy.standard_deviation is not None:
-        text += f" ± {entry.accuracy.standard_deviation:.1f} ({entry.accuracy.runs} runs)"
+    text = accuracy_text(entry.accuracy)
     return text if entry.delta is None or not with_delta else f"{text} / {entry.delta:+.1f}"
 
 

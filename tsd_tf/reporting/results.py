@@ -29,6 +29,7 @@ class Result:
         split: the shards it was tested on.
         split_of_ucf101: 1, 2, 3, or None for other data.
         num_frames, num_distilled_frames, clips: T, T_s, Q.
+        crops: of every clip, whose probabilities were averaged.
         top1, top1_standard_error: shares of 1.
         videos: number of videos tested.
         bytes_per_clip: mean bytes of a clip's distilled frames: {"raw": ..., "jpeg_90": ...}.
@@ -36,6 +37,9 @@ class Result:
         configuration: of the run; empty of an export.
         coding: of exported halves {"variant", "codec", "quality"}; else empty.
         codings: of exported halves that were tested with several codings, see accuracy_over_bytes; else empty.
+        chosen_on_test_videos: whether the weights are the best ones on the very videos that they were tested on.
+        costs: what one crop of a clip costs, by the attributes of efficiency's Measurement, with "machine", on which it
+            was timed; empty where the test was not asked for it.
     """
 
     path: pathlib.Path
@@ -49,6 +53,7 @@ class Result:
     num_frames: int
     num_distilled_frames: int
     clips: int
+    crops: int
     top1: float
     top1_standard_error: float
     videos: int
@@ -57,6 +62,8 @@ class Result:
     configuration: dict[str, Any]
     coding: dict[str, Any]
     codings: list[dict[str, Any]]
+    chosen_on_test_videos: bool
+    costs: dict[str, Any]
 
     @property
     def is_of_a_network(self) -> bool:
@@ -113,7 +120,14 @@ def accuracy(results: Sequence[Result]) -> Accuracy | None:
         bytes_per_clip={
             coding: statistics.fmean(result.bytes_per_clip[coding] for result in results) for coding in sorted(codings)
         },
+        is_chosen_on_test=any(result.chosen_on_test_videos for result in results),
     )
+
+
+def _coding(values):
+    cloud = values.get("precision", "float32"), values.get("engine", "tensorflow")
+    variant = values["variant"] + ("" if cloud == ("float32", "tensorflow") else ", cloud {} by {}".format(*cloud))
+    return {"variant": variant, "codec": values["codec"], "quality": values["quality"]}
 
 
 def _read(path):
@@ -126,8 +140,11 @@ def _read(path):
             "run": str(path.parent / below),
             "bytes_sent_per_clip": values["bytes_sent_per_clip"] if exported else 0,
             "configuration": {} if exported else values["configuration"],
-            "coding": {name: values[name] for name in ("variant", "codec", "quality")} if exported else {},
+            "coding": _coding(values) if exported else {},
             "codings": values.get("codings", []),
+            "chosen_on_test_videos": bool(values.get("chosen_on_test_videos", False)),
+            "crops": values.get("crops", 1),
+            "costs": values.get("costs", {}),
         }
         result = Result(**{field.name: values[field.name] for field in dataclasses.fields(Result)})
         _check(result)
@@ -146,7 +163,7 @@ def _check(result):
         raise ValueError(f"method is {result.method!r}")
     if result.source != "export" and "evaluation_split" not in result.configuration:
         raise KeyError("evaluation_split")
-    for name in ("num_frames", "num_distilled_frames", "clips", "videos"):
+    for name in ("num_frames", "num_distilled_frames", "clips", "crops", "videos"):
         if not (type(getattr(result, name)) is int and getattr(result, name) >= 1):
             raise ValueError(f"{name} is {getattr(result, name)!r}")
     for value in (result.top1, result.top1_standard_error):
@@ -154,6 +171,9 @@ def _check(result):
             raise ValueError(f"an accuracy or its standard error is {value!r}")
     if not all(math.isfinite(value) and value > 0 for value in result.bytes_per_clip.values()):
         raise ValueError(f"bytes_per_clip is {result.bytes_per_clip!r}")
+    for name, value in result.costs.items():
+        if name != "machine" and not (isinstance(value, int | float) and value >= 0):
+            raise ValueError(f"{name} of costs is {value!r}")
     for coding in result.codings:
         shares = (coding["top1"], coding["top1_standard_error"])
         size, quality = coding["bytes_per_clip"], coding["quality"]
@@ -174,7 +194,9 @@ def _require_alike(one, other):
     differences = [
         f"{name} is {one.configuration.get(name)!r} and {other.configuration.get(name)!r}"
         for name in sorted(one.configuration.keys() | other.configuration.keys())
-        if name not in _IGNORED_DIFFERENCES and one.configuration.get(name) != other.configuration.get(name)
+        # An option that a run of an earlier version does not know is off there.
+        if name not in _IGNORED_DIFFERENCES
+        and (one.configuration.get(name) or None) != (other.configuration.get(name) or None)
     ]
     if differences:
         raise UserError(

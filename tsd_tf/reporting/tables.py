@@ -1,9 +1,10 @@
-"""Tables 2, 3 and 4 and the curves of Figure 3, filled from results; cells without a run stay in them, empty."""
+"""Tables 1 to 4 and the curves of Figure 3, filled from results; cells without a run stay in them, empty."""
 
 import dataclasses
 import operator
 import statistics
 from collections.abc import Iterable
+from typing import Any
 
 from tsd_tf.reporting import names, paper, results
 from tsd_tf.reporting.accuracy import Accuracy
@@ -25,6 +26,8 @@ class Entry:
         delta: points above the main network on consecutive frames at the same T_s; None where either has no run, and
             for that method itself.
         paper: what the paper prints there; None where it prints nothing.
+        crops: of every clip; only Table 1 has others than 1.
+        costs: in Table 1, of one of the runs, see Result; else empty.
     """
 
     dataset: str
@@ -37,6 +40,28 @@ class Entry:
     accuracy: Accuracy | None
     delta: float | None
     paper: float | None
+    crops: int = 1
+    costs: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def table_1(found: list[Result], dataset: str) -> list[Entry]:
+    """Accuracy beside costs: the paper's rows on Kinetics, then every setting of which a test was asked for its costs.
+
+    Args:
+        found: results.
+        dataset: name of the data set.
+    """
+    printed = paper.TABLE_1 if dataset == KINETICS else {}
+    mine = [result for result in found if result.dataset == dataset and result.is_of_a_network]
+    counted = {(_place(result), result.crops) for result in mine if result.costs}
+    places = {((dataset, clips, *setting), crops): value for (clips, crops, *setting), value in printed.items()}
+    further = sorted(counted - places.keys(), key=lambda row: (names.network_order(row[0][2]), *_by_frames(row)))
+    entries = []
+    for place, crops in [*places, *further]:
+        entry = _entry(found, place, places.get((place, crops)), crops=crops)
+        costs = [result.costs for result in _chosen(found, place, crops=crops) if result.costs]
+        entries.append(dataclasses.replace(entry, delta=None, costs=costs[0] if costs else {}))
+    return entries
 
 
 def table_2(found: list[Result], dataset: str, clips: int) -> list[Entry]:
@@ -131,7 +156,7 @@ def left_out(found: list[Result], entries: Iterable[Entry]) -> list[Result]:
         for entry in entries
         if entry.accuracy
         for split in splits[entry.split]
-        for result in _chosen(found, _place(entry), split)
+        for result in _chosen(found, _place(entry), split, entry.crops)
     }
     return [result for result in found if result.source != "export" and id(result) not in shown]
 
@@ -155,28 +180,38 @@ _place = operator.attrgetter("dataset", "clips", "main_network", "method", "num_
 
 def _networks(found, dataset):
     """I3D, and the other main networks that have a run."""
-    with_runs = {result.main_network for result in found if result.dataset == dataset and result.is_of_a_network}
+    with_runs = {result.main_network for result in found if result.dataset == dataset and _is_paper_s_test(result)}
     return sorted(with_runs | {names.I3D}, key=names.network_order)
 
 
 def _settings(found, *place, split=None):
     """The (method, T, T_s) that have a run at a (data set, Q, main network)."""
-    places = {_place(result) for result in found if result.is_of_a_network and split in (None, result.split_of_ucf101)}
-    return {one[3:] for one in places if one[:3] == place}
+    tested = [result for result in found if _is_paper_s_test(result) and split in (None, result.split_of_ucf101)]
+    return {one[3:] for one in map(_place, tested) if one[:3] == place}
 
 
-def _chosen(found, place, split=None):
+def _is_paper_s_test(result):
+    """Whether it can be in Tables 2 to 4, whose clips are cropped once."""
+    return result.is_of_a_network and result.crops == 1
+
+
+def _by_frames(row):
+    (_, clips, _, method, num_frames, num_distilled), crops = row
+    return names.method_order(method), num_distilled, num_frames, clips, crops
+
+
+def _chosen(found, place, split=None, crops=1):
     """The tested networks at a (data set, Q, main network, method, T, T_s)."""
-    at_place = [result for result in found if result.is_of_a_network and _place(result) == place]
+    at_place = [one for one in found if one.is_of_a_network and one.crops == crops and _place(one) == place]
     return [result for result in at_place if split in (None, result.split_of_ucf101)]
 
 
-def _entry(found, place, printed, split=None):
+def _entry(found, place, printed, split=None, crops=1):
     *setting, method, _, num_distilled = place
-    accuracy = results.accuracy(_chosen(found, place, split))
-    baseline = results.accuracy(_chosen(found, (*setting, "i3d", num_distilled, num_distilled), split))
+    accuracy = results.accuracy(_chosen(found, place, split, crops))
+    baseline = results.accuracy(_chosen(found, (*setting, "i3d", num_distilled, num_distilled), split, crops))
     delta = accuracy.top1 - baseline.top1 if accuracy and baseline and method != "i3d" else None
-    return Entry(place[0], "" if split is None else str(split), *place[1:], accuracy, delta, printed)
+    return Entry(place[0], "" if split is None else str(split), *place[1:], accuracy, delta, printed, crops)
 
 
 def _average_over_splits(found, place):
@@ -185,5 +220,6 @@ def _average_over_splits(found, place):
     if all(by_split):
         values = [accuracy.top1 for accuracy in by_split]
         runs = sum(accuracy.runs for accuracy in by_split)
-        mean = Accuracy(statistics.fmean(values), statistics.stdev(values), None, runs, {})
+        is_chosen = any(accuracy.is_chosen_on_test for accuracy in by_split)
+        mean = Accuracy(statistics.fmean(values), statistics.stdev(values), None, runs, {}, is_chosen)
     return Entry(place[0], "1-3", *place[1:], mean, None, None)

@@ -8,17 +8,38 @@ from keras import ops
 from tsd_tf.selectors.selector import Selector
 
 
+def _word(x):
+    """The low 32 bits. Keras' torch backend has no uint32: what is cast to it there is int64."""
+    return ops.bitwise_and(x, ops.full_like(x, 0xFFFFFFFF))
+
+
 def _mixed(x):
-    """A bijection of uint32 whose every output bit depends on every input bit (Wellons' lowbias32)."""
+    """A bijection of 32-bit words whose every output bit depends on every input bit (Wellons' lowbias32)."""
     x = ops.bitwise_xor(x, ops.right_shift(x, ops.full_like(x, 16)))
-    x = x * ops.full_like(x, 0x7FEB352D)
+    x = _word(x * ops.full_like(x, 0x7FEB352D))
     x = ops.bitwise_xor(x, ops.right_shift(x, ops.full_like(x, 15)))
-    x = x * ops.full_like(x, 0x846CA68B)
+    x = _word(x * ops.full_like(x, 0x846CA68B))
     return ops.bitwise_xor(x, ops.right_shift(x, ops.full_like(x, 16)))
 
 
+def draws(seeds: Any, count: int) -> Any:
+    """32 random bits for each of `count` places: a pure function of a clip's seed, on every backend.
+
+    Args:
+        seeds: (batch, 2) ints, a clip's seed each.
+        count: of the places.
+
+    Returns:
+        (batch, count), in an integer type that holds them.
+    """
+    seeds = _word(ops.cast(seeds, "uint32"))
+    clip = _mixed(_word(_mixed(seeds[:, :1]) + seeds[:, 1:]))
+    place = ops.cast(ops.arange(count), "uint32")[None]
+    return _mixed(_word(clip + _mixed(place)))
+
+
 def random_indices(seeds: Any, num_frames: int, num_distilled_frames: int) -> Any:
-    """T_s of T frame indices at random, without replacement: a pure function of a clip's seed, on every backend.
+    """T_s of T frame indices at random, without replacement: a pure function of a clip's seed, as `draws`.
 
     Every frame draws a 32-bit number from (seed, its index); the T_s frames with the smallest are picked.
 
@@ -29,11 +50,7 @@ def random_indices(seeds: Any, num_frames: int, num_distilled_frames: int) -> An
     Returns:
         (batch, T_s) int32, ascending in every row.
     """
-    seeds = ops.cast(seeds, "uint32")
-    clip = _mixed(_mixed(seeds[:, :1]) + seeds[:, 1:])
-    frame = ops.cast(ops.arange(num_frames), "uint32")[None]
-    draws = _mixed(clip + _mixed(frame))
-    picked = ops.argsort(draws, axis=1)[:, :num_distilled_frames]
+    picked = ops.argsort(draws(seeds, num_frames), axis=1)[:, :num_distilled_frames]
     return ops.cast(ops.sort(picked, axis=1), "int32")
 
 

@@ -34,8 +34,6 @@ class Selector(ConfiguredLayer):
     is_learned = False
     looks_at_frames = True
     is_coarse = False
-    coarse_extractor: Any = None
-    tsd_block: Any = None
 
     def __init__(self, num_frames: int, num_distilled_frames: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -46,6 +44,9 @@ class Selector(ConfiguredLayer):
             )
         self.num_frames = num_frames
         self.num_distilled_frames = num_distilled_frames
+        # Not on the class: on Keras' torch backend, attributes of the class hide layers of the same name.
+        self.coarse_extractor: Any = None
+        self.tsd_block: Any = None
 
     def check_frames(self, shape: tuple[int | None, ...]) -> None:
         """Raises ValueError unless `shape` is (batch, T, height, width, 3) with this selector's T."""

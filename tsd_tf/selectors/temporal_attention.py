@@ -19,7 +19,8 @@ class TemporalAttention(CoarseSelector):
 
     Args:
         num_frames, num_distilled_frames: T and T_s.
-        **kwargs: coarse_size, coarse_width, coarse_features_layer, coarse_batch_norm_momentum: see CoarseSelector.
+        **kwargs: coarse_size, coarse_width, coarse_features_layer, coarse_batch_norm_momentum, coarse_stride: see
+            CoarseSelector.
 
     Output shape: (batch, T, T) in training, (batch, T, T_s) otherwise.
     """

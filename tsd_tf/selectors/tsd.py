@@ -15,7 +15,8 @@ class TSD(CoarseSelector):
     Args:
         num_frames, num_distilled_frames: T and T_s.
         embedding_channels, output_kernel, initializer_stddev, logit_scale, in_time_order: see TSDBlock.
-        **kwargs: coarse_size, coarse_width, coarse_features_layer, coarse_batch_norm_momentum: see CoarseSelector.
+        **kwargs: coarse_size, coarse_width, coarse_features_layer, coarse_batch_norm_momentum, coarse_stride: see
+            CoarseSelector.
     """
 
     def __init__(
@@ -25,7 +26,7 @@ class TSD(CoarseSelector):
         embedding_channels: int = 512,
         output_kernel: int = 3,
         initializer_stddev: float = 0.01,
-        logit_scale: float = 1.0,
+        logit_scale: float | str = 1.0,
         in_time_order: bool = False,
         **kwargs: Any,
     ) -> None:

@@ -12,8 +12,9 @@ import numpy as np
 from tsd_tf.serving import metrics as names
 from tsd_tf.serving.limits import Limits
 from tsd_tf.serving.metrics import Metrics
-from tsd_tf.serving.serving_error import ServingError
+from tsd_tf.serving.refusal import Refusal
 
+_RETRY_AFTER = 1.0  # seconds
 _Arrays = dict[str, np.ndarray]  # by name
 _Function = Callable[[_Arrays], _Arrays]
 
@@ -32,6 +33,9 @@ class Batcher:
     Args:
         limits: of batches, queue and threads.
         metrics: where batches and waiting times are counted.
+
+    Attributes:
+        num_waiting: clips that wait.
     """
 
     def __init__(self, limits: Limits, metrics: Metrics) -> None:
@@ -39,7 +43,7 @@ class Batcher:
         self._metrics = metrics
         # By key; the key that has waited longest comes first.
         self._waiting: collections.OrderedDict[tuple, collections.deque[_Task]] = collections.OrderedDict()
-        self._num_waiting = 0
+        self.num_waiting = 0
         self._num_running = 0
         self._threads = concurrent.futures.ThreadPoolExecutor(limits.num_batch_threads, "batch")
 
@@ -55,22 +59,26 @@ class Batcher:
             {name: array}: this request's part of the answer.
 
         Raises:
-            ServingError: RESOURCE_EXHAUSTED beyond the limits, or whatever the function raised.
+            Refusal: RESOURCE_EXHAUSTED beyond the limits.
+            Exception: whatever the function raised.
         """
         if size > self._limits.max_batch_size:
-            raise ServingError(
+            raise Refusal(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 f"Task size {size} is larger than maximum input batch size {self._limits.max_batch_size}",
+                "batch_size",
             )
-        if self._num_waiting + size > self._limits.max_queue:
-            raise ServingError(
+        if self.num_waiting + size > self._limits.max_queue:
+            raise Refusal(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 "The batch scheduling queue to which this task was submitted is full",
+                "queue",
+                _RETRY_AFTER,
             )
         key = (function, tuple((name, inputs[name].shape[1:]) for name in sorted(inputs)))
         task = _Task(inputs, size, asyncio.get_running_loop().create_future())
         self._waiting.setdefault(key, collections.deque()).append(task)
-        self._num_waiting += size
+        self.num_waiting += size
         self._start_calls()
         if not task.future.done() and self._limits.batch_timeout:
             asyncio.get_running_loop().call_later(self._limits.batch_timeout, self._start_calls)
@@ -80,11 +88,11 @@ class Batcher:
             # If the client hung up or ran out of time while the task waited.
             if task in self._waiting.get(key, ()):
                 self._waiting[key].remove(task)
-                self._num_waiting -= task.size
+                self.num_waiting -= task.size
 
     def close(self) -> None:
-        """Waits for the running calls and ends the threads."""
-        self._threads.shutdown()
+        """Ends the threads when the calls that run are over, without waiting for them."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _start_calls(self) -> None:
         for key in list(self._waiting):
@@ -104,7 +112,7 @@ class Batcher:
         tasks, size = [], 0
         while waiting and size + waiting[0].size <= self._limits.max_batch_size:
             task = waiting.popleft()
-            self._num_waiting -= task.size
+            self.num_waiting -= task.size
             size += task.size
             tasks.append(task)
         # Tasks that still wait go to the end of the line, so that every function has its turn.

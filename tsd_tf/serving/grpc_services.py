@@ -1,37 +1,26 @@
-"""TensorFlow Serving's gRPC services, PredictionService and ModelService, and gRPC's own health service."""
+"""TensorFlow Serving's gRPC services, PredictionService and ModelService."""
 
 import time
 from collections.abc import Callable
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
+from tsd_tf.serving import grpc_calls
 from tsd_tf.serving import metrics as names
 from tsd_tf.serving.metrics import Metrics
 from tsd_tf.serving.predictor import Predictor
+from tsd_tf.serving.refusal import Refusal
 from tsd_tf.serving.serving_error import ServingError
 
-_SERVICES = ("tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
+SERVICES = ("tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
 
 
-async def add_services(server: grpc.aio.Server, predictor: Predictor, metrics: Metrics) -> health.aio.HealthServicer:
-    """Registers both services and grpc.health.v1.Health on a grpc.aio server.
-
-    Health is SERVING for the server as a whole ("") and for each service, since a Server listens only when its model is
-    loaded.
-
-    Returns:
-        The health servicer; its `enter_graceful_shutdown()` makes it NOT_SERVING.
-    """
+def add_services(server: grpc.aio.Server, predictor: Predictor, metrics: Metrics) -> None:
+    """Registers both services on a grpc.aio server."""
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_PredictionService(predictor, metrics), server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(_ModelService(predictor, metrics), server)
-    servicer = _Health()
-    for name in _SERVICES:
-        await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    return servicer
 
 
 def _refused(reason: str) -> Callable:
@@ -43,11 +32,6 @@ def _refused(reason: str) -> Callable:
     return refuse
 
 
-class _Health(health.aio.HealthServicer):
-    # A stream that only its client can end would hold up every graceful stop.
-    Watch = _refused("call Check")
-
-
 class _Service:
     def __init__(self, predictor: Predictor, metrics: Metrics) -> None:
         self._predictor, self._metrics = predictor, metrics
@@ -56,14 +40,16 @@ class _Service:
         self, api: str, work: Callable[[Any], Any], request: Any, context: grpc.aio.ServicerContext
     ) -> Any:
         start = time.monotonic()
-        name = request.model_spec.name
+        name = self._predictor.label(request.model_spec.name)
         try:
             response = work(request)
             if not hasattr(response, "DESCRIPTOR"):
                 response = await response
         except ServingError as error:
+            if isinstance(error, Refusal):
+                self._metrics.count(names.REFUSALS, reason=error.reason)
             self._metrics.count(names.REQUEST_COUNT, model_name=name, status=error.code.name)
-            await context.abort(error.code, error.message)
+            await grpc_calls.end(context, error)
         self._metrics.count(names.REQUEST_COUNT, model_name=name, status="OK")
         self._metrics.observe(
             names.REQUEST_LATENCY, (time.monotonic() - start) * 1e6, model_name=name, API=api, entrypoint="GRPC"

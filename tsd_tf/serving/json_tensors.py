@@ -3,16 +3,15 @@
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
-from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 
+from tsd_tf.serving.input_spec import InputSpec
 from tsd_tf.serving.serving_error import ServingError, invalid_argument
-from tsd_tf.serving.tensors import check_shape
 
+_STRING = "string"
 _LONGEST_VALUE = 256
 _JSON_TYPES = {type(None): "Null", dict: "Object", list: "Array", str: "String", int: "Number", float: "Number"}
 
@@ -46,12 +45,12 @@ def signature_name(document: dict[str, Any]) -> str:
     return name
 
 
-def inputs_from_json(document: dict[str, Any], signature: SignatureDef) -> tuple[dict[str, np.ndarray], bool]:
+def inputs_from_json(document: dict[str, Any], inputs: Mapping[str, InputSpec]) -> tuple[dict[str, np.ndarray], bool]:
     """The inputs of a predict request, in row ("instances") or columnar ("inputs") format.
 
     Args:
         document: what `parse` returned.
-        signature: the signature that is called.
+        inputs: of the signature that is called.
 
     Returns:
         ({alias: array}, whether the request is in row format).
@@ -67,36 +66,36 @@ def inputs_from_json(document: dict[str, Any], signature: SignatureDef) -> tuple
         )
     if not row and "inputs" not in document:
         raise invalid_argument("Missing 'inputs' or 'instances' key")
-    values = _columns(document["instances"], document, signature) if row else _named(document["inputs"], signature)
+    values = _columns(document["instances"], document, inputs) if row else _named(document["inputs"], inputs)
     arrays = {}
     for alias, value in values.items():
-        if alias not in signature.inputs:
+        if alias not in inputs:
             raise invalid_argument(f"JSON object: does not have named input: {alias}")
-        arrays[alias] = _array(alias, value, signature)
+        arrays[alias] = _array(alias, value, inputs[alias])
     return arrays, row
 
 
-def _named(value: Any, signature: SignatureDef) -> dict[str, Any]:
+def _named(value: Any, inputs: Mapping[str, InputSpec]) -> dict[str, Any]:
     if isinstance(value, dict) and not _is_base64(value):
-        for alias in signature.inputs:
+        for alias in inputs:
             if alias not in value:
                 raise invalid_argument(f"Missing named input: {alias} in 'inputs' object.")
-        return {alias: value[alias] for alias in signature.inputs}
-    if len(signature.inputs) > 1:
+        return {alias: value[alias] for alias in inputs}
+    if len(inputs) > 1:
         raise invalid_argument(
             "inputs is a plain value/list, but expecting an object as multiple input tensors required as per "
             "tensorinfo_map"
         )
-    return {next(iter(signature.inputs)): value}
+    return {next(iter(inputs)): value}
 
 
-def _columns(instances: Any, document: dict[str, Any], signature: SignatureDef) -> dict[str, Any]:
+def _columns(instances: Any, document: dict[str, Any], inputs: Mapping[str, InputSpec]) -> dict[str, Any]:
     if not isinstance(instances, list):
         raise invalid_argument(f"JSON Value: {_shown(document)} Expecting 'instances' to be an list/array")
     if not instances:
         raise invalid_argument(f"JSON Value: {_shown(document)} No values in 'instances' array")
     objects = isinstance(instances[0], dict) and not _is_base64(instances[0])
-    if not objects and len(signature.inputs) > 1:
+    if not objects and len(inputs) > 1:
         raise invalid_argument(
             "instances is a plain list, but expecting list of objects as multiple input tensors required as per "
             "tensorinfo_map"
@@ -107,36 +106,43 @@ def _columns(instances: Any, document: dict[str, Any], signature: SignatureDef) 
             raise invalid_argument(f"Expecting object but got list at item {index} of input list")
         if is_object and not objects:
             raise invalid_argument(f"Expecting value/list but got object at item {index} of input list")
-        if objects and set(instance) != set(signature.inputs):
+        if objects and set(instance) != set(inputs):
             raise invalid_argument(
                 f"Failed to process element: {index} of 'instances' list. JSON object: {_shown(instance)} keys must be "
-                f"equal to: {','.join(sorted(signature.inputs))}"
+                f"equal to: {','.join(sorted(inputs))}"
             )
     if objects:
-        return {alias: [instance[alias] for instance in instances] for alias in signature.inputs}
-    return {next(iter(signature.inputs)): instances}
+        return {alias: [instance[alias] for instance in instances] for alias in inputs}
+    return {next(iter(inputs)): instances}
 
 
-def _array(alias: str, value: Any, signature: SignatureDef) -> np.ndarray:
-    dtype = tf.dtypes.as_dtype(signature.inputs[alias].dtype)
+def _array(alias: str, value: Any, spec: InputSpec) -> np.ndarray:
     shape = []
     level = value
     while isinstance(level, list):
         shape.append(len(level))
         level = level[0] if level else None
-    check_shape(alias, shape, signature)
+    spec.check(alias, shape)
     leaves: list[Any] = []
     _flatten(value, shape, 0, leaves)
-    if dtype == tf.string:
+    if spec.dtype == _STRING:
         return np.array([_bytes(leaf) for leaf in leaves], dtype=object).reshape(shape)
-    integer = dtype.is_integer
+    try:
+        dtype = np.dtype(spec.dtype)
+    except TypeError as error:
+        raise invalid_argument(f"input {alias} of type {spec.dtype} cannot be written as JSON") from error
+    integer = np.issubdtype(dtype, np.integer)
     for leaf in leaves:
         # bool is a kind of int in Python, but not in JSON.
         if type(leaf) is not int and (integer or type(leaf) is not float):
-            raise _type_error(leaf, dtype)
-    if integer and not (dtype.min <= min(leaves) and max(leaves) <= dtype.max):
-        raise invalid_argument(f"input {alias} must hold values of {dtype.min} to {dtype.max} ({dtype.name})")
-    return np.array(leaves, dtype.as_numpy_dtype).reshape(shape)
+            raise _type_error(leaf, spec.dtype)
+    if integer and not (np.iinfo(dtype).min <= min(leaves) and max(leaves) <= np.iinfo(dtype).max):
+        bounds = f"{np.iinfo(dtype).min} to {np.iinfo(dtype).max}"
+        raise invalid_argument(f"input {alias} must hold values of {bounds} ({spec.dtype})")
+    try:
+        return np.array(leaves, dtype).reshape(shape)
+    except OverflowError as error:
+        raise invalid_argument(f"input {alias} must hold values of {spec.dtype}") from error
 
 
 def _flatten(value: Any, shape: Sequence[int], level: int, leaves: list[Any]) -> None:
@@ -171,12 +177,12 @@ def _bytes(leaf: Any) -> bytes:
             return base64.b64decode(leaf["b64"], validate=True)
         except (binascii.Error, ValueError) as error:
             raise invalid_argument("Unable to base64 decode") from error
-    raise _type_error(leaf, tf.string)
+    raise _type_error(leaf, _STRING)
 
 
-def _type_error(leaf: Any, dtype: tf.DType) -> ServingError:
+def _type_error(leaf: Any, dtype: str) -> ServingError:
     kind = str(leaf) if isinstance(leaf, bool) else _JSON_TYPES[type(leaf)]
-    return invalid_argument(f"JSON Value: {_shown(leaf)} Type: {kind} is not of expected type: {dtype.name}")
+    return invalid_argument(f"JSON Value: {_shown(leaf)} Type: {kind} is not of expected type: {dtype}")
 
 
 def _is_base64(value: Any) -> bool:
@@ -186,7 +192,7 @@ def _is_base64(value: Any) -> bool:
 def _shown(value: Any) -> str:
     # Its beginning, without writing out a large document.
     if isinstance(value, dict):
-        text = "{" + ", ".join(f"{json.dumps(key)}: ..." for key in list(value)[:8]) + "}"
+        text = "{" + ", ".join(f"{json.dumps(key[:_LONGEST_VALUE])}: ..." for key in list(value)[:8]) + "}"
     elif isinstance(value, list):
         text = f"[... {len(value)} values]"
     else:

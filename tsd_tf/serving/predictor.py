@@ -1,5 +1,6 @@
 """What both protocols do with a request: find the model, check the inputs, batch them, answer."""
 
+import asyncio
 import time
 
 import grpc
@@ -7,14 +8,17 @@ import numpy as np
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
+from tsd_tf.contract.signatures import FRAMES_BYTES, JPEG
 from tsd_tf.serving import metrics as names
+from tsd_tf.serving import pictures
 from tsd_tf.serving.batcher import Batcher
 from tsd_tf.serving.metrics import Metrics
 from tsd_tf.serving.model_store import ModelStore
 from tsd_tf.serving.servable import Servable, num_clips
 from tsd_tf.serving.serving_error import ServingError, invalid_argument
-from tsd_tf.serving.tensors import tensor_from_proto, tensor_to_proto
+from tsd_tf.serving.tensors import num_listed, tensor_from_proto, tensor_to_proto
 
+_FEW_VALUES = 256  # in lists of a request, which are converted on the event loop
 SIGNATURE_DEF = "signature_def"  # the one metadata field that can be asked for
 
 
@@ -38,7 +42,10 @@ class Predictor:
                 grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{error.args[0]}" not found.'
             ) from error
         _check_names(request, signature)
-        inputs = {alias: tensor_from_proto(alias, proto, signature) for alias, proto in request.inputs.items()}
+        if sum(map(num_listed, request.inputs.values())) <= _FEW_VALUES:
+            inputs = _inputs(request, signature)
+        else:
+            inputs = await asyncio.to_thread(_inputs, request, signature)
         outputs = await self.run(servable, name, inputs)
         response = predict_pb2.PredictResponse()
         response.model_spec.name = request.model_spec.name
@@ -60,6 +67,8 @@ class Predictor:
             {alias: array}.
         """
         size = num_clips(inputs, servable.signature_defs[name])
+        if name == JPEG and servable.picture_size is not None:
+            await pictures.check(lambda: inputs[FRAMES_BYTES].flat, *servable.picture_size)
         start = time.monotonic()
         outputs = await self._batcher.run(servable.function(name), inputs, size)
         self._metrics.observe(
@@ -70,6 +79,10 @@ class Predictor:
             runtime="TF2",
         )
         return outputs
+
+    def label(self, name: str) -> str:
+        """What stands for the model `name` in metrics."""
+        return name if name == self.store.name else names.OTHER
 
     def metadata(
         self, request: get_model_metadata_pb2.GetModelMetadataRequest
@@ -83,13 +96,10 @@ class Predictor:
             if field != SIGNATURE_DEF:
                 raise invalid_argument(f"Metadata field {field} is not supported")
         servable = self.store.find(request.model_spec)
-        signatures = get_model_metadata_pb2.SignatureDefMap()
-        for name, signature in servable.signature_defs.items():
-            signatures.signature_def[name].CopyFrom(signature)
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         response.model_spec.name = self.store.name
         response.model_spec.version.value = servable.version
-        response.metadata[SIGNATURE_DEF].Pack(signatures)
+        response.metadata[SIGNATURE_DEF].CopyFrom(servable.metadata)
         return response
 
     def status(
@@ -99,6 +109,10 @@ class Predictor:
         if not request.HasField("model_spec"):
             raise invalid_argument("Missing ModelSpec")
         return self.store.status(request.model_spec)
+
+
+def _inputs(request: predict_pb2.PredictRequest, signature: SignatureDef) -> dict[str, np.ndarray]:
+    return {alias: tensor_from_proto(alias, proto, signature) for alias, proto in request.inputs.items()}
 
 
 def _check_names(request: predict_pb2.PredictRequest, signature: SignatureDef) -> None:

@@ -9,13 +9,16 @@ from collections.abc import Callable
 import grpc
 import numpy as np
 import tensorflow as tf
+from google.protobuf import any_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
-from tensorflow_serving.apis import prediction_log_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2
 
-from tsd_tf.contract.signatures import SERVING_DEFAULT
+from tsd_tf.contract.signatures import FRAMES, FRAMES_BYTES, JPEG, SERVING_DEFAULT
+from tsd_tf.engines import choice
+from tsd_tf.serving.input_spec import Signatures
 from tsd_tf.serving.serving_error import ServingError, invalid_argument
-from tsd_tf.serving.tensors import tensor_from_proto
+from tsd_tf.serving.tensors import input_specs
 
 # The SavedModel loader's own signature for initialisation; TensorFlow Serving lists it, but nobody calls it.
 _INIT_SIGNATURE = "__saved_model_init_op"
@@ -27,31 +30,38 @@ class Servable:
     Args:
         version: its number.
         path: its folder.
+        engine, precision: what runs it; see tsd_tf.engines.choice.load.
 
     Attributes:
         version: its number.
         signature_defs: {name: SignatureDef}.
+        metadata: all of them as a SignatureDefMap, packed.
+        inputs: of the signatures that can be called, by name.
+        picture_size: (height, width) of the pictures of the signature `jpeg`; None if it has none, or takes any.
+        engine: the Engine that runs it.
 
     Raises:
-        OSError, ValueError: the folder holds no SavedModel that can be loaded.
+        OSError, ValueError: the folder holds no SavedModel that can be loaded, or see tsd_tf.engines.choice.load.
     """
 
-    def __init__(self, version: int, path: str | os.PathLike) -> None:
+    def __init__(
+        self, version: int, path: str | os.PathLike, engine: str = "tensorflow", precision: str = "float32"
+    ) -> None:
         self.version = version
         path = pathlib.Path(path)
         meta_graph = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes()).meta_graphs[0]
         self.signature_defs = dict(meta_graph.signature_def)
-        self._loaded = tf.saved_model.load(str(path))
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        for name, signature in self.signature_defs.items():
+            signatures.signature_def[name].CopyFrom(signature)
+        self.metadata = any_pb2.Any()
+        self.metadata.Pack(signatures)
+        self.inputs: Signatures = {
+            name: input_specs(signature) for name, signature in self.signature_defs.items() if name != _INIT_SIGNATURE
+        }
+        self.picture_size = _picture_size(self.inputs)
+        self.engine = choice.load(path, engine, precision)
         self._calls = {name: functools.partial(self.call, name) for name in self.signature_defs}
-        self._warm_up(path / "assets.extra" / "tf_serving_warmup_requests")
-
-    def _warm_up(self, path: pathlib.Path) -> None:
-        if not path.is_file():
-            return
-        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-            request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
-            name, signature = self.signature(request.model_spec.signature_name)
-            self.call(name, {key: tensor_from_proto(key, request.inputs[key], signature) for key in request.inputs})
 
     def signature(self, name: str) -> tuple[str, SignatureDef]:
         """The name and SignatureDef of a signature; "" stands for serving_default.
@@ -81,15 +91,23 @@ class Servable:
         Raises:
             ServingError: RESOURCE_EXHAUSTED, INVALID_ARGUMENT if the model refuses the values, otherwise INTERNAL.
         """
-        tensors = {alias: tf.constant(value) for alias, value in inputs.items()}
         try:
-            return {alias: value.numpy() for alias, value in self._loaded.signatures[name](**tensors).items()}
+            return self.engine.call(name, inputs)
         except tf.errors.ResourceExhaustedError as error:
             raise ServingError(grpc.StatusCode.RESOURCE_EXHAUSTED, _reason(error)) from error
         except (tf.errors.InvalidArgumentError, ValueError, TypeError) as error:
             raise invalid_argument(_reason(error)) from error
         except tf.errors.OpError as error:
             raise ServingError(grpc.StatusCode.INTERNAL, _reason(error)) from error
+
+
+def _picture_size(inputs: Signatures) -> tuple[int, int] | None:
+    """The export's pictures become the frames of its default signature."""
+    frames = inputs.get(SERVING_DEFAULT, {}).get(FRAMES)
+    if JPEG not in inputs or set(inputs[JPEG]) != {FRAMES_BYTES} or frames is None or len(frames.shape) != 5:
+        return None
+    height, width = frames.shape[2:4]
+    return (height, width) if min(height, width) > 0 else None
 
 
 def batch_dimensions(tensor_info: TensorInfo) -> int:

@@ -1,23 +1,32 @@
 """The embedded server: gRPC and REST on one event loop."""
 
 import asyncio
+import concurrent.futures
+import logging
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import grpc
-from aiohttp import web
-
-from tsd_tf.contract.errors import UserError
 from tsd_tf.contract.signatures import MODEL_NAME
+from tsd_tf.engines import choice
 from tsd_tf.serving.background import Background
 from tsd_tf.serving.batcher import Batcher
-from tsd_tf.serving.grpc_services import add_services
+from tsd_tf.serving.grpc_server import GrpcServer
+from tsd_tf.serving.grpc_services import SERVICES, add_services
+from tsd_tf.serving.health import Health
+from tsd_tf.serving.http_server import HttpServer
+from tsd_tf.serving.json_reader import JsonReader
 from tsd_tf.serving.limits import Limits
+from tsd_tf.serving.listen_address import ListenAddress
 from tsd_tf.serving.metrics import Metrics
 from tsd_tf.serving.model_store import ModelStore
 from tsd_tf.serving.predictor import Predictor
+from tsd_tf.serving.reflection import Reflection
+from tsd_tf.serving.refusal_log import RefusalLog
 from tsd_tf.serving.rest import application
+from tsd_tf.serving.server_intake import ServerIntake
+
+_LOG = logging.getLogger(__name__)
 
 
 class Server:
@@ -26,14 +35,15 @@ class Server:
     Args:
         model_dir: folder with one SavedModel a version.
         model_name: its name in requests.
-        host: address to listen on.
+        host: address to listen on; see ListenAddress.
         port, rest_port: of gRPC and REST; 0 for a free one. No REST if `rest_port` is None.
         labels: {label: version} of versions that are served beside the newest.
         limits: None for the defaults.
         poll_seconds: how often to look for a new version; None for never.
+        engine, precision: what runs the model; see tsd_tf.engines.choice.load.
 
-    Attributes:
-        port, rest_port: the ports in use, once started.
+    Raises:
+        UserError: `host` is empty.
     """
 
     def __init__(
@@ -47,75 +57,89 @@ class Server:
         labels: Mapping[str, int] | None = None,
         limits: Limits | None = None,
         poll_seconds: float | None = None,
+        engine: str = "tensorflow",
+        precision: str = "float32",
     ) -> None:
-        self.host, self.port, self.rest_port = host, port, rest_port
+        choice.check(engine, precision)
+        self._grpc_address = ListenAddress(host, port, "grpc")
+        self._rest_address = None if rest_port is None else ListenAddress(host, rest_port, "rest")
         self._limits = limits or Limits()
-        self._store = ModelStore(model_name, model_dir, labels)
+        self._store = ModelStore(model_name, model_dir, labels, engine, precision)
         self._poll_seconds = poll_seconds
+
+    @property
+    def address(self) -> str:
+        """Where gRPC is, for a client of this machine: "host:port" or "unix:/path"."""
+        return str(self._grpc_address)
+
+    @property
+    def url(self) -> str:
+        """Where REST is: "http://host:port" or "unix:/path"; "" if there is none."""
+        return self._rest_address.url("http") if self._rest_address else ""
 
     async def serve(self, started: Callable[[], None], stop: asyncio.Event) -> None:
         """Loads the model and serves it; after `stop` is set, returns once all requests are answered.
 
+        It answers from the beginning: that it is not healthy while the model is loaded.
+
         Args:
-            started: called when both ports take requests.
+            started: called when requests are taken.
             stop: ends the serving.
 
         Raises:
             UserError: there is no model, or a port cannot be bound.
         """
-        self._store.load()
-        metrics = Metrics()
-        batcher = Batcher(self._limits, metrics)
+        limits, metrics = self._limits, Metrics()
+        batcher = Batcher(limits, metrics)
         predictor = Predictor(self._store, batcher, metrics)
-        size = self._limits.max_message_bytes
-        server = grpc.aio.server(
-            options=[
-                ("grpc.max_receive_message_length", size),
-                ("grpc.max_send_message_length", size),
-                ("grpc.so_reuseport", 0),
-            ],
-            maximum_concurrent_rpcs=self._limits.max_concurrent_requests,
+        reader, intake = JsonReader(limits), ServerIntake(limits, metrics)
+        metrics.watch("json_waiting", "Large bodies of JSON that wait to be read", lambda: reader.num_waiting)
+        metrics.watch("clips_waiting", "Clips that wait for the model", lambda: batcher.num_waiting)
+        health = Health(SERVICES)
+        server = GrpcServer(
+            self._grpc_address,
+            health,
+            Reflection(SERVICES),
+            intake.grpc,
+            limits,
+            intake.grpc_options,
         )
-        health = await add_services(server, predictor, metrics)
-        runner = web.AppRunner(
-            application(predictor, metrics, self._limits),
-            handler_cancellation=True,
-            shutdown_timeout=self._limits.shutdown_grace,
-            access_log=None,
-        )
-        poll = None
+        add_services(server.server, predictor, metrics)
+        servers: list[GrpcServer | HttpServer] = [server]
+        # One thread, which nobody waits for: what it does may take long.
+        loader = concurrent.futures.ThreadPoolExecutor(1, "load")
         try:
-            try:
-                self.port = server.add_insecure_port(f"{self.host}:{self.port}")
-            except RuntimeError as error:
-                raise UserError(f"cannot listen on {self.host}:{self.port} (gRPC): {error}") from error
-            if self.rest_port is not None:
-                await runner.setup()
-                await self._listen(runner)
             await server.start()
-            if self._poll_seconds:
-                poll = asyncio.create_task(self._poll(self._poll_seconds))
-            started()
-            await stop.wait()
+            if self._rest_address is not None:
+                app = application(predictor, reader, metrics, limits, intake.arrivals, intake.http_connections)
+                rest = HttpServer(self._rest_address, app, limits, intake.http_connections, intake.http_ended)
+                servers.append(rest)
+                await rest.start()
+            stopping = asyncio.ensure_future(stop.wait())
+            loading = asyncio.get_running_loop().run_in_executor(loader, self._store.load)
+            either: set[asyncio.Future] = {stopping, loading}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if loading.done():
+                await loading
+                health.set(True)
+                started()
+                async with RefusalLog(metrics.refusals):
+                    polling = asyncio.ensure_future(self._poll(loader))
+                    await stopping
+                    polling.cancel()
         finally:
-            if poll:
-                poll.cancel()
-            await health.enter_graceful_shutdown()
-            await asyncio.gather(server.stop(self._limits.shutdown_grace), runner.cleanup())
+            await asyncio.gather(*(each.stop() for each in servers))
+            loader.shutdown(wait=False, cancel_futures=True)
             batcher.close()
+            await reader.close()
 
-    async def _listen(self, runner: web.AppRunner) -> None:
-        site = web.TCPSite(runner, self.host, self.rest_port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise UserError(f"cannot listen on {self.host}:{self.rest_port} (REST): {error.strerror}") from error
-        self.rest_port = runner.addresses[0][1]
-
-    async def _poll(self, seconds: float) -> None:
-        while True:
-            await asyncio.sleep(seconds)
-            await asyncio.to_thread(self._store.load)
+    async def _poll(self, loader: concurrent.futures.Executor) -> None:
+        while self._poll_seconds:
+            await asyncio.sleep(self._poll_seconds)
+            try:
+                await asyncio.get_running_loop().run_in_executor(loader, self._store.refresh)
+            except Exception:
+                _LOG.exception("looking for new versions failed", extra={"event": "poll_failed"})
 
 
 class BackgroundServer(Background):
@@ -125,8 +149,7 @@ class BackgroundServer(Background):
         *args, **kwargs: see Server; free ports are taken unless they are given.
 
     Attributes:
-        address: "host:port" of gRPC.
-        url: "http://host:port" of REST.
+        address, url: see Server.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -135,6 +158,5 @@ class BackgroundServer(Background):
 
     def __enter__(self) -> "BackgroundServer":
         super().__enter__()
-        self.address = f"{self._server.host}:{self._server.port}"
-        self.url = f"http://{self._server.host}:{self._server.rest_port}"
+        self.address, self.url = self._server.address, self._server.url
         return self

@@ -52,12 +52,12 @@ class MatrixWatch:
         if self.saturated_steps == self.patience:
             return (
                 f"P has been saturated {seen}: every distilled frame is one frame of the clip, and no gradient passes. "
-                "Start again with a smaller `logit_scale`, such as 1 / sqrt(H W C'), a smaller `initializer_stddev` or "
-                "a `client_gradient_clip_norm` of 1"
+                "Start again with a `logit_scale` of 'auto', a smaller `initializer_stddev`, a smaller rate or a "
+                "`client_gradient_clip_norm` of 1"
             )
         if self.uniform_steps == self.patience:
             return (
                 f"P has been uniform {seen}: every distilled frame is the mean of the clip. Start again with a larger "
-                "`initializer_stddev`, such as 0.1, or a larger `logit_scale`"
+                "`initializer_stddev`, such as 0.1, or a `logit_scale` of 'auto'"
             )
         return None

@@ -7,6 +7,8 @@ from typing import Any
 from tsd_tf.config import Config
 from tsd_tf.contract import references
 from tsd_tf.contract.errors import UserError
+from tsd_tf.data import augmentations
+from tsd_tf.data.shards import labels_difference, read_labels
 from tsd_tf.network import FewFrameNetwork
 from tsd_tf.network_builder import build_network
 from tsd_tf.training import initialization
@@ -72,8 +74,11 @@ def train_on_kinetics(
     trainer = Trainer(run, config, initialize, **trainer_options)
     cluster = trainer.cluster
     _check_parts(config)
+    has_i3d = i3d_workdir is not None and WorkDirectory(i3d_workdir).finished()
+    if not run.checkpoints() and (source := main_network_weights or (needs_i3d and has_i3d and i3d_workdir)):
+        _check_classes(pathlib.Path(source), config)
     trainer.prepare()
-    lacks_i3d = needs_i3d and not run.checkpoints() and not (i3d_workdir and WorkDirectory(i3d_workdir).finished())
+    lacks_i3d = needs_i3d and not run.checkpoints() and not has_i3d
     with cluster.watched():
         lacks_i3d = cluster.chiefs_choice(lacks_i3d)
     if lacks_i3d:
@@ -110,6 +115,18 @@ def _note_other_i3d(i3d: WorkDirectory, expected: Config) -> None:
         )
 
 
+def _check_classes(source: pathlib.Path, config: Config) -> None:
+    """UserError if a run that the main network comes from was trained on data of other classes, as many as here."""
+    labels = read_labels(config.data_dir)
+    if not source.is_dir() or len(labels) != config.num_classes:  # which is refused by itself
+        return
+    if difference := labels_difference(WorkDirectory(source).labels(), labels):
+        raise UserError(
+            f"the main network of {source} tells other classes apart than those of {config.data_dir}: {difference}. "
+            "Remove that folder to train it anew, or name another `data_dir` or `main_network_weights`"
+        )
+
+
 def _check_parts(config: Config) -> None:
     """UserError if a part of the user's own is not usable, before anything is written."""
     if references.is_reference(config.method) or references.is_reference(config.main_network):
@@ -119,8 +136,7 @@ def _check_parts(config: Config) -> None:
                 "`rate_weight` is for a selector that learns which frames to send. "
                 f"Received: rate_weight={config.rate_weight}, selector={config.method}"
             )
-    if config.augmentation is not None:
-        references.resolve(config.augmentation, "augmentation")
+    augmentations.composed(config.augmentations)
 
 
 def _start_client(network: FewFrameNetwork, config: Config) -> None:

@@ -51,7 +51,9 @@ class Showcase(Observer):
 
     @functools.cached_property
     def _clips(self) -> tuple[tf.Tensor, tf.Tensor]:
-        options = {"num_clips": 1, "batch_size": _NUM_CLIPS, "seed": self.config.seed}
-        with EvaluationClips(self.records, self.config.clip_spec, **options) as clips:
+        source = EvaluationClips(
+            self.records, self.config.clip_spec, num_clips=1, batch_size=_NUM_CLIPS, seed=self.config.seed
+        )
+        with source as clips:
             batch = next(iter(clips))
         return batch["frames"][:, 0], batch["seed"][:, 0]

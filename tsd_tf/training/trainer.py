@@ -14,8 +14,9 @@ import keras
 import numpy as np
 
 from tsd_tf.config import Config, Stage
-from tsd_tf.contract import references
 from tsd_tf.contract.errors import UserError
+from tsd_tf.data import augmentations
+from tsd_tf.data.part import Part
 from tsd_tf.data.records import Records
 from tsd_tf.data.shards import find_shards, read_labels
 from tsd_tf.data.stored_frames import stored_frames_of
@@ -39,7 +40,7 @@ from tsd_tf.training.showcase import Showcase
 from tsd_tf.training.stages import stage_model
 from tsd_tf.training.summaries import Summaries
 from tsd_tf.training.train_step import make_train_step
-from tsd_tf.training.validation import DEFAULT_SPLIT, Validation, ValidationPlan
+from tsd_tf.training.validation import Validation, ValidationPlan
 from tsd_tf.work_directory import WorkDirectory
 
 _CHECKPOINT_SECONDS = 600.0
@@ -109,16 +110,16 @@ class Trainer:
         with self.cluster.watched():
             self.cluster.check_same(run_of(self.config))
         if self.cluster.is_chief:
-            _ = self.validation_shards  # refused or announced before anything is written
+            _ = self.validation_videos  # refused or announced before anything is written
             claim(self.work_directory, self.config, labels)
         return shards
 
     def _as_stored(self) -> Config:
         """The configuration with the rate and the size at which the shards hold frames."""
-        config, plan = self.config, self.validation_plan
+        config = self.config
         splits = {stage.split for stage in config.stages}
-        if self.cluster.is_chief and self.validation_shards:
-            splits.add(plan.split or DEFAULT_SPLIT)
+        if self.cluster.is_chief and self.validation_videos:
+            splits.add(self.validation_videos[0])
         stored = stored_frames_of(config.data_dir, splits)
         if stored.short_side and stored.short_side < config.crop_size:
             raise UserError(
@@ -133,9 +134,25 @@ class Trainer:
         )
 
     @functools.cached_property
-    def validation_shards(self) -> list[str]:
-        """The paths of the shards that the network is tested on while it trains, [] for no validation."""
-        return self.validation_plan.shards(self.config.data_dir)
+    def validation_videos(self) -> tuple[str, Records] | None:
+        """What the network is tested on while it trains, (split, Records); None for no validation.
+
+        Nothing may be held out of little data: then there is none, which is said.
+        """
+        found = self.validation_plan.videos(self.config)
+        if found is None:
+            return None
+        split, shards, part = found
+        records = self._records_of(shards, part=part)
+        if part and not records.total:
+            print(f"No validation while it trains: a share of {part.share:g} of {split} holds no video")
+            return None
+        return split, records
+
+    @property
+    def _trained_on(self) -> Part | None:
+        share = self.config.held_out_share
+        return Part(share, is_held_out=False) if share else None
 
     @property
     def rate_factor(self) -> int:
@@ -193,11 +210,12 @@ class Trainer:
             yield Log(directory.path / "log.jsonl", [stage.name for stage in config.stages], state.position)
             yield (summaries := Summaries(directory.path / "tensorboard"))
             # Before the checkpoint: a run that is killed in between validates these weights again.
-            if self.validation_shards:
-                records = self._records_of(self.validation_shards)
-                yield Validation(directory, state.network, config, self.validation_plan, records)
+            shown = self._records_of(shards[-1], part=self._trained_on)
+            if self.validation_videos:
+                split, shown = self.validation_videos
+                yield Validation(directory, state.network, config, self.validation_plan, shown, split)
             yield Checkpoints(directory, self.keep_checkpoints)
-            yield Showcase(config, self._records_of(self.validation_shards or shards[-1]), summaries)
+            yield Showcase(config, shown, summaries)
         yield from self.observers
 
     def _run_stage(self, state: RunState, shards: list[str], path: pathlib.Path | None) -> None:
@@ -248,10 +266,15 @@ class Trainer:
 
     def _clips(self, shards: list[str], stage: Stage, num_frames: int, first_step: int, seed: int) -> TrainingClips:
         """The clips of a stage from a step on, of this worker's shards, dealt to its replicas."""
-        augmentation = self.config.augmentation
-        augment = references.resolve(augmentation, "augmentation") if augmentation else None
+        augment = augmentations.composed(self.config.augmentations)
+        records = self._records_of(shards, self.cluster.num_workers, self.cluster.worker, self._trained_on)
+        if not records.total:
+            raise UserError(
+                "`held_out_share` leaves nothing to train on, or a worker's shards nothing. "
+                f"Received: held_out_share={self.config.held_out_share}"
+            )
         return TrainingClips(
-            self._records_of(shards, self.cluster.num_workers, self.cluster.worker),
+            records,
             dataclasses.replace(self.config.clip_spec, num_frames=num_frames, augment=augment),
             batch_size=stage.batch_size,
             seed=seed,
@@ -259,10 +282,10 @@ class Trainer:
             strategy=self.strategy,
         )
 
-    def _records_of(self, shards: list[str], num_hosts: int = 1, host: int = 0) -> Records:
+    def _records_of(self, shards: list[str], num_hosts: int = 1, host: int = 0, part: Part | None = None) -> Records:
         """The one Records of some shards for all readers: each record is reported, and read whole, only once."""
-        records = Records(shards, self.damaged_share, num_hosts, host)
-        return self._records.setdefault((*shards, num_hosts), records)
+        records = Records(shards, self.damaged_share, num_hosts, host, part)
+        return self._records.setdefault((*shards, num_hosts, part), records)
 
     def _checkpoint_is_due(self, state: RunState, saved: float) -> bool:
         if state.step == state.stage.num_steps:

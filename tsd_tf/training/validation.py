@@ -10,6 +10,7 @@ from tqdm import tqdm
 from tsd_tf.config import Config
 from tsd_tf.contract.errors import UserError
 from tsd_tf.data.evaluation_clips import EvaluationClips
+from tsd_tf.data.part import Part
 from tsd_tf.data.records import Records
 from tsd_tf.data.shards import find_shards
 from tsd_tf.evaluation import protocol
@@ -20,7 +21,7 @@ from tsd_tf.training.observer import Observer
 from tsd_tf.training.run_state import RunState
 from tsd_tf.work_directory import WorkDirectory
 
-DEFAULT_SPLIT = "validate"
+_OWN_SPLIT = "validate"  # of data that have one beside their test split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +29,7 @@ class ValidationPlan:
     """Which validation a run does; it changes nothing about the training.
 
     Attributes:
-        split: the shards; None for those of "validate", or for no validation if there are none.
+        split: the shards; None for videos that nobody trains or tests on, see `videos`.
         steps: steps between validations; None for one at every checkpoint.
         num_clips: Q, clips a video.
         num_videos: videos at most, the first ones of the shards, rounded up to whole batches; 0 for no validation.
@@ -41,17 +42,27 @@ class ValidationPlan:
     num_videos: int = 1000
     batch_size: int = 4
 
-    def shards(self, data_dir: str) -> list[str]:
-        """The shards to validate on; [] for no validation, and prints why if none was to be expected."""
+    def videos(self, config: Config) -> tuple[str, list[str], Part | None] | None:
+        """What to validate on: (split, its shards, the Part of them or None for all); None for no validation.
+
+        Where no split is named, it is the part of the training videos that the configuration holds out; where it holds
+        none out, the split "validate", unless that is the one that evaluate.py tests on. Prints why there is none.
+        """
         if self.num_videos == 0:
-            return []
-        try:
-            return find_shards(data_dir, self.split or DEFAULT_SPLIT)
-        except UserError:
-            if self.split is not None:
-                raise
-            print(f"No validation while it trains: {data_dir} has no validate shards, and no other split was named")
-            return []
+            return None
+        if self.split is not None:
+            return self.split, find_shards(config.data_dir, self.split), None
+        if config.held_out_share:
+            split = config.stages[-1].split
+            return split, find_shards(config.data_dir, split), Part(config.held_out_share, is_held_out=True)
+        reason = f"{_OWN_SPLIT} is what evaluate.py tests on"
+        if config.evaluation_split != _OWN_SPLIT:
+            try:
+                return _OWN_SPLIT, find_shards(config.data_dir, _OWN_SPLIT), None
+            except UserError:
+                reason = f"{config.data_dir} has no {_OWN_SPLIT} shards"
+        print(f"No validation while it trains: no training video is held out, no split is named, and {reason}")
+        return None
 
 
 class Validation(Observer):
@@ -64,7 +75,8 @@ class Validation(Observer):
         network: the FewFrameNetwork that is trained.
         config: its Config.
         plan: a ValidationPlan.
-        records: the Records of what the plan's `shards` found.
+        records: the Records of what the plan's `videos` found.
+        split: the split that they are of.
     """
 
     def __init__(
@@ -74,10 +86,12 @@ class Validation(Observer):
         config: Config,
         plan: ValidationPlan,
         records: Records,
+        split: str,
     ) -> None:
         self.work_directory = work_directory
         self.classifier = NetworkClassifier(network)  # Kept, since its first call traces it.
         self.plan = plan
+        self.split = split
         self.clips = EvaluationClips(
             records,
             config.clip_spec,
@@ -96,6 +110,7 @@ class Validation(Observer):
         tqdm.write(
             f"step {result['total_steps']}: top-1 {result['top1']:.1%} (standard error "
             f"{result['top1_standard_error']:.1%}) on {result['videos']} videos of {result['split']}"
+            + (" that are held out" if result["held_out_share"] else "")
         )
         state.report({"validation": result})
 
@@ -114,8 +129,8 @@ class Validation(Observer):
         """Tests the network, and writes `checkpoints/best_...` if it is better than before.
 
         Returns:
-            {"stage", "step", "total_steps", "split", "top1", "top1_standard_error", "top5", "videos", "clips",
-            "seconds"}.
+            {"stage", "step", "total_steps", "split", "held_out_share" (of the split; 0 for all of it), "top1",
+            "top1_standard_error", "top5", "videos", "clips", "seconds"}.
         """
         began = time.monotonic()
         plan = self.plan
@@ -125,7 +140,8 @@ class Validation(Observer):
             "stage": state.stage.name,
             "step": state.step,
             "total_steps": state.total_steps,
-            "split": plan.split or "validate",
+            "split": self.split,
+            "held_out_share": part.share if (part := self.clips.records.part) else 0.0,
             **{name: summary[name] for name in ("top1", "top1_standard_error", "top5", "videos", "clips")},
             "seconds": time.monotonic() - began,
         }

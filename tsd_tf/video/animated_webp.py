@@ -1,9 +1,7 @@
 """Animated WebP, which FFmpeg cannot read."""
 
-import contextlib
 import os
 import struct
-import tempfile
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -13,6 +11,7 @@ import numpy as np
 
 from tsd_tf.contract.errors import UnreadableVideoError
 from tsd_tf.video.limits import MAX_PIXELS
+from tsd_tf.video.utf8_name import utf8_name
 
 _MAX_BYTES = 1 << 28  # OpenCV decodes all pictures at once, four bytes a pixel
 
@@ -26,7 +25,7 @@ def frames(path: str | os.PathLike) -> Iterator[av.VideoFrame]:
     width, height, count = _dimensions(path)
     if width * height > MAX_PIXELS or width * height * 4 * count > _MAX_BYTES:
         raise UnreadableVideoError(f"{count} WebP pictures of {width} x {height} pixels: too large")
-    with _name_in_utf_8(path) as name:
+    with utf8_name(path) as name:
         done, animation = cv2.imreadanimation(name)
     if not done:
         return
@@ -37,21 +36,6 @@ def frames(path: str | os.PathLike) -> Iterator[av.VideoFrame]:
         frame.pts, frame.duration, frame.time_base = time, int(duration), Fraction(1, 1000)
         time += int(duration)
         yield frame
-
-
-@contextlib.contextmanager
-def _name_in_utf_8(path: str | os.PathLike) -> Iterator[str]:
-    """Another name for a file, if need be: one that is not UTF-8 makes OpenCV take the process down."""
-    name = os.fspath(path)
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        with tempfile.TemporaryDirectory() as folder:
-            link = os.path.join(folder, "animation.webp")
-            os.symlink(os.path.abspath(name), link)
-            yield link
-    else:
-        yield name
 
 
 def _dimensions(path: str | os.PathLike) -> tuple[int, int, int]:

@@ -16,9 +16,16 @@ class Camera:
     Args:
         number: of the camera.
 
+    Attributes:
+        header_duration, duration, damage: as those of a Video; a camera says nothing.
+
     Raises:
         UserError: it cannot be opened.
     """
+
+    header_duration: float | None = None
+    duration = 0.0
+    damage = ""
 
     def __init__(self, number: int) -> None:
         self._capture = cv2.VideoCapture(number)

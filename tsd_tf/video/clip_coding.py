@@ -118,7 +118,7 @@ def encode(
         context.bit_rate = round(bits_per_pixel * height * width / _TIME_BASE)
         options = {} if preset is None else {"preset": preset}
     context.options = options
-    to_yuv = FrameFilter(("scale", f"{_EXACT}:out_color_matrix=bt601:out_range=limited"), ("format", context.pix_fmt))
+    to_yuv = yuv_filter(context.pix_fmt)
     padding = ((0, 0), (0, height - frames.shape[1]), (0, width - frames.shape[2]), (0, 0))
     packets: list[Any] = []
     with priority.without_real_time() if settings.takes_real_time else contextlib.nullcontext():
@@ -183,6 +183,15 @@ def decode(packets: Sequence[bytes], codec: str, shape: tuple[int, ...]) -> np.n
     if len(pictures) != num_frames:
         raise UnreadableVideoError(f"expected {num_frames} frames, got {len(pictures)}")
     return np.stack(pictures)
+
+
+def yuv_filter(pixel_format: str) -> FrameFilter:
+    """A filter from RGB to YUV of BT.601 and limited range, the same on every processor.
+
+    Args:
+        pixel_format: FFmpeg's name of what comes out: yuv420p, nv12 ...
+    """
+    return FrameFilter(("scale", f"{_EXACT}:out_color_matrix=bt601:out_range=limited"), ("format", pixel_format))
 
 
 def time_order(matrix: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 
 from tsd_tf.contract import messages, signatures
 from tsd_tf.contract.errors import UnreadableVideoError, UserError
-from tsd_tf.video import clip_coding, picture_files
+from tsd_tf.video import clip_coding, picture_bounds, picture_files
 from tsd_tf.video.clip_coding import VIDEO_CODECS
 from tsd_tf.video.picture_files import PICTURE_CODECS
 
@@ -29,8 +29,8 @@ class EncodedClip(NamedTuple):
 
     @property
     def num_bytes(self) -> int:
-        """The bytes that travel: see messages.predict_request."""
-        return messages.predict_request(signatures.MODEL_NAME, *self).ByteSize()
+        """The bytes that travel: see messages.predict_request_bytes."""
+        return len(messages.predict_request_bytes(signatures.MODEL_NAME, *self))
 
 
 def encode(
@@ -152,6 +152,7 @@ def _decode_pictures(pictures: Sequence[bytes], codec: str, shape: tuple[int, ..
     for frame, contents in zip(frames, pictures, strict=True):
         if not contents.startswith(_BEGINNINGS[codec]):
             raise UnreadableVideoError(f"expected a {codec} picture, got one that begins with {contents[:12]!r}")
+        picture_bounds.check(contents, width, height)
         picture = picture_files.decode(contents, width * height)
         if picture is None:
             raise UnreadableVideoError(f"a {codec} picture is damaged")

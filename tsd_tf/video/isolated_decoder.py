@@ -34,6 +34,7 @@ _LENGTHS = struct.Struct("<dd")  # at the end: seconds read and promised, not a 
 # Bytes that decoding may take; UHD in HEVC with 10 bits takes a third. With the libraries the process stays below 1 GB.
 _MAX_MEMORY = 832 << 20
 _START_SECONDS = 120.0  # a busy machine imports slowly
+_LIVE_GRACE = 15.0  # seconds; what reads a stream or a camera should notice by itself that nothing comes
 _MAX_THREADS = 4  # each holds pictures of its own
 
 
@@ -62,19 +63,19 @@ class IsolatedDecoder:
 
     def frames(
         self,
-        path: str | os.PathLike,
+        path: str | os.PathLike | int,
         crop_size: int | None = None,
         square_pixels: bool = False,
-        is_live: bool = False,
+        stall_seconds: float | None = None,
         **options: Any,
     ) -> Iterator[np.ndarray]:
         """Yields what Video.frames yields. One video at a time: the next one ends the reading of the last.
 
         Args:
-            path: the file, or a folder of numbered pictures; or the URL of a stream.
+            path: the file, or a folder of numbered pictures; or the URL of a stream, or the number of a camera.
             crop_size: pixels of the square that is cropped from the middle of each frame; None for whole frames.
             square_pixels: see Video.
-            is_live: whether `path` is the URL of a stream; see Video.live.
+            stall_seconds: of a stream or a camera, see Video.live; None if `path` is a file or a folder.
             options: arguments of Video.frames.
 
         Raises:
@@ -86,8 +87,8 @@ class IsolatedDecoder:
         self._reader = reader = object()
         self._forget()
         request = {
-            "path": str(path) if is_live else os.path.abspath(path),
-            "is_live": is_live,
+            "path": path if isinstance(path, int) or stall_seconds is not None else os.path.abspath(path),
+            "stall_seconds": stall_seconds,
             "frame_folder_rate": self._frame_folder_rate,
             "crop_size": crop_size,
             "square_pixels": square_pixels,
@@ -97,6 +98,7 @@ class IsolatedDecoder:
         try:
             if self._process is None:
                 self._start()
+            self._socket.settimeout(self._hang_seconds if stall_seconds is None else stall_seconds + _LIVE_GRACE)
             self._send(json.dumps(request).encode() + b"\n")
             slots, count = np.zeros((1, 0, 0, 3), np.uint8), 0
             while True:
@@ -169,14 +171,16 @@ class IsolatedDecoder:
             # Not `-m`, which looks in the current folder first: the same modules as here.
             program = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); import {__name__} as it; it.serve()"
             command = [sys.executable, "-c", program, json.dumps(sys.path), *map(str, descriptors)]
-            self._process = subprocess.Popen(command, pass_fds=descriptors, stderr=subprocess.DEVNULL)
+            # In a session of its own: Ctrl-C is for this process, which ends that one.
+            self._process = subprocess.Popen(
+                command, pass_fds=descriptors, stderr=subprocess.DEVNULL, start_new_session=True
+            )
         self._socket.settimeout(_START_SECONDS)
         self._answers = self._socket.makefile("rb")
         try:
             self._read(1)
         except UnreadableVideoError as error:
             raise RuntimeError(f"the process that decodes videos did not start: {error}") from error
-        self._socket.settimeout(self._hang_seconds)
 
     def _send(self, request: bytes) -> None:
         with contextlib.suppress(OSError):  # it has died, or hangs: the next read finds out
@@ -231,19 +235,8 @@ def serve() -> None:
 
 def _answer(request: dict[str, Any], num_threads: int, pipe: Any, shared: mmap.mmap) -> bytes:
     """Passes the frames of a video on; returns what there is to say at its end."""
-    from tsd_tf.video.opening import open_video
-    from tsd_tf.video.video import Video
-
-    video = (
-        Video.live(request["path"], request["square_pixels"])
-        if request["is_live"]
-        else open_video(
-            request["path"],
-            num_threads=num_threads,
-            square_pixels=request["square_pixels"],
-            frame_folder_rate=request["frame_folder_rate"],
-        )
-    )
+    video = _opened(request, num_threads)
+    told_at_once = _TOLD_AT_ONCE if request["stall_seconds"] is None else 1  # nobody knows when the next one comes
     slots, taken, told = np.zeros((0, 0, 0, 3), np.uint8), 0, 0.0
     for count, picture in enumerate(video.frames(**request["options"])):
         frame = picture if request["crop_size"] is None else geometry.centre(picture, request["crop_size"])
@@ -260,8 +253,24 @@ def _answer(request: dict[str, Any], num_threads: int, pipe: Any, shared: mmap.m
         slots[count % len(slots)] = frame
         pipe.write(_FRAME)
         # Each time wakes the other process, on cores that decoding wants.
-        if count % _TOLD_AT_ONCE == 0 or time.monotonic() - told > _TOLD_AFTER_SECONDS:
+        if count % told_at_once == 0 or time.monotonic() - told > _TOLD_AFTER_SECONDS:
             pipe.flush()
             told = time.monotonic()
     promised = math.nan if video.header_duration is None else video.header_duration
     return _LENGTHS.pack(video.duration, promised) + video.damage.encode(errors="replace")
+
+
+def _opened(request: dict[str, Any], num_threads: int) -> Any:
+    """The file, folder, stream or camera that a request names."""
+    from tsd_tf.video.camera import Camera
+    from tsd_tf.video.opening import open_video
+    from tsd_tf.video.video import Video
+
+    path, square_pixels, stall_seconds = (request[name] for name in ("path", "square_pixels", "stall_seconds"))
+    if isinstance(path, int):
+        return Camera(path)
+    if stall_seconds is not None:
+        return Video.live(path, square_pixels, stall_seconds)
+    return open_video(
+        path, num_threads=num_threads, square_pixels=square_pixels, frame_folder_rate=request["frame_folder_rate"]
+    )

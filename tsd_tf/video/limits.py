@@ -22,9 +22,10 @@ def check_aspect(width: int, height: int) -> None:
 
 
 def keep_freed_memory() -> None:
-    """Lets a process that decodes keep what it frees, where the C library is glibc.
+    """Lets a process that decodes or serves keep what it frees, where the C library is glibc.
 
-    Otherwise the memory of each picture goes back to the system and comes again, page by page, for the next one.
+    Otherwise the memory of each picture or message goes back to the system and comes again, page by page, for the next
+    one.
     """
     with contextlib.suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)

@@ -17,8 +17,9 @@ from tsd_tf.video import animated_webp, finding, geometry, resampling
 from tsd_tf.video.frame_filter import FrameFilter
 from tsd_tf.video.limits import MAX_PIXELS, check_aspect
 from tsd_tf.video.timestamps import BestEffortTimestamps
+from tsd_tf.video.utf8_name import utf8_name
 
-_STREAM_TIMEOUT_SECONDS = 10.0
+_LONGEST_OPENING = 10.0  # seconds, of a stream
 _STARTS_ITS_CLOCK_ANEW = 0x0200  # AVFMT_TS_DISCONT, of formats that are cut together from others, as MPEG-TS
 _LONGEST_JUMP = 10.0  # seconds, in such a format; FFmpeg's -dts_delta_threshold
 _LONGEST_PAUSE = 600.0  # seconds, in the others: what is longer is a broken clock
@@ -61,13 +62,14 @@ class Video:
         codec: name of FFmpeg's decoder.
         header_duration: seconds until the end of the last picture according to the header, or None.
         duration: seconds read, to the end of the last picture; complete once `frames` is exhausted.
-        damage: always empty: FFmpeg does not tell of what it passes over. See FrameFolder.
+        damage: empty of files: FFmpeg does not tell of what it passes over. See FrameFolder, and `live`.
 
     Raises:
         UnreadableVideoError: there is no such file, no video stream in it, or no decoder for it.
     """
 
     damage = ""
+    _stall_seconds: float | None = None  # of streams
 
     def __init__(self, path: str | os.PathLike, num_threads: int = 1, square_pixels: bool = False) -> None:
         path = os.fspath(path)
@@ -80,25 +82,34 @@ class Video:
             raise UnreadableVideoError(f"the file cannot be read: {error.strerror}") from error
         if is_empty:
             raise UnreadableVideoError("the file is empty")
-        self._open(f"file:{path}", num_threads, square_pixels, options=_OF_FILES)
+        with utf8_name(path) as name:
+            self._open(f"file:{name}", num_threads, square_pixels, options=_OF_FILES)
 
     @classmethod
-    def live(cls, url: str, square_pixels: bool = False) -> "Video":
-        """A stream that FFmpeg can read: rtsp://, http://, udp:// ... One that stops sending ends.
+    def live(cls, url: str, square_pixels: bool = False, stall_seconds: float = 10.0) -> "Video":
+        """A stream that FFmpeg can read: rtsp://, http://, udp:// ... Its `damage` says why it ended, if FFmpeg knows.
+
+        Args:
+            url: its address.
+            square_pixels: see Video.
+            stall_seconds: it ends when it sends nothing for so long.
 
         Raises:
             UnreadableVideoError: it cannot be opened.
         """
         stream = cls.__new__(cls)
         stream._webp = None
-        stream._open(url, 1, square_pixels, timeout=_STREAM_TIMEOUT_SECONDS)
+        stream._stall_seconds = stall_seconds
+        # To open one takes seconds even if it sends all the time, since FFmpeg looks at it first.
+        stream._open(url, 1, square_pixels, timeout=(max(stall_seconds, _LONGEST_OPENING), stall_seconds))
         return stream
 
     def _open(self, url: str, num_threads: int, square_pixels: bool, **options: Any) -> None:
         try:
             self._container = av.open(url, metadata_errors="replace", **options)
         except (av.FFmpegError, ValueError, MemoryError) as error:
-            raise UnreadableVideoError(f"no video stream that FFmpeg can decode: {_reason(error)}") from error
+            reason = "nothing came in time" if isinstance(error, av.error.ExitError) else _reason(error)
+            raise UnreadableVideoError(f"no video stream that FFmpeg can decode: {reason}") from error
         try:
             self._stream: Any = _main_stream(self._container)
             self._decoder: Any = self._stream.codec_context
@@ -202,8 +213,11 @@ class Video:
         while readable:
             try:
                 packet = next(packets, None)
-            except av.FFmpegError:  # cut off; the decoder may still hold frames
+            except av.FFmpegError as error:  # cut off; the decoder may still hold frames
                 packet = None
+                if self._stall_seconds is not None:
+                    is_late = isinstance(error, av.error.ExitError)
+                    self.damage = f"nothing came for {self._stall_seconds:g} s" if is_late else _reason(error)
             readable = packet is not None
             try:
                 yield from self._decoder.decode(packet)

@@ -51,3 +51,34 @@ def load_weights(model: keras.Model, path: str | os.PathLike, name: str | None =
             model.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path} does not fit {name}: {str(error).strip().splitlines()[0]}") from error
+
+
+def check_plain(path: str | os.PathLike) -> None:
+    """Refuses a stranger's file of weights unless it holds plain arrays of numbers, as Keras writes them.
+
+    HDF5 has more: links and arrays that lie in other files of this machine, and compression that inflates without
+    bound.
+
+    Raises:
+        UserError: there is no such file, it is not an HDF5 file, or it holds anything else.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            _check_group(file, os.path.getsize(path))
+    except OSError as error:
+        raise UserError(f"{path} is not an HDF5 file of weights: {error}") from error
+
+
+def _check_group(group: h5py.Group, most_bytes: int) -> None:
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise UserError(f"the weights hold a link, {name}, where arrays are expected")
+        item = group[name]
+        if h5py.h5o.get_info(item.id).rc != 1:  # a second name of something, which may be a circle
+            raise UserError(f"the weights hold a link, {name}, where arrays are expected")
+        if isinstance(item, h5py.Group):
+            _check_group(item, most_bytes)
+        elif not isinstance(item, h5py.Dataset) or item.dtype.kind not in "fiub":
+            raise UserError(f"the weights hold something else than numbers: {name}")
+        elif item.external or item.is_virtual or item.chunks or item.nbytes > most_bytes:
+            raise UserError(f"the weights hold an array that does not lie in the file as it is: {name}")

@@ -1,0 +1,1 @@
+"""What runs the cloud half: TensorFlow or OpenVINO, in one precision or another."""

@@ -1,0 +1,1 @@
+"""A trained network in Python: what it answers to videos, and why."""
