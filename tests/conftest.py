@@ -10,6 +10,7 @@ import pytest
 from absl import flags
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as every program has it
 # Two test files run at a time, each with processes of its own: more threads than cores only get in each other's way.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 if os.environ.get("KERAS_BACKEND") == "jax":

@@ -1,6 +1,7 @@
 import json
 import os
 import pathlib
+import platform
 import subprocess
 import sys
 
@@ -234,3 +235,12 @@ def test_tensorflow_is_imported_and_used_without_a_word(program, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     body = "import tensorflow as tf; print(float(tf.function(lambda x: x + 1)(tf.constant(1.0))))"
     assert program(body) == (0, "2.0\n", "")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="oneDNN is TensorFlow's own choice elsewhere")
+def test_tensorflow_has_onednn_on_every_processor(program, monkeypatch):
+    body = "from tensorflow.python.framework import test_util; print(test_util.IsMklEnabled())"
+    assert program(body, TF_ENABLE_ONEDNN_OPTS="0") == (0, "False\n", "")  # what the environment says stands
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
+    assert program(body) == (0, "True\n", "")
