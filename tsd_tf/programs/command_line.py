@@ -44,7 +44,7 @@ def run(
     # What goes wrong reaches Python as an exception; what these two tell beside it is of no use to a user.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    # TensorFlow leaves oneDNN out on processors without AVX-512 VNNI, where its own convolutions take five times as long.
+    # TensorFlow leaves oneDNN out on processors without AVX-512 VNNI; its own convolutions take five times as long.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     sys.meta_path.insert(0, QuietImport("tensorflow"))  # newer ones write before they have read the variable
     if isinstance(sys.stdout, io.TextIOWrapper):
