@@ -14,7 +14,7 @@ WITH_NODE := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 NPM := $(WITH_NODE) npm --prefix web
 NODE_FITS := process.exit(Number(process.versions.node.split(".")[0] < 20))
 
-.PHONY: venv lint check test test-install test-latest web web-check web-test dist docs tutorial demo try page model study study-quick lock
+.PHONY: venv lint check test test-install test-latest check-latest web web-check web-test dist docs tutorial demo try page model study study-quick lock
 
 venv: $(VENV)/installed
 $(VENV)/installed: requirements/lock.txt
@@ -50,11 +50,12 @@ test-install: $(VENV)/installed
 PORTABLE := tests/layers tests/selectors tests/main_networks tests/network_test.py tests/fit_test.py
 
 # The same suite on the newest TensorFlow, without the browser and the benchmarks, which see little of it; then the networks
-# and their `fit` on Keras' JAX and PyTorch backends.
-test-latest: $(LATEST)/installed
-	$(LATEST)/bin/python -m pytest $(WORKERS) --ignore=tests/web --ignore=tests/benchmarks
-	KERAS_BACKEND=jax $(LATEST)/bin/python -m pytest $(WORKERS) $(PORTABLE) tests/benchmarks/training_step_test.py
-	KERAS_BACKEND=torch $(LATEST)/bin/python -m pytest $(WORKERS) $(PORTABLE)
+# and their `fit` on Keras' JAX and PyTorch backends. check-latest leaves out what is slow.
+check-latest: MARKER := -m "not slow and not install"
+test-latest check-latest: $(LATEST)/installed
+	$(LATEST)/bin/python -m pytest $(WORKERS) $(MARKER) --ignore=tests/web --ignore=tests/benchmarks
+	KERAS_BACKEND=jax $(LATEST)/bin/python -m pytest $(WORKERS) $(MARKER) $(PORTABLE) tests/benchmarks/training_step_test.py
+	KERAS_BACKEND=torch $(LATEST)/bin/python -m pytest $(WORKERS) $(MARKER) $(PORTABLE)
 
 # Builds the client as a web page, for tsd-gateway --page.
 web: $(VENV)/installed
