@@ -165,6 +165,11 @@ def raw_server():
         def answer(connection):
             with connection, contextlib.suppress(OSError):
                 handle(connection)
+                # A socket closed before the whole request is read resets the connection, and the answer may be lost.
+                connection.shutdown(socket.SHUT_WR)
+                connection.settimeout(5)
+                while connection.recv(1 << 16):
+                    pass
 
         def serve():
             with contextlib.suppress(OSError):
