@@ -10,7 +10,9 @@ import pytest
 from absl import flags
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as every program has it
+# As every program has it. gRPC's threads would write between the lines of the next test.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # Two test files run at a time, each with processes of its own: more threads than cores only get in each other's way.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 if os.environ.get("KERAS_BACKEND") == "jax":
