@@ -122,8 +122,8 @@ def test_seeds_reach_the_selector():
     distilled = ops.convert_to_numpy(network.client(frames, seeds=seeds, training=True))
     np.testing.assert_array_equal(distilled, np.stack([clip[i] for clip, i in zip(frames, indices, strict=True)]))
     answers = [ops.convert_to_numpy(network(frames, seeds=seeds)) for seeds in (seeds, seeds, seeds + 1)]
-    np.testing.assert_array_equal(answers[0], answers[1])
-    assert (answers[0] != answers[2]).any()
+    np.testing.assert_allclose(answers[0], answers[1], atol=1e-5)
+    assert np.abs(answers[0] - answers[2]).max() > 1e-3
 
 
 def test_temporal_attention_trains_on_all_frames_and_tests_on_the_best(gradients):

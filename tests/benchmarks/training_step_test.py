@@ -19,7 +19,7 @@ def test_every_step_is_measured(tmp_path):
     torch_python = os.environ.get("TSD_TEST_TORCH")
     output = tmp_path / "steps.json"
     command = [sys.executable, "-m", "benchmarks.training_step", "--T=2", "--Ts=2", "--crop_size=64", "--batch_size=2"]
-    command += ["--repetitions=1", "--warm_up=0", "--precision=bfloat16", "--input_gradient=both", f"--output={output}"]
+    command += ["--repetitions=1", "--warm_up=0", "--precision=float32", "--input_gradient=both", f"--output={output}"]
     command += [f"--torch_python={torch_python}"] if torch_python else []
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
@@ -29,5 +29,5 @@ def test_every_step_is_measured(tmp_path):
     assert [row["step"] for row in report["steps"]] == names + ["torch i3d, 2 frames"] * bool(torch_python)
     assert all(0 < row["fastest_ms"] <= row["median_ms"] <= row["slowest_ms"] for row in report["steps"])
     assert {"keras", "numpy", keras.backend.backend()} == set(report["versions"])
-    assert (report["T"], report["batch_size"], report["precision"], report["input"]) == (2, 2, "bfloat16", None)
+    assert (report["T"], report["batch_size"], report["precision"], report["input"]) == (2, 2, "float32", None)
     assert report["machine"]["device"]
