@@ -10,7 +10,7 @@ from typing import Any
 from study.cell import Cell
 from tsd_tf.config import Config
 from tsd_tf.contract import files
-from tsd_tf.contract.errors import UserError
+from tsd_tf.contract.errors import DivergedError, UserError
 from tsd_tf.reporting import machine
 
 RESULT = "result.json"
@@ -69,7 +69,12 @@ def run_cell(cell: Cell, folders: Folders) -> None:
     if cell.data:
         cell.data.build(folders.data, cell.threads)
     elif cell.config:
-        found = _train_and_test(cell, folders)
+        try:
+            found = _train_and_test(cell, folders)
+        except DivergedError as error:
+            if not cell.tests:
+                raise  # others start from this one
+            found = {"diverged": error.what}
     else:
         found = _test_over_bytes(cell, folders)
     result = {

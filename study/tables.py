@@ -24,6 +24,7 @@ def all_tables(found: Mapping[str, Any]) -> list[Table]:
     tables = [make(rows, settings) for make in of_tests]
     codings = {cell["seed"]: cell["codings"] for cell in found["cells"] if "codings" in cell}
     tables[4:4] = [equal_accuracy(codings), figure3_bytes(codings)]
+    tables.append(diverged(found["cells"]))
     return [table for table in tables if table.rows]
 
 
@@ -285,6 +286,22 @@ def matrices(rows: Rows, settings: Mapping[str, Any]) -> Table:
         "whole events: of the clips that show all of their event. Its own frames: the same main network on T_s of the "
         "event's frames, at equal intervals.",
         "matrices",
+    )
+
+
+def diverged(cells: Sequence[Mapping[str, Any]]) -> Table:
+    """The trainings that ended without a network.
+
+    Args:
+        cells: the results of all cells.
+    """
+    return Table(
+        ("cell", "variant", "what happened"),
+        [[cell["cell"], cell.get("variant", ""), cell["diverged"]] for cell in cells if "diverged" in cell],
+        "Trainings that diverged",
+        "They have no accuracy, and are in no other table. A training on another machine, which rounds otherwise, may "
+        "end.",
+        "diverged",
     )
 
 

@@ -4,14 +4,16 @@ import csv
 import dataclasses
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 
 import pytest
 
-from study import data, grid, report, results, run_cell, scheduler, settings, testing
+from study import data, grid, report, results, run_cell, scheduler, settings, tables, testing
 from study.cell import Test, with_starts
+from tsd_tf.contract.errors import DivergedError
 from tsd_tf.evaluation import event_clips
 from tsd_tf.evaluation.coding import DISTILLED, UNIFORM, WHOLE_CLIP, Coding
 from tsd_tf.network_builder import build_network
@@ -138,6 +140,22 @@ def test_what_is_finished_is_not_run_again(finished):
     before = {cell.name: folders.result(cell.name).stat().st_mtime_ns for cell in wanted}
     scheduler.run(wanted, folders, workers=1)
     assert before == {cell.name: folders.result(cell.name).stat().st_mtime_ns for cell in wanted}
+
+
+def test_a_training_that_diverges_is_a_result(finished):
+    folders, _, wanted = finished
+    (cell,) = (cell for cell in wanted if cell.name == "seed0/tsd_T5_Ts2")
+    stages = tuple(dataclasses.replace(stage, learning_rate=1e30, optimizer="sgd") for stage in cell.config.stages)
+    config = dataclasses.replace(cell.config, stages=stages)
+    hopeless = dataclasses.replace(cell, name="seed0/hopeless", labels={"variant": "in leaps"}, config=config)
+    run_cell.run_cell(hopeless, folders)
+    (result,) = results.finished([hopeless], folders)
+    assert "tests" not in result
+    ((name, variant, what),) = tables.diverged([result]).rows
+    assert (name, variant) == ("seed0/hopeless", "in leaps")
+    assert re.fullmatch(r"the (loss|gradient norm) of step 0 of stage end_to_end is (nan|inf)", what)
+    with pytest.raises(DivergedError, match="is (nan|inf); its batch held the records"):  # others would start from it
+        run_cell.run_cell(dataclasses.replace(hopeless, name="seed0/start", tests=()), folders)
 
 
 def test_the_report_is_made_of_the_json_alone(finished, found, tmp_path):

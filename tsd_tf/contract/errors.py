@@ -13,5 +13,17 @@ class UnreadableVideoError(UserError):
     """No pictures can be read from this video; other videos may still be. The message says why."""
 
 
+class DivergedError(UserError):
+    """A training whose loss or gradient is no finite number any more. The message says in which step.
+
+    Attributes:
+        what: the part of the message that says so: "the loss of step 7 of stage end_to_end is nan".
+    """
+
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(f"{what}; {hint}")
+        self.what = what
+
+
 class MissingEncoderError(UserError):
     """This machine cannot encode with the encoder that was asked for; another may do. The message says why."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tsd_tf.contract import files
-from tsd_tf.contract.errors import UserError
+from tsd_tf.contract.errors import DivergedError, UserError
 from tsd_tf.network import FewFrameNetwork
 from tsd_tf.training.observer import Observer
 from tsd_tf.training.replicas import dropout_seeds
@@ -58,13 +58,14 @@ def save(
         keep: how many checkpoints stay.
 
     Raises:
-        UserError: it cannot be written, or a weight is not finite; earlier checkpoints stay.
+        UserError: it cannot be written; earlier checkpoints stay.
+        DivergedError: a weight is not finite; earlier checkpoints stay.
     """
     for variable in network.weights:
         if not np.isfinite(np.asarray(variable)).all():
-            raise UserError(
-                f"{variable.path} is not finite after step {position['total_steps']}; no checkpoint of it was written. "
-                "Lower the rate; the same command continues from the last checkpoint"
+            raise DivergedError(
+                f"{variable.path} is not finite after step {position['total_steps']}",
+                "no checkpoint of it was written. Lower the rate; the same command continues from the last checkpoint",
             )
 
     final = work_directory.checkpoints_path / f"step_{position['total_steps']:08d}"

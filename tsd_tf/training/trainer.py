@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from tsd_tf.config import Config, Stage
-from tsd_tf.contract.errors import UserError
+from tsd_tf.contract.errors import DivergedError, UserError
 from tsd_tf.data import augmentations
 from tsd_tf.data.part import Part
 from tsd_tf.data.records import Records
@@ -163,7 +163,8 @@ class Trainer:
         """Trains every stage that is not finished yet and returns the trained FewFrameNetwork.
 
         Raises:
-            UserError: see `prepare`; or a loss is not finite, a worker has gone, or the disk is full.
+            UserError: see `prepare`; or a worker has gone, or the disk is full.
+            DivergedError: a loss, a gradient or a weight is not finite.
         """
         shards = self.prepare()
         with self.cluster.watched(), self._disk_errors():
@@ -324,7 +325,8 @@ def _check_finite(state: RunState, batch: dict[str, Any]) -> None:
         if not math.isfinite(state.values[name]):
             parts = getattr(batch["media_id"], "values", (batch["media_id"],))
             media_ids = ", ".join(media_id.decode() for part in parts for media_id in part.numpy())
-            raise UserError(
+            raise DivergedError(
                 f"the {name.replace('_', ' ')} of step {state.step} of stage {state.stage.name} is "
-                f"{state.values[name]}; its batch held the records {media_ids}. Lower the rate, or look at these videos"
+                f"{state.values[name]}",
+                f"its batch held the records {media_ids}. Lower the rate, or look at these videos",
             )
