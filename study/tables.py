@@ -299,8 +299,8 @@ def diverged(cells: Sequence[Mapping[str, Any]]) -> Table:
         ("cell", "variant", "what happened"),
         [[cell["cell"], cell.get("variant", ""), cell["diverged"]] for cell in cells if "diverged" in cell],
         "Trainings that diverged",
-        "They have no accuracy, and are in no other table. A training on another machine, which rounds otherwise, may "
-        "end.",
+        "They have no accuracy, and are in no other table. On another machine, which rounds otherwise, they may "
+        "come to their end.",
         "diverged",
     )
 

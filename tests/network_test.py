@@ -123,7 +123,7 @@ def test_seeds_reach_the_selector():
     np.testing.assert_array_equal(distilled, np.stack([clip[i] for clip, i in zip(frames, indices, strict=True)]))
     answers = [ops.convert_to_numpy(network(frames, seeds=seeds)) for seeds in (seeds, seeds, seeds + 1)]
     np.testing.assert_allclose(answers[0], answers[1], atol=1e-5)
-    assert np.abs(answers[0] - answers[2]).max() > 1e-3
+    assert np.abs(answers[0] - answers[2]).max() > 1e-4  # ten times what rounding may do
 
 
 def test_temporal_attention_trains_on_all_frames_and_tests_on_the_best(gradients):

@@ -14,15 +14,18 @@ class UnreadableVideoError(UserError):
 
 
 class DivergedError(UserError):
-    """A training whose loss or gradient is no finite number any more. The message says in which step.
+    """A training whose loss, gradient or weights are not finite any more. The message says in which step.
 
     Attributes:
         what: the part of the message that says so: "the loss of step 7 of stage end_to_end is nan".
     """
 
     def __init__(self, what: str, hint: str) -> None:
-        super().__init__(f"{what}; {hint}")
+        super().__init__(what, hint)  # both, so that a process can hand it to another
         self.what = what
+
+    def __str__(self) -> str:
+        return "; ".join(self.args)
 
 
 class MissingEncoderError(UserError):
