@@ -18,6 +18,12 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 if os.environ.get("KERAS_BACKEND") == "jax":
     # Compiling hundreds of small operations is what takes the time; without optimisation it takes a seventh of it.
     os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
+    # On a GPU, as the next: convolutions in TensorFloat-32, with ten bits of mantissa, would not hold the tolerances.
+    os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")
+if os.environ.get("KERAS_BACKEND") == "torch":
+    import torch
+
+    torch.backends.cudnn.allow_tf32 = False
 
 
 _define = flags.FlagValues.__setitem__

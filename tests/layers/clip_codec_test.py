@@ -149,7 +149,7 @@ def gradient(function, values):
     if keras.backend.backend() == "torch":
         values = ops.convert_to_tensor(values).requires_grad_()
         function(values).backward()
-        return values.grad.numpy()
+        return ops.convert_to_numpy(values.grad)
     import tensorflow as tf
 
     values = tf.constant(values)

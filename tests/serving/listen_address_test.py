@@ -74,13 +74,18 @@ def _answers(host, port):
     ],
 )
 def test_an_address_means_the_same_for_both(kind, host, printed, v4, v6):
-    address = ListenAddress(host, 0, kind)
-    with _Listening(address, kind):
-        assert address.port > 0
-        assert (_answers("127.0.0.1", address.port), _answers("::1", address.port)) == (v4, v6)
-        assert str(address) == printed.format(address.port)
-        assert address.url("https") == f"https://{address}"
-    assert not _answers("127.0.0.1", address.port)
+    for _ in range(3):
+        address = ListenAddress(host, 0, kind)
+        with _Listening(address, kind):
+            assert address.port > 0
+            while_bound = _answers("127.0.0.1", address.port), _answers("::1", address.port)
+            assert str(address) == printed.format(address.port)
+            assert address.url("https") == f"https://{address}"
+        reached = (*while_bound, _answers("127.0.0.1", address.port))
+        # A port that is free by IPv6 can be another process' by IPv4, but hardly three times.
+        if reached == (v4, v6, False):
+            break
+    assert reached == (v4, v6, False)
 
 
 @pytest.mark.parametrize("kind", ["grpc", "http"])

@@ -1,4 +1,4 @@
-"""A convolution of an explicitly padded input, and a gradient for inputs of few channels that is faster on CPU."""
+"""A convolution of an explicitly padded input, and a faster gradient for inputs of few channels."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ def input_gradients(way: str) -> Iterator[None]:
 
     Args:
         way: "plain", the backend's own gradient; "blocks", `input_gradient`; or "auto", what holds outside of any such
-            context: blocks where TensorFlow or JAX finds no GPU or TPU, else plain.
+            context: blocks on TensorFlow and JAX, plain on PyTorch.
     """
     global _way
     if way not in _WAYS:
@@ -32,10 +32,8 @@ def input_gradients(way: str) -> Iterator[None]:
 
 
 def _in_blocks() -> bool:
-    if _way != "auto":
-        return _way == "blocks"
-    # PyTorch has no compiler that would leave the gradient out where nobody asks for it, and no keras.distribution.
-    return keras.backend.backend() != "torch" and keras.distribution.list_devices()[0].startswith("cpu")
+    # PyTorch has no compiler that would leave the gradient out where nobody asks for it.
+    return _way == "blocks" or (_way == "auto" and keras.backend.backend() != "torch")
 
 
 def padded_convolution(
@@ -44,8 +42,8 @@ def padded_convolution(
     """Pads `inputs` with zeros and convolves them.
 
     When a client is trained, the gradient runs through the main network's first convolution to the frames. On a CPU,
-    TensorFlow spends more time on this gradient than on the rest of the convolution's training; `input_gradient` is
-    faster, and takes its place there; see `input_gradients`.
+    TensorFlow spends more time on this gradient than on the rest of the convolution's training. `input_gradient` is
+    faster, there and on a GPU, and takes its place; see `input_gradients`.
 
     Args:
         convolution: a built keras.layers.Conv2D or Conv3D that does not pad.
