@@ -115,6 +115,10 @@ def test_values_it_refuses(changes, message):
         ({"num_steps": 0}, "`num_steps` of stage s must be at least 1. Received: 0"),
         ({"batch_size": 0}, "`batch_size` of stage s must be at least 1. Received: 0"),
         ({"learning_rate": 0.0}, "`learning_rate` of stage s must be positive. Received: 0.0"),
+        (
+            {"frame_sampling": "random"},
+            "`frame_sampling` of stage s must be one of consecutive, segments, or None. Received: 'random'",
+        ),
         ({"boundaries": (5, 5)}, r"`boundaries` of stage s must ascend. Received: \(5, 5\)"),
     ],
 )

@@ -32,7 +32,8 @@ class Stage:
         learning_rate: the rate of the first step.
         decay_factor, boundaries: the rate is multiplied by `decay_factor` at each step in `boundaries`.
         split: the shards that it trains on.
-        num_frames: frames of a training clip, for stages that train the main network on consecutive frames; None for T.
+        num_frames: frames of a training clip, for stages that train the main network on all of its frames; None for T.
+        frame_sampling: where these frames lie in the video, see ClipSpec; None for the run's own.
         batch_size: clips per replica and step.
         optimizer: "sgd" (with the run's momentum, as in the paper) or "adam".
     """
@@ -45,6 +46,7 @@ class Stage:
     boundaries: tuple[int, ...] = ()
     split: str = "train"
     num_frames: int | None = None
+    frame_sampling: str | None = None
     batch_size: int = 6
     optimizer: str = "sgd"
 
@@ -56,6 +58,11 @@ class Stage:
             )
         if self.optimizer not in ("sgd", "adam"):
             raise UserError(f"`optimizer` must be 'sgd' or 'adam'. Received: optimizer={self.optimizer!r}")
+        if self.frame_sampling not in (None, *FRAME_SAMPLINGS):
+            raise UserError(
+                f"`frame_sampling` of stage {self.name} must be one of {', '.join(FRAME_SAMPLINGS)}, or None. "
+                f"Received: {self.frame_sampling!r}"
+            )
         for name in ("num_steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise UserError(f"`{name}` of stage {self.name} must be at least 1. Received: {getattr(self, name)}")

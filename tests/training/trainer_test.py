@@ -299,6 +299,22 @@ def test_what_is_held_out_chooses_the_best_weights_and_is_never_trained_on(tiny_
     assert (result["split"], result["held_out_share"], result["videos"]) == ("train", 0.3, len(set(seen["validate"])))
 
 
+def test_a_stage_may_take_its_frames_from_all_of_the_video(tiny_config, tmp_path, monkeypatch):
+    specs = []
+
+    class Recording(TrainingClips):
+        def __init__(self, records, spec, **arguments):
+            specs.append(spec)
+            super().__init__(records, spec, **arguments)
+
+    monkeypatch.setattr("tsd_tf.training.trainer.TrainingClips", Recording)
+    sparse = Stage("sparse", "network", 1, 0.01, num_frames=3, frame_sampling="segments", batch_size=2)
+    config = tiny_config(stages=(sparse, Stage("end_to_end", "network", 1, 0.01, batch_size=2)))
+    Trainer(WorkDirectory(tmp_path / "run"), config, validation=ValidationPlan(num_videos=0)).run()
+    clips = [(spec.num_frames, spec.frame_sampling) for spec in specs]
+    assert clips == [(3, "segments"), (config.num_frames, "consecutive")]
+
+
 def test_of_little_data_nothing_is_held_out_and_it_is_said(tiny_config, tmp_path, capsys):
     stage = Stage("tsd_stage1", "client", 1, 0.01, batch_size=1)
     directory = WorkDirectory(tmp_path / "run")

@@ -267,7 +267,12 @@ class Trainer:
 
     def _clips(self, shards: list[str], stage: Stage, num_frames: int, first_step: int, seed: int) -> TrainingClips:
         """The clips of a stage from a step on, of this worker's shards, dealt to its replicas."""
-        augment = augmentations.composed(self.config.augmentations)
+        spec = dataclasses.replace(
+            self.config.clip_spec,
+            num_frames=num_frames,
+            augment=augmentations.composed(self.config.augmentations),
+            frame_sampling=stage.frame_sampling or self.config.frame_sampling,
+        )
         records = self._records_of(shards, self.cluster.num_workers, self.cluster.worker, self._trained_on)
         if not records.total:
             raise UserError(
@@ -276,7 +281,7 @@ class Trainer:
             )
         return TrainingClips(
             records,
-            dataclasses.replace(self.config.clip_spec, num_frames=num_frames, augment=augment),
+            spec,
             batch_size=stage.batch_size,
             seed=seed,
             first_step=first_step * self.cluster.num_local_replicas,
