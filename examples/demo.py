@@ -3,10 +3,10 @@
     make demo
 
 renders videos of a person's actions. Then it runs the programs that a user runs on Kinetics on them, at small size
-(--config=examples/demo.json), and ends with a summary and a page of pictures, demo/demo.html. It takes some ten minutes
-on two cores. Everything is in demo/. If it is interrupted, the same command goes on where it was; `rm -r demo` starts
-it over. It fails with exit code 1 if distilled frames are not recognised far above chance, or if the served answer is
-not the in-process one.
+(--config=examples/demo.json), and ends with a summary and a page of pictures, demo/demo.html. It takes ten to fifteen
+minutes on two cores. Everything is in demo/. If it is interrupted, the same command goes on where it was; `rm -r demo`
+starts it over. It fails with exit code 1 if distilled frames are not recognised far above chance, or if the served
+answer is not the in-process one.
 """
 
 import contextlib

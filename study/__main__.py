@@ -1,7 +1,7 @@
 """The few-frame study: the paper's comparison of methods at small scale, on rendered human actions.
 
     python -m study            (make study: all of it, some hours on two cores)
-    python -m study --quick    (make study-quick: one seed, 20 frames to 5, 15 to 30 minutes)
+    python -m study --quick    (make study-quick: one seed, 20 frames to 5, a quarter of an hour)
 
 builds its data sets, and pretrains, trains and tests every cell with the project's own functions. It writes tables
 (Markdown, CSV), pictures and all results (JSON) to docs/study. Everything else lies under runs/study and data/study.
