@@ -102,7 +102,7 @@ try: $(VENV)/installed
 page: web
 	$(VENV)/bin/python -m tsd_tf.programs.try_model --page
 
-# Trains that model anew, in a quarter of an hour. Interrupted, it goes on where it was.
+# Trains that model anew, in less than half an hour. Interrupted, it goes on where it was.
 model: $(VENV)/installed
 	$(VENV)/bin/python -m examples.model
 

@@ -12,6 +12,7 @@ from tsd_tf import models
 from tsd_tf.building import listed_video
 from tsd_tf.building.action_videos import ActionVideos
 from tsd_tf.client.distiller import Distiller
+from tsd_tf.config import Config
 from tsd_tf.contract import signatures
 
 pytestmark = pytest.mark.slow
@@ -43,6 +44,11 @@ def test_it_recognises_newly_rendered_videos_as_its_card_says(facts):
     standard_error = math.sqrt(stated * (1 - stated) / _NUM_VIDEOS)
     assert right / _NUM_VIDEOS >= stated - 4 * standard_error
     assert stated > 3 / len(facts["classes"])
+
+
+@pytest.mark.parametrize("method", ["tsd", "i3d"])
+def test_it_was_trained_by_the_recipe_that_is_committed(facts, method):
+    assert Config().changed(facts["configuration"][method]) == model.configuration(method)
 
 
 def test_it_is_small_and_whole(facts):
