@@ -23,7 +23,8 @@ README = (ROOT / "README.md").read_text()
 EXTRA_FLAGS = {
     "train_kinetics.py": ["--max_steps=1", "--batch_size=1", "--mobilenet_weights=none", "--crop_size=64"],
     "train_ucf101.py": ["--max_steps=1", "--batch_size=1", "--crop_size=64"],
-    "tsd_tf.export": ["--check_clips=1"],
+    # A network that has taken one step need not be near enough to itself in int8.
+    "tsd_tf.export": ["--check_clips=1", "--variants=float32"],
 }
 
 

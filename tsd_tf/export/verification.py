@@ -204,9 +204,11 @@ def check_client(
         top1_agreement=min(answer["top1_agreement"] for answer in answers),
     )
     limits = getattr(tolerances, name)
+    advice = f"; `variants` without {name} leaves it out" if name in ("float16", "int8") else ""
     for field in dataclasses.fields(Differences):
         if field.name not in _REPORTED_ONLY:
-            _require(f"client, {name}", field.name, getattr(differences, field.name), getattr(limits, field.name))
+            difference, limit = getattr(differences, field.name), getattr(limits, field.name)
+            _require(f"client, {name}", field.name, difference, limit, advice)
     return differences
 
 
@@ -236,10 +238,10 @@ def _compare_answers(
     }
 
 
-def _require(half: str, quantity: str, difference: float, tolerance: float) -> None:
+def _require(half: str, quantity: str, difference: float, tolerance: float, advice: str = "") -> None:
     # Written so that NaN fails where there is a bound, and passes where it is only measured.
     if tolerance < _ANY and not difference <= tolerance:
         raise UserError(
-            f"the exported {half} half is not the trained network: its {quantity} differ by {difference:.3g}, "
-            f"expected at most {tolerance:g}; nothing was put in place"
+            f"the exported {half} half is not the trained network: its {quantity} differ by {difference:.6g}, "
+            f"expected at most {tolerance:g}; nothing was put in place{advice}"
         )
