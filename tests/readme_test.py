@@ -19,12 +19,18 @@ pytestmark = pytest.mark.slow
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 
-# What makes a command short enough for a test: one step of one small clip, nothing downloaded, few clips.
+# What makes a command short enough for a test: one step of one small clip, nothing downloaded, few clips. A step at the
+# paper's rate on one clip makes P's logits hundreds large: no network to export, or to compare with itself in int8.
 EXTRA_FLAGS = {
-    "train_kinetics.py": ["--max_steps=1", "--batch_size=1", "--mobilenet_weights=none", "--crop_size=64"],
+    "train_kinetics.py": [
+        "--max_steps=1",
+        "--batch_size=1",
+        "--mobilenet_weights=none",
+        "--crop_size=64",
+        "--learning_rate=1e-6",
+    ],
     "train_ucf101.py": ["--max_steps=1", "--batch_size=1", "--crop_size=64"],
-    # A network that has taken one step need not be near enough to itself in int8.
-    "tsd_tf.export": ["--check_clips=1", "--variants=float32"],
+    "tsd_tf.export": ["--check_clips=1"],
 }
 
 

@@ -218,10 +218,6 @@ def test_a_wrong_client_half_is_noticed(exported):
         return verification.check_client("float32", reference, client, Cloud(), limits)
 
     assert check().top1_agreement == 1
-    # Rounding of large logits, in one way or in both.
-    rounded = ("transformation_matrix", 4e-4)
-    assert check(distill=rounded).transformation_matrix == pytest.approx(4e-4, rel=0.01)
-    assert check(rounded, rounded).ways == 0
     wrong = [("transformation_matrix", 0.01), ("distilled_frames", 2), ("transformation_matrix", np.nan)]
     for way in ("distill", "distill_features"):
         for name, change in wrong:
